@@ -1,0 +1,1 @@
+"""Assay: lead scoring that adds up."""

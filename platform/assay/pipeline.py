@@ -1,0 +1,161 @@
+"""Which fact wakes which stage: the product on one screen.
+
+Rows in PostgreSQL are the truth and RQ jobs are nudges: a nudge says «tenant 42 has work for normalise», at most one
+waits per tenant and stage, and the stage drains its table in batches. Losing a nudge costs at most one sweep's time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from time import monotonic
+
+import structlog
+from redis import Redis, RedisError
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import text
+
+from assay import facts
+from assay_tenants.database import engine, timetable_session
+
+log = structlog.get_logger()
+
+TURN = timedelta(seconds=1)
+# Should Redis lose the job but keep its mark, a sweep nudges again after this.
+MARK_LIFETIME = timedelta(seconds=20)
+JOB_TIMEOUT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    queue: str
+    #: ``module:function``: takes a tenant, works off one batch in one transaction, tells how many rows it took.
+    drain: str
+    #: Takes an instant, gives the tenants with rows waiting then: one column, through the timetable's door.
+    waiting: str
+
+
+NORMALISE = Stage(
+    name="normalise",
+    queue="intake",
+    drain="assay.profiles.jobs:drain_messages",
+    waiting="SELECT DISTINCT tenant_id FROM intake.waiting WHERE received_at < :at - interval '1 second'",
+)
+IMPORT = Stage(
+    name="import",
+    queue="intake",
+    drain="assay.profiles.jobs:drain_imports",
+    waiting="SELECT DISTINCT tenant_id FROM intake.imports WHERE state = 'waiting'",
+)
+SCORE = Stage(
+    name="score",
+    queue="scoring",
+    drain="assay.scoring.jobs:drain_due",
+    waiting="SELECT DISTINCT tenant_id FROM scoring.due WHERE due_at <= :at",
+)
+
+STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE)}
+QUEUES = ("intake", "scoring")
+
+FOLLOWS: dict[type[facts.Fact], Stage] = {
+    facts.MessagesKept: NORMALISE,
+    facts.ImportReceived: IMPORT,
+    facts.LeadsChanged: SCORE,
+    facts.ModelPublished: SCORE,
+}
+
+
+@dataclass(frozen=True)
+class Every:
+    every: timedelta
+    job: str
+    queue: str
+
+
+TIMETABLE = [
+    Every(timedelta(seconds=2), "assay.pipeline.sweep", queue="scoring"),
+    Every(timedelta(hours=6), "assay.pipeline.make_partitions", queue="scoring"),
+]
+
+
+_redis: Redis | None = None
+
+
+def connect(redis: Redis) -> None:
+    """From here on this process nudges the stage that follows each fact."""
+    global _redis
+    _redis = redis
+    facts.listen(_follow)
+
+
+def _follow(fact: facts.Fact) -> None:
+    nudge(FOLLOWS[type(fact)], fact.tenant_id)
+
+
+def nudge(stage: Stage, tenant_id: int) -> None:
+    """At most one nudge per stage and tenant waits at a time. Redis being away only delays the work to a sweep."""
+    if _redis is None:
+        return
+    try:
+        if _redis.set(_mark(stage, tenant_id), 1, nx=True, ex=MARK_LIFETIME):
+            Queue(stage.queue, connection=_redis, serializer=JSONSerializer).enqueue(
+                "assay.pipeline.turn",
+                stage.name,
+                tenant_id,
+                job_timeout=int(JOB_TIMEOUT.total_seconds()),
+                result_ttl=0,
+                failure_ttl=int(timedelta(days=3).total_seconds()),
+            )
+    except RedisError as error:
+        log.warning("nudge.lost", stage=stage.name, tenant_id=tenant_id, error=str(error))
+
+
+def _mark(stage: Stage, tenant_id: int) -> str:
+    return f"assay:nudged:{stage.name}:{tenant_id}"
+
+
+def turn(stage_name: str, tenant_id: int) -> int:
+    """One tenant's turn at one stage: batches for about a second, then others' turn; tells how many rows it took."""
+    stage = STAGES[stage_name]
+    if _redis is not None:
+        # Before the rows are looked at: whoever adds one from here on nudges again.
+        _redis.delete(_mark(stage, tenant_id))
+    drain = _function(stage.drain)
+    until = monotonic() + TURN.total_seconds()
+    rows = 0
+    while taken := drain(tenant_id):
+        rows += taken
+        if monotonic() >= until:
+            nudge(stage, tenant_id)
+            break
+    return rows
+
+
+def _function(path: str) -> Callable[[int], int]:
+    module, _, name = path.partition(":")
+    function: Callable[[int], int] = getattr(import_module(module), name)
+    return function
+
+
+def sweep() -> int:
+    """Nudges for all rows that wait, whatever became of their own nudge; tells how many tenants wait."""
+    waiting = 0
+    with timetable_session() as session:
+        now = datetime.now(UTC)
+        tenants = {
+            stage: session.execute(text(stage.waiting), {"at": now}).scalars().all() for stage in STAGES.values()
+        }
+    for stage, ids in tenants.items():
+        for tenant_id in ids:
+            nudge(stage, tenant_id)
+            waiting += 1
+    return waiting
+
+
+def make_partitions() -> int:
+    """Keeps this month's and two more months' partitions at hand; tells how many were new."""
+    with engine().begin() as connection:
+        made: int = connection.execute(text("SELECT public.assay_make_partitions(current_date, 2)")).scalar_one()
+    return made

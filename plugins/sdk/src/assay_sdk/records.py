@@ -1,0 +1,84 @@
+"""What a plugin's ``normalise`` yields: records in Assay's vocabulary, immutable.
+
+The platform works out leads, companies and scores from the *set* of all records: their order, and how often one comes,
+must not matter. So each record states when it happened at its origin (``at``) and whom it concerns (``ids``).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+Scalar = str | int | float | bool
+#: A trait or a property: text, number, truth value, or a list of these.
+Value = Scalar | list[Scalar]
+
+_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """Whom a record concerns; at least one is given.
+
+    ``user_id``, ``email`` and ``vendor`` identifiers are strong: two that come in one record belong to one person.
+    ``anonymous_id`` is a browser or device: it follows the person who first identified on it, and never joins people.
+    """
+
+    #: The sender's own stable id of the person.
+    user_id: str | None = None
+    email: str | None = None
+    anonymous_id: str | None = None
+    #: A vendor's id of the contact, by the vendor's name: ``{"hubspot": "51"}``.
+    vendor: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.user_id or self.email or self.anonymous_id or self.vendor)
+
+
+@dataclass(frozen=True)
+class Identify:
+    """Somebody's traits, as their source stated them at an instant; the last one stated wins, field by field."""
+
+    ids: Identifiers
+    traits: Mapping[str, Value]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a person did. Counted once per source and ``sender_id``, however often it is sent."""
+
+    ids: Identifiers
+    #: Dotted, lower case, past tense: ``page.viewed``.
+    type: str
+    properties: Mapping[str, Value]
+    at: datetime
+    #: The sender's id of this event, unique within its source; at most 200 characters.
+    sender_id: str
+
+    def __post_init__(self) -> None:
+        if not _TYPE.fullmatch(self.type):
+            raise ValueError(f"An event's type is dotted lower-case words, such as page.viewed; not {self.type!r}.")
+
+
+@dataclass(frozen=True)
+class Company:
+    """The company a person belongs to, and what is known of it; ``ids`` may be empty when only its traits are stated."""
+
+    ids: Identifiers
+    #: The sender's id of the company.
+    company_id: str
+    traits: Mapping[str, Value]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Two sets of identifiers are one person."""
+
+    ids: Identifiers
+    previous: Identifiers
+    at: datetime
+
+
+Record = Identify | Event | Company | Alias
