@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Company:
-    """The company a person belongs to, and what is known of it; ``ids`` may be empty when only its traits are stated."""
+    """A person's company and what is known of it; ``ids`` may be empty when only the traits are stated."""
 
     ids: Identifiers
     #: The sender's id of the company.

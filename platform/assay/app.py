@@ -1,0 +1,38 @@
+"""The web application, door by door."""
+
+from datetime import timedelta
+
+from flask import Flask, jsonify
+from flask.typing import ResponseReturnValue
+from redis import Redis
+from sqlalchemy import text
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from assay import api, intake, pipeline, web
+from assay.settings import Settings
+from assay_tenants import database
+
+REDIS_PATIENCE = timedelta(seconds=1)
+
+
+def create_app(settings: Settings) -> Flask:
+    """Raises PowerfulRole when the database role could see across tenants."""
+    app = Flask("assay", static_folder=None)
+    app.config.update(SECRET_KEY=settings.secret_key)
+    database.refuse_powerful_role(database.configure(settings.database_url, pool_size=settings.web_threads))
+    # A request has its answer from PostgreSQL; it must not wait long for a Redis that is away.
+    patience = REDIS_PATIENCE.total_seconds()
+    pipeline.connect(Redis.from_url(settings.redis_url, socket_timeout=patience, socket_connect_timeout=patience))
+    for door in (intake, api, web):
+        door.register(app, settings)
+    app.add_url_rule("/healthz", view_func=is_healthy)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Flask's own way
+    return app
+
+
+def is_healthy() -> ResponseReturnValue:
+    with database.engine().connect() as connection:
+        connection.execute(text("SELECT 1"))
+    return jsonify(status="ok")

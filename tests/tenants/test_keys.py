@@ -1,0 +1,73 @@
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from assay_tenants import keys
+from assay_tenants.access import SignedUp
+from assay_tenants.database import tenant_session
+from assay_tenants.errors import BadInput, NotFound
+
+
+class TestIssue:
+    @pytest.mark.parametrize(("kind", "prefix"), [("write", "wk_"), ("api", "ak_")])
+    def test_the_secret_opens_what_its_kind_says_and_nothing_else(
+        self, tenant: SignedUp, kind: keys.KeyKind, prefix: str
+    ) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind=kind, name="Shop")
+        other: keys.KeyKind = "api" if kind == "write" else "write"
+        assert key.secret.startswith(prefix)
+        assert keys.find_caller(key.secret, kind=other) is None
+        caller = keys.find_caller(key.secret, kind=kind)
+        assert caller is not None
+        assert (caller.tenant_id, caller.key_id) == (tenant.tenant_id, key.id)
+
+    def test_only_its_hash_is_stored(self, tenant: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="api", name="Reports")
+        with tenant_session(tenant.tenant_id) as session:
+            row = session.execute(
+                text("SELECT row_to_json(k)::text FROM tenancy.keys k WHERE tenant_id = :t AND id = :id"),
+                {"t": tenant.tenant_id, "id": key.id},
+            ).scalar_one()
+        assert key.secret.rpartition("_")[2] not in row
+
+    @pytest.mark.parametrize("name", [pytest.param(" ", id="blank"), pytest.param("x" * 81, id="too long")])
+    def test_a_key_needs_a_name(self, tenant: SignedUp, name: str) -> None:
+        with pytest.raises(BadInput) as refused:
+            keys.issue_key(tenant.tenant_id, kind="write", name=name)
+        assert refused.value.field == "name"
+
+
+class TestRotateAndRevoke:
+    def test_during_the_grace_both_keys_work(self, tenant: SignedUp) -> None:
+        old = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")
+        new = keys.rotate_key(tenant.tenant_id, old.id)
+        assert new.name == "Shop"
+        assert keys.find_caller(old.secret, kind="write") is not None
+        assert keys.find_caller(new.secret, kind="write") is not None
+
+    def test_without_grace_the_old_key_is_over_at_once(self, tenant: SignedUp) -> None:
+        old = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")
+        keys.rotate_key(tenant.tenant_id, old.id, grace=timedelta(0))
+        assert keys.find_caller(old.secret, kind="write") is None
+
+    def test_a_revoked_key_is_over_and_off_the_list(self, tenant: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="api", name="Reports")
+        keys.revoke_key(tenant.tenant_id, key.id)
+        assert keys.find_caller(key.secret, kind="api") is None
+        assert key.id not in [listed.id for listed in keys.list_keys(tenant.tenant_id)]
+        with pytest.raises(NotFound):
+            keys.revoke_key(tenant.tenant_id, key.id)
+
+    def test_the_neighbour_can_neither_see_rotate_nor_revoke_it(self, tenant: SignedUp, neighbour: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="api", name="Reports")
+        assert key.id not in [listed.id for listed in keys.list_keys(neighbour.tenant_id)]
+        for attempt in (keys.rotate_key, keys.revoke_key):
+            with pytest.raises(NotFound):
+                attempt(neighbour.tenant_id, key.id)
+        assert keys.find_caller(key.secret, kind="api") is not None
+
+    def test_a_secret_moved_to_the_neighbours_number_opens_nothing(self, tenant: SignedUp, neighbour: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="api", name="Reports")
+        forged = key.secret.replace(f"_{tenant.tenant_id:x}_", f"_{neighbour.tenant_id:x}_")
+        assert keys.find_caller(forged, kind="api") is None
