@@ -160,10 +160,13 @@ class Lock:
             owner = os.read(self._descriptor, 20).decode()
             os.close(self._descriptor)
             raise InUse(places.data_dir, owner) from None
+        #: The last holder never let go: it was killed, and its children may still be about.
+        self.was_torn = bool(os.read(self._descriptor, 1))
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
+        os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 
@@ -418,8 +421,9 @@ class Postgres(Server):
         raise EmbeddedError(f"A PostgreSQL of an earlier run (process {pid}) does not stop; end it and try again.")
 
     def make_roles(self) -> None:
-        command = [self.binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", SUPERUSER, "-d", "postgres"]
-        self.run([*command, "-h", self.places.sockets], given=roles.statements(), as_server=False)
+        connection = f"postgresql://{SUPERUSER}@/postgres?host={self.places.sockets}"
+        command: list[str | Path] = [self.binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", connection]
+        self.run(command, given=roles.statements(), as_server=False)
 
     def run(self, command: Sequence[str | Path], *, given: str = "", as_server: bool = True) -> str:
         done = subprocess.run(

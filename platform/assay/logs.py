@@ -42,7 +42,7 @@ def configure(level: str, *, process: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # They report each job or request as news.
-    for noisy in ("rq", "rq.worker", "rq.job", "httpx", "urllib3", "alembic.runtime.plugins"):
+    for noisy in ("rq", "rq.worker", "rq.job", "httpx", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     structlog.configure(
         processors=[

@@ -1,0 +1,47 @@
+"""The command line. Each command is imported when it is called: `score` never loads Flask, `run` never Polars."""
+
+from importlib import import_module
+
+import click
+
+from assay.embedded import EmbeddedError
+from assay.settings import BadSetting
+
+COMMANDS = {
+    "run": "Everything on this machine: database, queue, web, workers, demonstration.",
+    "serve": "The web server alone.",
+    "worker": "One worker for one queue.",
+    "timetable": "Starts what is due by the clock.",
+    "migrate": "Brings the database to this version's tables.",
+    "score": "Scores a file of leads by a model file, without any server.",
+    "plugins": "Lists the installed plugins.",
+    "demo": "Makes the demonstration tenant and sends its traffic.",
+    "doctor": "Says what is configured, reachable and wrong.",
+}
+
+
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"assay.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (BadSetting, EmbeddedError) as refusal:
+            raise click.ClickException(str(refusal)) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="assay")
+def main() -> None:
+    """Assay finds out how much gold is in a company's leads."""

@@ -1,0 +1,20 @@
+import os
+
+import click
+
+from assay.cli.entrance import enter
+
+
+@click.command()
+@click.argument("queue")
+def worker(queue: str) -> None:
+    """Works off one QUEUE: intake or scoring. More speed is more processes."""
+    settings = enter(f"worker {queue}")
+    # Polars reads it once, when it is imported.
+    os.environ.setdefault("POLARS_MAX_THREADS", str(min(4, os.cpu_count() or 1)))
+    from assay.pipeline import QUEUES
+    from assay.worker.service import work
+
+    if queue not in QUEUES:
+        raise click.BadParameter(f"there is no queue {queue!r}; accepted: {', '.join(QUEUES)}.", param_hint="QUEUE")
+    work(queue, settings)

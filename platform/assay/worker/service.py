@@ -1,0 +1,46 @@
+"""The worker's door: one process, one queue, each job in this very process."""
+
+import os
+import socket
+from importlib import import_module
+
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+from assay import pipeline
+from assay.settings import Settings
+from assay_tenants import database
+
+# A worker that is gone is noticed after this, and its job given to another.
+LIFE_SIGN_SECONDS = 30
+
+
+class Worker(SimpleWorker):
+    """Runs jobs in its own process: Polars may deadlock in a fork of a process that has used it."""
+
+    log_job_description = False
+    log_result_lifespan = False
+    # Redis comes back sooner than its default minute.
+    max_connection_wait_time = 5.0
+
+
+def work(queue: str, settings: Settings) -> None:
+    """Works until told to stop (SIGTERM); a job under way is finished first."""
+    database.refuse_powerful_role(database.configure(settings.database_url, pool_size=2))
+    redis = Redis.from_url(settings.redis_url, health_check_interval=30)
+    pipeline.connect(redis)
+    for stage in pipeline.STAGES.values():
+        if stage.queue == queue:
+            import_module(stage.drain.partition(":")[0])
+    Worker(
+        # Only a worker of a single queue moves a job out of it without a moment in which a kill loses it.
+        [Queue(queue, connection=redis, serializer=JSONSerializer)],
+        name=f"{queue}-{socket.gethostname()}-{os.getpid()}",
+        connection=redis,
+        serializer=JSONSerializer,
+        worker_ttl=LIFE_SIGN_SECONDS,
+        job_monitoring_interval=5,
+        maintenance_interval=5,
+        default_result_ttl=0,
+    ).work(logging_level="WARNING")
