@@ -1,0 +1,1 @@
+"""Models, the engine, explanations: what a lead is worth and why."""

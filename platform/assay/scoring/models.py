@@ -1,0 +1,119 @@
+"""Models, their published versions, scores, their history, and which leads are due."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from assay_tenants.database import Base
+
+Instant = DateTime(timezone=True)
+DISTRIBUTED = {"schema": "scoring", "info": {"citus": "distributed"}}
+
+
+class ModelRow(Base):
+    """A model's name and the draft people work on."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), DISTRIBUTED)
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    draft: Mapped[str] = mapped_column(Text)
+    published_version: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ModelVersion(Base):
+    """What was published: never changed afterwards."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "model_id"], ["scoring.models.tenant_id", "scoring.models.id"]),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    hash: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    document: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    published_at: Mapped[datetime] = mapped_column(Instant)
+    published_by: Mapped[str] = mapped_column(Text)
+
+
+class Due(Base):
+    """When a lead has to be scored next, under all published models at once."""
+
+    __tablename__ = "due"
+    __table_args__ = (
+        Index("due_soonest", "tenant_id", "due_at"),
+        # The timetable's own: it asks across tenants which of them have work waiting.
+        Index("due_for_timetable", "due_at"),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Score(Base):
+    """What lists and filters need, in thousandths of a point; reasons are computed when somebody asks."""
+
+    __tablename__ = "scores"
+    __table_args__ = (
+        Index("scores_ranked", "tenant_id", "model_id", text("total DESC"), "lead_id"),
+        Index("scores_by_lead", "tenant_id", "lead_id"),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    total: Mapped[int] = mapped_column(BigInteger)
+    raw: Mapped[int] = mapped_column(BigInteger)
+    dimensions: Mapped[dict[str, int]] = mapped_column(JSONB)
+    stage: Mapped[str | None] = mapped_column(Text)
+    grade: Mapped[str | None] = mapped_column(Text)
+    #: Without new facts, nothing changes before this instant.
+    next_change: Mapped[datetime | None] = mapped_column(Instant)
+    #: Since when total, raw, stage, grade and version are what they are.
+    scored_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ScoreHistory(Base):
+    """One row for each time that a score changed."""
+
+    __tablename__ = "score_history"
+    __table_args__ = DISTRIBUTED
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    #: The instant the score holds for; ``recorded_at`` is when it was written down.
+    at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    recorded_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    total: Mapped[int] = mapped_column(BigInteger)
+    raw: Mapped[int] = mapped_column(BigInteger)
+    dimensions: Mapped[dict[str, int]] = mapped_column(JSONB)
+    stage: Mapped[str | None] = mapped_column(Text)
+    grade: Mapped[str | None] = mapped_column(Text)

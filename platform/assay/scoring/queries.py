@@ -1,0 +1,358 @@
+"""Every SELECT of this stage. Points are thousandths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Lateral, Select, and_, func, or_, select, true, union_all
+from sqlalchemy.orm import Session
+
+from assay.profiles.models import Company, Lead
+from assay.profiles.names import search_key
+from assay.scoring import cursors
+from assay.scoring.errors import NoSuchModel, NoSuchVersion
+from assay.scoring.models import ModelRow, ModelVersion, Score, ScoreHistory
+from assay_tenants.database import tenant_session
+from assay_tenants.errors import BadInput
+
+PAGE = 50
+LARGEST_PAGE = 200
+
+
+@dataclass(frozen=True)
+class RankedLead:
+    """A line of the list; what belongs to a score is None while no model is published."""
+
+    lead_id: int
+    name: str | None
+    email: str | None
+    company: str | None
+    last_seen_at: datetime
+    total: int | None = None
+    raw: int | None = None
+    stage: str | None = None
+    grade: str | None = None
+    dimensions: dict[str, int] | None = None
+    next_change: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LeadPage:
+    items: list[RankedLead]
+    next_cursor: str | None
+    #: The model that ranked them; None: no model is published, the newest activity comes first.
+    model: str | None
+
+
+@dataclass(frozen=True)
+class LeadScore:
+    model: str
+    title: str
+    version: int
+    total: int
+    raw: int
+    dimensions: dict[str, int]
+    stage: str | None
+    grade: str | None
+    next_change: datetime | None
+    scored_at: datetime
+
+
+@dataclass(frozen=True)
+class PastScore:
+    at: datetime
+    version: int
+    total: int
+    raw: int
+    dimensions: dict[str, int]
+    stage: str | None
+    grade: str | None
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """Newest first."""
+
+    items: list[PastScore]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class LiveVersion:
+    """The version of a model that scores now."""
+
+    model_id: int
+    name: str
+    number: int
+    hash: str
+
+
+def list_models(tenant_id: int) -> list[ModelRow]:
+    """In the order they were made."""
+    with tenant_session(tenant_id) as session:
+        return list(session.scalars(select(ModelRow).where(ModelRow.tenant_id == tenant_id).order_by(ModelRow.id)))
+
+
+def get_model(tenant_id: int, name: str) -> ModelRow:
+    with tenant_session(tenant_id) as session:
+        return read_model(session, tenant_id, name)
+
+
+def read_model(session: Session, tenant_id: int, name: str, *, lock: bool = False) -> ModelRow:
+    # PostgreSQL stores no NUL and psycopg refuses half a surrogate pair: no model has such a name.
+    if not name.isprintable():
+        raise NoSuchModel
+    query = select(ModelRow).where(ModelRow.tenant_id == tenant_id, ModelRow.name == name)
+    row = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NoSuchModel
+    return row
+
+
+def list_versions(tenant_id: int, name: str) -> list[ModelVersion]:
+    """Newest first."""
+    with tenant_session(tenant_id) as session:
+        model = read_model(session, tenant_id, name)
+        return list(
+            session.scalars(
+                select(ModelVersion)
+                .where(ModelVersion.tenant_id == tenant_id, ModelVersion.model_id == model.id)
+                .order_by(ModelVersion.number.desc())
+            )
+        )
+
+
+def get_version(tenant_id: int, name: str, number: int) -> ModelVersion:
+    with tenant_session(tenant_id) as session:
+        return read_version(session, tenant_id, read_model(session, tenant_id, name).id, number)
+
+
+def read_version(session: Session, tenant_id: int, model_id: int, number: int) -> ModelVersion:
+    row = session.scalars(
+        select(ModelVersion).where(
+            ModelVersion.tenant_id == tenant_id, ModelVersion.model_id == model_id, ModelVersion.number == number
+        )
+    ).one_or_none()
+    if row is None:
+        raise NoSuchVersion
+    return row
+
+
+def read_live_versions(session: Session, tenant_id: int) -> list[LiveVersion]:
+    rows = session.execute(
+        select(ModelRow.id, ModelRow.name, ModelVersion.number, ModelVersion.hash)
+        .join(ModelVersion, and_(ModelVersion.tenant_id == ModelRow.tenant_id, ModelVersion.model_id == ModelRow.id))
+        .where(
+            ModelRow.tenant_id == tenant_id,
+            ModelVersion.tenant_id == tenant_id,
+            ModelVersion.number == ModelRow.published_version,
+        )
+        .order_by(ModelRow.id)
+    )
+    return [LiveVersion(*row) for row in rows]
+
+
+def list_leads(
+    tenant_id: int,
+    *,
+    model: str | None = None,
+    stage: str | None = None,
+    text: str | None = None,
+    cursor: str | None = None,
+    limit: int = PAGE,
+) -> LeadPage:
+    """Best first under ``model`` (default: the first published one); further pages rank as when the first was read.
+
+    So paging meets each lead once, however scores move meanwhile. While no model is published, the newest activity
+    comes first, and a lead that is active again meanwhile goes to the top of the next listing.
+    """
+    limit = max(1, min(limit, LARGEST_PAGE))
+    question = (tenant_id, model, stage, text)
+    with tenant_session(tenant_id) as session:
+        by = _ranked_by(session, tenant_id, model)
+        if by is None:
+            return _by_activity(session, tenant_id, text, cursor, limit, question)
+        started, last = datetime.now(UTC), None
+        if cursor is not None:
+            since, total, lead_id = cursors.unpack(cursor, tuple[int, int, int], of=question)
+            started, last = cursors.instant(since), (total, lead_id)
+        ranks = session.execute(
+            _ranks(tenant_id, by.id, stage=stage, text=text, started=started, last=last).limit(limit + 1)
+        ).all()
+        items = _ranked(session, tenant_id, by.id, [row.lead_id for row in ranks[:limit]])
+    next_cursor = None
+    if len(ranks) > limit:
+        final = ranks[limit - 1]
+        next_cursor = cursors.pack((cursors.microseconds(started), final.total, final.lead_id), of=question)
+    return LeadPage(items, next_cursor, by.name)
+
+
+def _ranked_by(session: Session, tenant_id: int, name: str | None) -> ModelRow | None:
+    if name is not None:
+        return read_model(session, tenant_id, name)
+    return session.scalars(
+        select(ModelRow)
+        .where(ModelRow.tenant_id == tenant_id, ModelRow.published_version.is_not(None))
+        .order_by(ModelRow.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def _ranks(
+    tenant_id: int,
+    model_id: int,
+    *,
+    stage: str | None,
+    text: str | None,
+    started: datetime,
+    last: tuple[int, int] | None,
+) -> Select[Any]:
+    """Lead ids with the total that ranks them: the one they had when paging started."""
+
+    def arm(total: ColumnElement[int], *conditions: ColumnElement[bool], past: Lateral | None = None) -> Select[Any]:
+        query = select(Score.lead_id, total.label("total")).where(
+            Score.tenant_id == tenant_id, Score.model_id == model_id, *conditions
+        )
+        if past is not None:
+            query = query.join(past, true())
+        if last is not None:
+            query = query.where(total <= last[0], or_(total < last[0], Score.lead_id > last[1]))
+        if stage is not None:
+            query = query.where(Score.stage == stage)
+        if text is not None:
+            query = query.join(Lead, and_(Lead.tenant_id == Score.tenant_id, Lead.id == Score.lead_id)).where(
+                Lead.tenant_id == tenant_id, _matches(text)
+            )
+        return query
+
+    if last is None:
+        return arm(Score.__table__.c.total).order_by(Score.total.desc(), Score.lead_id)
+    past = (
+        select(ScoreHistory.total)
+        .where(
+            ScoreHistory.tenant_id == tenant_id,
+            ScoreHistory.model_id == model_id,
+            ScoreHistory.lead_id == Score.lead_id,
+            ScoreHistory.at <= started,
+        )
+        .order_by(ScoreHistory.at.desc(), ScoreHistory.recorded_at.desc())
+        .limit(1)
+        .lateral("past")
+    )
+    both = union_all(
+        arm(Score.__table__.c.total, Score.scored_at <= started),
+        arm(past.c.total, Score.scored_at > started, past=past),
+    ).subquery()
+    return select(both.c.lead_id, both.c.total).order_by(both.c.total.desc(), both.c.lead_id)
+
+
+def _ranked(session: Session, tenant_id: int, model_id: int, lead_ids: Sequence[int]) -> list[RankedLead]:
+    rows = session.execute(
+        _lead_columns(tenant_id)
+        .add_columns(Score.total, Score.raw, Score.stage, Score.grade, Score.dimensions, Score.next_change)
+        .join(Score, and_(Score.tenant_id == Lead.tenant_id, Score.lead_id == Lead.id))
+        .where(Score.tenant_id == tenant_id, Score.model_id == model_id, Lead.id.in_(lead_ids))
+    )
+    found = {row.id: RankedLead(*row) for row in rows}
+    return [found[lead_id] for lead_id in lead_ids if lead_id in found]
+
+
+def _by_activity(
+    session: Session, tenant_id: int, text: str | None, cursor: str | None, limit: int, question: object
+) -> LeadPage:
+    query = _lead_columns(tenant_id).order_by(Lead.last_seen_at.desc(), Lead.id).limit(limit + 1)
+    if text is not None:
+        query = query.where(_matches(text))
+    if cursor is not None:
+        since, lead_id = cursors.unpack(cursor, tuple[int, int], of=question)
+        seen = cursors.instant(since)
+        query = query.where(Lead.last_seen_at <= seen, or_(Lead.last_seen_at < seen, Lead.id > lead_id))
+    items = [RankedLead(*row) for row in session.execute(query)]
+    next_cursor = None
+    if len(items) > limit:
+        last = items[limit - 1]
+        next_cursor = cursors.pack((cursors.microseconds(last.last_seen_at), last.lead_id), of=question)
+    return LeadPage(items[:limit], next_cursor, None)
+
+
+def _lead_columns(tenant_id: int) -> Select[Any]:
+    return (
+        select(Lead.id, Lead.name, Lead.email, func.coalesce(Company.traits["name"].astext, Company.key), Lead.last_seen_at)
+        .outerjoin(Company, and_(Company.tenant_id == Lead.tenant_id, Company.id == Lead.company_id))
+        .where(Lead.tenant_id == tenant_id)
+    )
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    if "\x00" in text:
+        raise BadInput("The character U+0000 can't be searched for.", field="text")
+    return Lead.search_key.contains(search_key(text), autoescape=True)
+
+
+def scores_of(tenant_id: int, lead_id: int) -> list[LeadScore]:
+    """A lead's score under each published model."""
+    with tenant_session(tenant_id) as session:
+        rows = session.execute(
+            select(
+                ModelRow.name,
+                ModelRow.title,
+                Score.version,
+                Score.total,
+                Score.raw,
+                Score.dimensions,
+                Score.stage,
+                Score.grade,
+                Score.next_change,
+                Score.scored_at,
+            )
+            .join(ModelRow, and_(ModelRow.tenant_id == Score.tenant_id, ModelRow.id == Score.model_id))
+            .where(Score.tenant_id == tenant_id, ModelRow.tenant_id == tenant_id, Score.lead_id == lead_id)
+            .order_by(ModelRow.id)
+        )
+        return [LeadScore(*row) for row in rows]
+
+
+def history(
+    tenant_id: int, lead_id: int, model: str, *, cursor: str | None = None, limit: int = LARGEST_PAGE
+) -> HistoryPage:
+    """How a lead's score under one model came to be what it is."""
+    question = (tenant_id, lead_id, model)
+    with tenant_session(tenant_id) as session:
+        query = (
+            select(
+                ScoreHistory.at,
+                ScoreHistory.version,
+                ScoreHistory.total,
+                ScoreHistory.raw,
+                ScoreHistory.dimensions,
+                ScoreHistory.stage,
+                ScoreHistory.grade,
+            )
+            .where(
+                ScoreHistory.tenant_id == tenant_id,
+                ScoreHistory.model_id == read_model(session, tenant_id, model).id,
+                ScoreHistory.lead_id == lead_id,
+            )
+            .order_by(ScoreHistory.at.desc())
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            (since,) = cursors.unpack(cursor, tuple[int], of=question)
+            query = query.where(ScoreHistory.at < cursors.instant(since))
+        items = [PastScore(*row) for row in session.execute(query)]
+    next_cursor = None
+    if len(items) > limit:
+        next_cursor = cursors.pack((cursors.microseconds(items[limit - 1].at),), of=question)
+    return HistoryPage(items[:limit], next_cursor)
+
+
+def stage_counts(tenant_id: int, model: str) -> dict[str | None, int]:
+    """How many leads stand at each stage; None: at none."""
+    with tenant_session(tenant_id) as session:
+        rows = session.execute(
+            select(Score.stage, func.count())
+            .where(Score.tenant_id == tenant_id, Score.model_id == read_model(session, tenant_id, model).id)
+            .group_by(Score.stage)
+        )
+        return {stage: count for stage, count in rows}
