@@ -1,0 +1,69 @@
+"""Error pages in the clothes of the house."""
+
+from flask import Blueprint, Response, make_response, render_template
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from assay_tenants.errors import AssayError, NotSignedIn, TooManyAttempts
+from assay.web.visitors import to_log_in
+
+TITLES = {
+    400: "That request made no sense to us",
+    403: "This is not yours to open",
+    404: "Nothing here",
+    405: "Nothing here",
+    409: "Somebody was faster",
+    413: "That file is too big",
+    415: "We can't read that kind of file",
+    422: "Something in it is wrong",
+    429: "A little slower, please",
+    500: "Something broke on our side",
+    503: "We will be back in a moment",
+}
+SENTENCES = {
+    400: "Go back, load the page again and try once more.",
+    403: "Ask an owner of your account to let you in.",
+    404: "The page does not exist, or it belongs to someone else.",
+    405: "The page does not exist, or it belongs to someone else.",
+    413: "Split it into smaller files and send them one after the other.",
+    429: "Wait a few seconds, then try again.",
+    500: "It has been written down. Nothing that was accepted is lost.",
+    503: "Your data is safe and senders will try again by themselves.",
+}
+
+
+def error_page(status: int, sentence: str | None = None, *, headers: dict[str, str] | None = None) -> Response:
+    """For any door that has to answer a person."""
+    title = TITLES.get(status, TITLES[400 if status < 500 else 500])
+    text = sentence or SENTENCES.get(status, SENTENCES[400 if status < 500 else 500])
+    response = make_response(render_template("error.html", status=status, title=title, sentence=text), status)
+    response.headers.update(headers or {})
+    return response
+
+
+def handle(blueprint: Blueprint) -> None:
+    blueprint.register_error_handler(AssayError, _refused)
+    blueprint.register_error_handler(CSRFError, _stale_form)
+    blueprint.register_error_handler(HTTPException, _http)
+    blueprint.register_error_handler(InternalServerError, _broken)
+
+
+def _refused(error: AssayError) -> Response:
+    if isinstance(error, NotSignedIn):
+        return to_log_in()
+    headers = {"Retry-After": str(int(error.after.total_seconds()))} if isinstance(error, TooManyAttempts) else {}
+    return error_page(error.status, error.message, headers=headers)
+
+
+def _stale_form(_: CSRFError) -> Response:
+    return error_page(400, "The form was open too long, or came from another site. Load the page again and resend it.")
+
+
+def _http(error: HTTPException) -> Response:
+    if error.response is not None or error.code is None or error.code < 400:
+        return make_response(error.get_response())
+    return error_page(error.code)
+
+
+def _broken(_: InternalServerError) -> Response:
+    return error_page(500)
