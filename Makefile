@@ -9,7 +9,7 @@
 PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PACKAGES := -e plugins/sdk -e plugins/segment -e .
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 ASSETS := platform/assay/web/assets
@@ -68,7 +68,7 @@ clean:
 
 .make/node: .make/runtime $(ASSETS)/package.json $(ASSETS)/package-lock.json
 	@echo "Installing what the web assets are built of"
-	@cd $(ASSETS) && $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --loglevel=error
+	@cd $(ASSETS) && $(NODE)/bin/node --use-system-ca $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --prefer-offline --loglevel=error
 	@touch $@
 
 .make/assets: .make/node $(ASSETS)/build.js $(shell find $(ASSETS)/src -type f)

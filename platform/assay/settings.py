@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -196,14 +197,13 @@ def masked_address(url: str) -> str:
     """The address without its password, which may also stand in its query."""
     try:
         parts = urlsplit(url)
+        password = parts.password
     except ValueError:
         return MASK
-    if parts.password is not None:
-        userinfo, _, host = parts.netloc.rpartition("@")
-        parts = parts._replace(netloc=f"{userinfo.partition(':')[0]}:{MASK}@{host}")
-    if "password" in parts.query:
-        parts = parts._replace(query=MASK)
-    return parts.geturl()
+    if password is not None:
+        user, _, host = parts.netloc.rpartition("@")
+        url = parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}").geturl()
+    return re.sub(r"(password=)[^&]*", rf"\1{MASK}", url)
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:

@@ -6,9 +6,7 @@ from assay.settings import BadSetting
 
 
 @click.command()
-@click.option(
-    "--print-roles", is_flag=True, help="Print the SQL that makes the database and its roles, and do nothing."
-)
+@click.option("--print-roles", is_flag=True, help="Only print the SQL that makes the database and its roles.")
 def migrate(print_roles: bool) -> None:
     """Brings the database to this version's tables. Safe to run again.
 

@@ -1,0 +1,181 @@
+"""What `assay doctor` looks at: each check says what it found and, where that is wrong, what to do."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis, RedisError
+from rq import SimpleWorker
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from assay import roles
+from assay.embedded import Places
+from assay.migrating import newest
+from assay.pipeline import QUEUES
+from assay.plugins import installed
+from assay.settings import Settings, unknown_names
+from assay_tenants.database import PowerfulRole, configure, refuse_powerful_role
+
+OLDEST_POSTGRES = 160000
+OLDEST_REDIS = (6, 2)
+LATE = timedelta(seconds=90)
+
+# Parents only: the application has no rights on a partition itself.
+UNGUARDED = """
+SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+ WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring')
+   AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT a.attisdropped
+   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+ ORDER BY 1"""
+SIDE_DOORS = """
+SELECT c.oid::regclass::text FROM pg_class c
+ WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring') AND c.relispartition
+   AND c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT,INSERT,UPDATE,DELETE')
+ ORDER BY 1"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    what: str
+    found: str
+    #: What to do; empty when all is well.
+    remedy: str = ""
+
+
+def check_names(settings: Settings) -> Iterator[Finding]:
+    for name in unknown_names(os.environ):
+        yield Finding(name, "is set, but is not a setting", "Correct its name, or unset it; the list is above.")
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    engine = configure(settings.database_url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            yield _version_of_postgres(connection)
+            yield _tables(connection)
+            yield from _doors(connection)
+        refuse_powerful_role(engine)
+    except PowerfulRole as powerful:
+        yield Finding("role", "sees across tenants", str(powerful))
+    except DBAPIError as error:
+        yield Finding("PostgreSQL", _reason(error), _start_or("ASSAY_DATABASE_URL", embedded=_is_embedded(settings)))
+    else:
+        yield Finding("role", f"{engine.url.username}: held back by row-level security")
+    finally:
+        engine.dispose()
+
+
+def _version_of_postgres(connection: Connection) -> Finding:
+    number, name = connection.execute(
+        text("SELECT current_setting('server_version_num')::int, current_setting('server_version')")
+    ).one()
+    too_old = "Use PostgreSQL 16 or newer." if number < OLDEST_POSTGRES else ""
+    return Finding("PostgreSQL", f"{name}, reachable", too_old)
+
+
+def _tables(connection: Connection) -> Finding:
+    unguarded = connection.execute(text(UNGUARDED)).scalars().all()
+    open_doors = connection.execute(text(SIDE_DOORS)).scalars().all()
+    if unguarded or open_doors:
+        return Finding(
+            "row security",
+            f"not forced on: {', '.join(unguarded) or 'none'}; reachable past it: {', '.join(open_doors) or 'none'}",
+            "Run `assay migrate`; if it stays, revoke the rights given by hand.",
+        )
+    return Finding("row security", "forced on every tenant's table")
+
+
+def _doors(connection: Connection) -> Iterator[Finding]:
+    for role in (roles.DIRECTORY, roles.TIMETABLE):
+        may = connection.execute(
+            text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :r) AND pg_has_role(:r, 'SET')"), {"r": role}
+        ).scalar_one()
+        if not may:
+            remedy = "Run `assay migrate --print-roles | psql ADDRESS` as the database's administrator."
+            yield Finding("role", f"{role} is missing, or may not be taken on", remedy)
+
+
+def check_migrations(settings: Settings) -> Iterator[Finding]:
+    if not settings.migration_database_url:
+        yield Finding("migrations", "unknown: ASSAY_MIGRATION_DATABASE_URL is not set here")
+        return
+    engine = create_engine(settings.migration_database_url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        with engine.connect() as connection:
+            if connection.execute(text("SELECT to_regclass('public.alembic_version')")).scalar_one() is None:
+                found = None
+            else:
+                found = connection.execute(text("SELECT version_num FROM public.alembic_version")).scalar()
+    except DBAPIError as error:
+        remedy = _start_or("ASSAY_MIGRATION_DATABASE_URL", embedded=_is_embedded(settings))
+        yield Finding("migrations", _reason(error), remedy)
+    else:
+        is_newest = found == newest()
+        yield Finding(
+            "migrations", f"at {found or 'none'}", "" if is_newest else f"Run `assay migrate` (to {newest()})."
+        )
+    finally:
+        engine.dispose()
+
+
+def check_redis(settings: Settings) -> Iterator[Finding]:
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+    try:
+        information = redis.info("server")
+        version = str(information.get("valkey_version") or information["redis_version"])
+        numbers = tuple(int(part) for part in version.split(".")[:2])
+        yield Finding("Redis", f"{version}, reachable", "" if numbers >= OLDEST_REDIS else "Use Redis 6.2 or newer.")
+        yield from _workers(redis)
+    except RedisError as error:
+        embedded = settings.redis_url == Places(settings.data_dir).redis_url
+        yield Finding("Redis", _reason(error), _start_or("ASSAY_REDIS_URL", embedded=embedded))
+
+
+def _workers(redis: Redis) -> Iterator[Finding]:
+    alive = [
+        worker
+        for worker in SimpleWorker.all(connection=redis)
+        if worker.last_heartbeat and datetime.now(UTC) - worker.last_heartbeat < LATE
+    ]
+    for queue in QUEUES:
+        count = sum(queue in worker.queue_names() for worker in alive)
+        waiting = redis.llen(f"rq:queue:{queue}")
+        yield Finding(
+            f"workers of {queue}",
+            f"{count} alive, {waiting} jobs waiting",
+            "" if count else f"Start one with `assay worker {queue}`, or all with `assay run`.",
+        )
+
+
+def check_plugins(settings: Settings) -> Iterator[Finding]:
+    plugins = installed()
+    for name in sorted(plugins.sources):
+        yield Finding("plugin", name)
+    for name, reason in sorted(plugins.broken.items()):
+        yield Finding("plugin", f"{name} can't be loaded: {reason}", "Upgrade or uninstall it.")
+    if not plugins.sources:
+        yield Finding("plugins", "none found", "Install at least assay-segment.")
+
+
+def check_key(settings: Settings) -> Iterator[Finding]:
+    if not settings.secret_key:
+        yield Finding("secret key", "none yet", "`assay run` makes one; in production set ASSAY_SECRET_KEY.")
+
+
+CHECKS = (check_names, check_key, check_database, check_migrations, check_redis, check_plugins)
+
+
+def _is_embedded(settings: Settings) -> bool:
+    return settings.database_url == Places(settings.data_dir).postgres_url(roles.APPLICATION)
+
+
+def _start_or(variable: str, *, embedded: bool) -> str:
+    return "Start it with `assay run`." if embedded else f"Check {variable}, and that the server is up."
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return f"not reachable: {lines[0] if lines else type(cause).__name__}"

@@ -1,0 +1,115 @@
+"""A real PostgreSQL and Redis for the whole session, and a tenant of its own for each test that asks for one."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from assay import embedded, pipeline
+from assay.embedded import Embedded
+from assay.migrating import upgrade
+from assay.settings import Settings
+from assay_tenants import database
+from assay_tenants.access.service import SignedUp, sign_up
+
+PASSWORD = "a long enough password"
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Callable[[], Path]]:
+    """Makes folders whose paths are short enough for sockets; pytest's own are not always."""
+    folders: list[Path] = []
+
+    def make() -> Path:
+        folders.append(Path(tempfile.mkdtemp(prefix="assay-test-")))
+        return folders[-1]
+
+    yield make
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers(short_folder: Callable[[], Path]) -> Iterator[Embedded]:
+    with embedded.start(short_folder() / "data") as running:
+        upgrade(running.owner_url)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings(servers: Embedded) -> Settings:
+    return embedded.completed(Settings(data_dir=servers.places.data_dir, demo=False))
+
+
+@pytest.fixture(scope="session")
+def connected(settings: Settings) -> Iterator[None]:
+    """This process at the doors to the database, in the application's role."""
+    engine = database.configure(settings.database_url)
+    yield
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def redis(settings: Settings) -> Redis:
+    return Redis.from_url(settings.redis_url)
+
+
+@pytest.fixture
+def make_tenant(connected: None) -> Callable[[], SignedUp]:
+    """A new tenant at each call; tests need not clean up, because no tenant sees another's rows."""
+
+    def make() -> SignedUp:
+        number = next(_numbers)
+        return sign_up(
+            company=f"Quartz & Co {number}",
+            name="Ada Example",
+            email=f"ada{number}@quartz.example.test",
+            password=PASSWORD,
+            plugin="segment",
+        )
+
+    return make
+
+
+@pytest.fixture
+def tenant(make_tenant: Callable[[], SignedUp]) -> SignedUp:
+    return make_tenant()
+
+
+@pytest.fixture
+def neighbour(make_tenant: Callable[[], SignedUp]) -> SignedUp:
+    return make_tenant()
+
+
+@pytest.fixture
+def work_off() -> Callable[[int], int]:
+    """Does here and now what the workers would do for a tenant; tells how many rows it took."""
+
+    def work(tenant_id: int) -> int:
+        rows = 0
+        while taken := sum(pipeline.turn(stage, tenant_id) for stage in pipeline.STAGES):
+            rows += taken
+        return rows
+
+    return work
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> Flask:
+    # Loaded only for those who ask: most tests need neither the web nor its imports.
+    from assay.app import create_app
+
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
