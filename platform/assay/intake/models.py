@@ -1,0 +1,36 @@
+"""Raw messages, and which of them wait to be understood."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from assay_tenants.database import Base
+
+Instant = DateTime(timezone=True)
+
+
+class Message(Base):
+    """One request as it came: inflated, otherwise byte for byte."""
+
+    __tablename__ = "messages"
+    __table_args__ = {"schema": "intake", "info": {"citus": "distributed"}}
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    source_id: Mapped[int] = mapped_column(BigInteger)
+    call: Mapped[str] = mapped_column(Text)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Waiting(Base):
+    """A message that has not been understood yet."""
+
+    __tablename__ = "waiting"
+    __table_args__ = {"schema": "intake", "info": {"citus": "distributed"}}
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    message_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
