@@ -23,6 +23,7 @@ from assay.scoring.language.model import (
     WhenSilent,
     WhenTraits,
 )
+from assay.scoring.language.quantities import number
 
 __all__ = [
     "Band",
@@ -48,5 +49,6 @@ __all__ = [
     "describe",
     "dump",
     "load",
+    "number",
     "parse",
 ]

@@ -1,0 +1,307 @@
+"""The hot path: every rule of every model over all leads at once, then caps, scale, stage and grade."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from assay.scoring.engine import awards, silences
+from assay.scoring.engine.awards import sums
+from assay.scoring.engine.compiling import CompiledModel
+from assay.scoring.engine.conditions import column, comparisons, expression
+from assay.scoring.engine.frames import INSTANT, Scene, prepare
+from assay.scoring.language import Comparison, Condition, Model, OnEvents, Rule
+
+#: Leads times rules held in memory at once.
+_MOST_CELLS = 20_000_000
+#: Polars plans slowly over very many expressions at once.
+_MOST_EXPRESSIONS = 500
+# Past the last instant Python and PostgreSQL can both hold, a change is no news to anybody.
+_LAST_INSTANT = 253_402_300_799_999_999
+
+
+@dataclass(frozen=True)
+class Given:
+    """What one rule gives each lead, before caps: dense columns in the order of the leads."""
+
+    points: pl.Series
+    hit: pl.Series
+    next: pl.Series | None
+
+
+def score(models: Sequence[CompiledModel], leads: pl.DataFrame, events: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """One row per model and lead, in the order given.
+
+    Columns: model, content_hash, lead_id, total, raw (thousandths), dimensions (JSON text: name → thousandths after
+    caps), stage, grade, next_change (the earliest instant after `at` when any of it can change without news).
+    """
+    rules = max((len(model.model.rules) for model in models), default=0)
+    if leads.height > 1 and leads.height * rules > _MOST_CELLS:
+        half = leads.height // 2
+        parts = [score(models, part, events, at) for part in (leads[:half], leads[half:])]
+        order = {name: place for place, name in enumerate(dict.fromkeys(model.hash for model in models))}
+        both = pl.concat(parts)
+        place = both["content_hash"].replace_strict(list(order), list(order.values()), return_dtype=pl.UInt32)
+        return both.with_columns(place.alias("place")).sort("place", maintain_order=True).drop("place")
+    return score_scene(models, prepare(models, leads, events, at))
+
+
+def score_scene(models: Sequence[CompiledModel], scene: Scene) -> pl.DataFrame:
+    shared = _earned(models, scene)
+    frames = [_total(model, scene, shared) for model in models]
+    return pl.concat(frames) if frames else _nothing(scene)
+
+
+def _nothing(scene: Scene) -> pl.DataFrame:
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "model": pl.String,
+        "content_hash": pl.String,
+        "lead_id": scene.leads.schema["lead_id"],
+        "total": pl.Int64,
+        "raw": pl.Int64,
+        "dimensions": pl.String,
+        "stage": pl.String,
+        "grade": pl.String,
+        "next_change": INSTANT,
+    }
+    return pl.DataFrame(schema=schema)
+
+
+_Key = tuple[OnEvents, int]
+
+
+def _earned(models: Sequence[CompiledModel], scene: Scene) -> dict[_Key, pl.DataFrame]:
+    """What each distinct event rule gives; rules that several models share are evaluated once."""
+    wanted = dict.fromkeys((trigger, rule.points) for model in models for _, rule, trigger in model.event_rules)
+    plans = [
+        sums(awards.of_events(scene, trigger, points), trigger.expires_after, scene.at) for trigger, points in wanted
+    ]
+    return dict(zip(wanted, pl.collect_all(plans), strict=True))
+
+
+def _total(model: CompiledModel, scene: Scene, shared: dict[_Key, pl.DataFrame]) -> pl.DataFrame:
+    given: dict[int, Given] = {}
+    given.update(_from_traits(model, scene))
+    for place, rule, trigger in model.event_rules:
+        given[place] = _dense(shared[trigger, rule.points], scene.leads.height)
+    given.update(_from_silences(model, scene))
+    changes = [found.next for found in given.values() if found.next is not None]
+    changes += _date_changes(model, scene)
+    points = pl.DataFrame([given[place].points.alias(f"rule:{place}") for place in sorted(given)])
+    hits = [given[place].hit.alias(f"hit:{place}") for place, rule in _first_matches(model.model)]
+    frame = scene.leads.select("lead_id").with_columns(points.get_columns() + hits)
+    return (
+        frame.lazy()
+        .with_columns(_capped_rules(model.model))
+        .with_columns(_groups(model.model))
+        .with_columns(_dimensions(model.model))
+        .with_columns(_raw(model.model).alias("raw"))
+        .with_columns(_clamped(pl.col("raw"), model.model.scale.min, model.model.scale.max).alias("total"))
+        .select(
+            pl.lit(model.name).alias("model"),
+            pl.lit(model.hash).alias("content_hash"),
+            "lead_id",
+            "total",
+            "raw",
+            _as_json(model.model).alias("dimensions"),
+            _stage(model.model).alias("stage"),
+            _grade(model.model).alias("grade"),
+        )
+        .collect()
+        .with_columns(_earliest(changes, scene.leads.height).alias("next_change"))
+    )
+
+
+def _from_traits(model: CompiledModel, scene: Scene) -> dict[int, Given]:
+    found: dict[int, Given] = {}
+    rules = model.trait_rules
+    for begin in range(0, len(rules), _MOST_EXPRESSIONS):
+        part = rules[begin : begin + _MOST_EXPRESSIONS]
+        held = scene.leads.select(trait_holds(scene, condition).alias(str(place)) for place, _, condition in part)
+        for place, rule, _ in part:
+            holds = held[str(place)]
+            found[place] = Given(holds.cast(pl.Int64) * rule.points, holds & (rule.points != 0), None)
+    return found
+
+
+def trait_holds(scene: Scene, condition: Condition) -> pl.Expr:
+    return expression(condition, scene.trait_answers).fill_null(value=False)
+
+
+def _from_silences(model: CompiledModel, scene: Scene) -> dict[int, Given]:
+    found: dict[int, Given] = {}
+    tiers = silences.families(model.silence_rules)
+    known = known_silences(model, scene)
+    for place, rule, trigger in model.silence_rules:
+        family = tiers[silences.family(rule, trigger)]
+        earned = silences.awards(scene, rule, trigger, family, known[trigger.of])
+        plans = [sums(earned, trigger.expires_after, scene.at), silences.changes(scene, trigger, known[trigger.of])]
+        gives, changes = pl.collect_all(plans)
+        dense = _dense(gives, scene.leads.height)
+        reached = _scattered(changes, "next", scene.leads.height)
+        found[place] = Given(dense.points, dense.hit, _earlier(dense.next, reached))
+    return found
+
+
+def known_silences(model: CompiledModel, scene: Scene) -> dict[silences.Types, pl.DataFrame]:
+    """The silences each activity's idle rules look at, ended ones only where a rule keeps them."""
+    kept: dict[silences.Types, bool] = {}
+    for _, _, trigger in model.silence_rules:
+        kept[trigger.of] = kept.get(trigger.of, False) or trigger.kept
+    return {of: silences.silences(scene, of, ended_too=ended) for of, ended in kept.items()}
+
+
+def _dense(sparse: pl.DataFrame, size: int) -> Given:
+    return Given(
+        points=_scattered(sparse, "points", size).fill_null(0),
+        hit=_scattered(sparse, "hit", size).fill_null(value=False),
+        next=_scattered(sparse, "next", size),
+    )
+
+
+def _scattered(sparse: pl.DataFrame, name: str, size: int) -> pl.Series:
+    empty = pl.repeat(None, size, dtype=sparse.schema[name], eager=True)
+    return empty.scatter(sparse["lead"], sparse[name]) if sparse.height else empty
+
+
+def _earlier(one: pl.Series | None, other: pl.Series) -> pl.Series:
+    return other if one is None else pl.select(pl.min_horizontal(one, other)).to_series()
+
+
+def _earliest(changes: list[pl.Series], size: int) -> pl.Series:
+    if not changes:
+        return pl.repeat(None, size, dtype=INSTANT, eager=True)
+    first = pl.DataFrame([found.alias(str(place)) for place, found in enumerate(changes)]).select(
+        pl.min_horizontal(pl.all()).alias("next")
+    )["next"]
+    return first.set(first > _LAST_INSTANT, None).cast(INSTANT)
+
+
+def _date_changes(model: CompiledModel, scene: Scene) -> list[pl.Series]:
+    """When `within` and `older_than` next turn, on traits and on the properties of events."""
+    found: list[pl.Series] = []
+    on_leads = {part: _turns(part, scene.at) for _, _, whole in model.trait_rules for part in comparisons(whole)}
+    turns = [turn for turn in on_leads.values() if turn is not None]
+    if turns:
+        found.append(scene.leads.select(pl.min_horizontal(turns).alias("next"))["next"])
+    for _, _, trigger in model.event_rules:
+        on_events = [_turns(part, scene.at) for part in comparisons(trigger.where)]
+        turns = [turn for turn in on_events if turn is not None]
+        if turns:
+            events = scene.of_types(trigger.types).events
+            sparse = events.group_by("lead").agg(pl.min_horizontal(turns).min().alias("next"))
+            found.append(_scattered(sparse, "next", scene.leads.height))
+    return found
+
+
+def _turns(comparison: Comparison, at: int) -> pl.Expr | None:
+    if comparison.word not in ("within", "older_than"):
+        return None
+    age = pl.col(f"age:{column(comparison)}")
+    length = pl.lit(comparison.operand, pl.Int64)
+    reaches = pl.when(age < length).then(at + length - age)
+    if comparison.word == "older_than":
+        return reaches
+    return pl.when(age < 0).then(at - age).otherwise(reaches)
+
+
+def _first_matches(model: Model) -> list[tuple[int, Rule]]:
+    groups = {
+        (dimension.name, group.name)
+        for dimension in model.dimensions
+        for group in dimension.groups
+        if group.first_match
+    }
+    return [(place, rule) for place, rule in enumerate(model.rules) if (rule.dimension, rule.group) in groups]
+
+
+def _capped_rules(model: Model) -> list[pl.Expr]:
+    """Each rule within its own caps; in a first-match group, nothing once a rule before it has given something."""
+    before: dict[tuple[str | None, str | None], pl.Expr] = {}
+    first_matches = {place for place, _ in _first_matches(model)}
+    found: list[pl.Expr] = []
+    for place, rule in enumerate(model.rules):
+        points = _clamped(pl.col(f"rule:{place}"), rule.min, rule.max)
+        if place in first_matches:
+            group = (rule.dimension, rule.group)
+            hit = pl.col(f"hit:{place}")
+            if group in before:
+                points = pl.when(before[group]).then(0).otherwise(points)
+            before[group] = before[group] | hit if group in before else hit
+        found.append(points.alias(f"rule:{place}"))
+    return found
+
+
+def _groups(model: Model) -> list[pl.Expr]:
+    return [
+        _clamped(
+            _sum(f"rule:{place}" for place, rule in enumerate(model.rules) if _is_in(rule, dimension.name, group.name)),
+            group.min,
+            group.max,
+        ).alias(f"group:{dimension.name}/{group.name}")
+        for dimension in model.dimensions
+        for group in dimension.groups
+    ]
+
+
+def _dimensions(model: Model) -> list[pl.Expr]:
+    found: list[pl.Expr] = []
+    for dimension in model.dimensions:
+        names = [f"group:{dimension.name}/{group.name}" for group in dimension.groups]
+        names += [f"rule:{place}" for place, rule in enumerate(model.rules) if _is_in(rule, dimension.name, None)]
+        found.append(_clamped(_sum(names), dimension.min, dimension.max).alias(f"dimension:{dimension.name}"))
+    return found
+
+
+def _raw(model: Model) -> pl.Expr:
+    names = [f"dimension:{dimension.name}" for dimension in model.dimensions]
+    names += [f"rule:{place}" for place, rule in enumerate(model.rules) if rule.dimension is None]
+    return _sum(names)
+
+
+def _is_in(rule: Rule, dimension: str, group: str | None) -> bool:
+    return rule.dimension == dimension and rule.group == group
+
+
+def _sum(names: Iterable[str]) -> pl.Expr:
+    columns = list(names)
+    return pl.sum_horizontal(columns) if columns else pl.lit(0, pl.Int64)
+
+
+def _clamped(points: pl.Expr, low: int | None, high: int | None) -> pl.Expr:
+    return points if low is None and high is None else points.clip(low, high)
+
+
+def _as_json(model: Model) -> pl.Expr:
+    if not model.dimensions:
+        return pl.lit("{}")
+    parts: list[pl.Expr] = []
+    for place, dimension in enumerate(model.dimensions):
+        # Names of dimensions are letters, digits, `_`, `-` and `.`: nothing to escape.
+        parts.append(pl.lit(f'{"," if place else "{"}"{dimension.name}":'))
+        parts.append(pl.col(f"dimension:{dimension.name}").cast(pl.String))
+    return pl.concat_str([*parts, pl.lit("}")])
+
+
+def _stage(model: Model) -> pl.Expr:
+    stage = pl.lit(None, pl.String)
+    for begins in model.stages:
+        edge = pl.lit(begins.threshold, pl.Int64)
+        reached = pl.col("total") >= edge if begins.inclusive else pl.col("total") > edge
+        stage = pl.when(reached).then(pl.lit(begins.name)).otherwise(stage)
+    return stage
+
+
+def _grade(model: Model) -> pl.Expr:
+    """Both halves or none: a value below the lowest band has no mark."""
+    if not model.grades:
+        return pl.lit(None, pl.String)
+    halves: list[pl.Expr] = []
+    for grade in model.grades:
+        half = pl.lit(None, pl.String)
+        for band in reversed(grade.bands):
+            reached = pl.col(f"dimension:{grade.dimension}") >= band.threshold
+            half = pl.when(reached).then(pl.lit(band.mark)).otherwise(half)
+        halves.append(half)
+    return pl.concat_str(halves)
