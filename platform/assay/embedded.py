@@ -1,5 +1,6 @@
 """The embedded default: a real PostgreSQL and a real Redis in one data folder, ours alone and nobody's network."""
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -408,17 +409,27 @@ class Postgres(Server):
     def end_leftover(self) -> None:
         """A server whose run was killed is still stopping, or doesn't know; the next must not start beside it."""
         lines = self.pid_file_lines()
-        if not lines or not is_server(int(lines[0]), self.places.postgres):
+        if not lines:
             return
         pid = int(lines[0])
-        for last_word, patience in ((signal.SIGINT, STOP_PATIENCE), (signal.SIGQUIT, STOP_PATIENCE)):
-            os.kill(pid, last_word)
-            deadline = time.monotonic() + patience
+        for last_word in (signal.SIGINT, signal.SIGQUIT):
+            deadline = time.monotonic() + STOP_PATIENCE
+            told = False
             while time.monotonic() < deadline:
-                if not is_server(pid, self.places.postgres):
+                alive = pids_of_postgres(self.places.postgres)
+                if not alive:
+                    # Dead, yet in the process table as long as nobody asks how it ended: it would keep the next out.
+                    self.forget_dead()
                     return
+                if pid in alive and not told:
+                    os.kill(pid, last_word)
+                    told = True
                 time.sleep(0.05)
         raise EmbeddedError(f"A PostgreSQL of an earlier run (process {pid}) does not stop; end it and try again.")
+
+    def forget_dead(self) -> None:
+        for sign_of_life in (self.places.postgres / "postmaster.pid", *self.places.sockets.glob(".s.PGSQL.*")):
+            sign_of_life.unlink(missing_ok=True)
 
     def make_roles(self) -> None:
         connection = f"postgresql://{SUPERUSER}@/postgres?host={self.places.sockets}"
@@ -459,15 +470,16 @@ class Redis(Server):
             return attempt.connect_ex(os.fsencode(self.places.redis_socket)) == 0
 
 
-def is_server(pid: int, folder: Path) -> bool:
-    """Whether the process is a PostgreSQL of this folder, not a stranger to whom the number fell."""
+def pids_of_postgres(folder: Path) -> set[int]:
+    """The living processes at work in this folder, the server's helpers among them."""
     import psutil  # only after a crash; a supervisor that idles for weeks does without it
 
-    try:
-        command = psutil.Process(pid).cmdline()
-    except psutil.NoSuchProcess:
-        return False
-    return str(folder) in command
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "postgres" and process.cwd() == str(folder.resolve()):
+                found.add(process.pid)
+    return found
 
 
 def last_lines(log: Path, count: int = 15) -> str:
