@@ -428,7 +428,7 @@ class Postgres(Server):
         raise EmbeddedError(f"A PostgreSQL of an earlier run (process {pid}) does not stop; end it and try again.")
 
     def forget_dead(self) -> None:
-        for sign_of_life in (self.places.postgres / "postmaster.pid", *self.places.sockets.glob(".s.PGSQL.*")):
+        for sign_of_life in (*self.places.sockets.glob(".s.PGSQL.*"), self.places.postgres / "postmaster.pid"):
             sign_of_life.unlink(missing_ok=True)
 
     def make_roles(self) -> None:

@@ -1,0 +1,1 @@
+"""A demonstration tenant whose made-up leads behave like real ones."""

@@ -1,0 +1,53 @@
+"""Sends the story through the public endpoint with Segment's own library, as a customer's website would."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import structlog
+from segment.analytics.client import Client  # type: ignore[import-untyped] # it ships no types
+
+from assay.demo import account as accounts
+from assay.demo.story import Call, Story, something
+
+log = structlog.get_logger()
+
+
+def send_history(data_dir: Path, address: str) -> None:
+    """All of it, once: calls already sent by a run that was killed are recognised by their ids."""
+    account = accounts.read(data_dir)
+    if account is None or account.has_history:
+        return
+    failures: list[Exception] = []
+    client = Client(account.write_key, host=address, on_error=lambda error, _: failures.append(error))
+    for call in Story(account.since).history():
+        send(client, call)
+    client.shutdown()
+    if failures:
+        log.warning("demo.history_incomplete", failures=len(failures), first=str(failures[0]))
+        return
+    account.has_history = True
+    accounts.write(data_dir, account)
+
+
+def trickle(data_dir: Path, address: str, *, per_minute: int) -> None:
+    """A few events a minute until SIGTERM, so that scores move while one watches."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    account = accounts.read(data_dir)
+    if account is None:
+        return
+    # Without its background thread, which would wake twice a second all day.
+    client = Client(account.write_key, host=address, sync_mode=True, max_retries=2)
+    dice = random.Random()  # noqa: S311 # a story, not a secret
+    awake = [person for person in Story(account.since).people if person.temper != "gone quiet"]
+    while True:
+        time.sleep(dice.expovariate(per_minute / 60))
+        try:
+            send(client, something(dice.choice(awake), dice))
+        except Exception as error:  # noqa: BLE001 # the library raises whatever its transport raises
+            log.warning("demo.not_sent", error=str(error))
+
+
+def send(client: Client, call: Call) -> None:
+    getattr(client, call.method)(**call.arguments)
