@@ -77,9 +77,7 @@ def _check_single(call: Call, body: bytes) -> str | None:
     if call == "group" and _is_missing(single.groupId):
         raise BadCall("groupId is missing: a group call says which company it is, as text.", field="groupId")
     if call == "alias" and _is_missing(single.previousId):
-        raise BadCall(
-            "previousId is missing: an alias call says who it was before, as text.", field="previousId"
-        )
+        raise BadCall("previousId is missing: an alias call says who it was before, as text.", field="previousId")
     if len(single.messageId or "") > MAX_MESSAGE_ID:
         raise BadCall(f"messageId is longer than {MAX_MESSAGE_ID} characters.", field="messageId")
     return single.writeKey

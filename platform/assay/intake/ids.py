@@ -6,6 +6,8 @@ from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# What 48 bits of milliseconds can say goes beyond the calendar.
+_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def message_id(at: datetime) -> UUID:
@@ -13,3 +15,8 @@ def message_id(at: datetime) -> UUID:
     milliseconds, microseconds = divmod((at - _EPOCH) // _MICROSECOND, 1000)
     fraction = microseconds * 4096 // 1000
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | randbits(62))
+
+
+def instant_of(id_: UUID) -> datetime:
+    """The millisecond in which this id was made; for an id that isn't ours, some instant."""
+    return _EPOCH + timedelta(milliseconds=min(id_.int >> 80, _LATEST))

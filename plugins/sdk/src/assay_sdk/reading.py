@@ -35,11 +35,11 @@ class Fault(NamedTuple):
     message: str
 
 
-def explain(error: msgspec.ValidationError) -> Fault:
-    """Puts msgspec's refusal into words for the sender."""
+def explain(error: msgspec.ValidationError, *, at: str = "") -> Fault:
+    """Puts msgspec's refusal into words for the sender; ``at`` is the path of the part that was read."""
     text = str(error)
     path = _PATH.search(text)
-    field = path["path"].lstrip(".") if path else ""
+    field = (at + path["path"] if path else at).lstrip(".")
     what = text[: path.start()] if path else text
     if missing := _MISSING.fullmatch(what):
         field = f"{field}.{missing['name']}".lstrip(".")

@@ -53,7 +53,8 @@ class Event:
     type: str
     properties: Mapping[str, Value]
     at: datetime
-    #: The sender's id of this event, unique within its source; at most 200 characters.
+    #: The sender's id of this event, unique within its source; at most 200 characters. Left empty when it gave none:
+    #: the platform then makes one from the message and the event's place in it.
     sender_id: str
 
     def __post_init__(self) -> None:

@@ -1,0 +1,152 @@
+"""Works off waiting messages, in the caller's transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from assay import facts, plugins
+from assay.intake.models import Message, Waiting
+from assay.normalise.models import DeadLetter
+from assay.normalise.understanding import Kept, Letter, Normalised, understand
+from assay_tenants.database import tenant_session
+from assay_tenants.models import Source
+
+# A message may hold 500 KB and 2,500 events: memory is bounded by bytes, whatever the number of messages.
+MAX_BYTES = 2 * 1024 * 1024
+# Bounds the transaction when nothing but dead letters comes.
+MAX_TURNS = 20
+
+_FETCH = text("""
+    SELECT id, received_at, source_id, call, body
+      FROM (SELECT w.id, w.received_at, m.source_id, m.call, m.body,
+                   sum(octet_length(m.body)) OVER (ORDER BY w.received_at, w.id) - octet_length(m.body) AS bytes_before
+              FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS w (id, received_at)
+              LEFT JOIN intake.messages m
+                ON m.tenant_id = :tenant_id AND m.id = w.id AND m.received_at = w.received_at
+               AND m.received_at BETWEEN :first AND :last) AS sized
+     WHERE bytes_before < :max_bytes OR body IS NULL
+     ORDER BY received_at, id
+""")
+_DONE = text("""
+    DELETE FROM intake.waiting w
+     USING unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS done (id, received_at)
+     WHERE w.tenant_id = :tenant_id AND w.message_id = done.id AND w.received_at = done.received_at
+""")
+
+log = structlog.get_logger()
+
+
+def take(session: Session, tenant_id: int, limit: int) -> list[Normalised]:
+    """The records of the oldest waiting messages, of at most ``limit`` of them and about two megabytes.
+
+    They wait no longer once the caller's transaction commits. What can't be understood becomes a dead letter in the
+    same transaction. Others who take at the same time get other messages. Empty when nothing waits.
+    """
+    for _ in range(MAX_TURNS):
+        waiting = _lock(session, tenant_id, limit)
+        if not waiting:
+            break
+        records = _understand_all(session, tenant_id, waiting)
+        if records:
+            return records
+    return []
+
+
+def replay(tenant_id: int, message_ids: Sequence[UUID]) -> int:
+    """Has messages understood again, say by a plugin that was mended; tells how many there are.
+
+    Events that were understood before are recognised by their ids and change nothing.
+    """
+    with tenant_session(tenant_id) as session:
+        query = select(Message.tenant_id, Message.received_at, Message.id).where(
+            Message.tenant_id == tenant_id, Message.id.in_(message_ids)
+        )
+        found = session.execute(query).all()
+        if found:
+            rows = [{"tenant_id": tenant_id, "received_at": row.received_at, "message_id": row.id} for row in found]
+            session.execute(insert(Waiting).on_conflict_do_nothing(), rows)
+            facts.tell_after_commit(session, facts.MessagesKept(tenant_id))
+    return len(found)
+
+
+def _lock(session: Session, tenant_id: int, limit: int) -> Sequence[Row[UUID, datetime]]:
+    return session.execute(
+        select(Waiting.message_id, Waiting.received_at)
+        .where(Waiting.tenant_id == tenant_id)
+        .order_by(Waiting.received_at, Waiting.message_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def _understand_all(session: Session, tenant_id: int, waiting: Sequence[Row[UUID, datetime]]) -> list[Normalised]:
+    rows = session.execute(
+        _FETCH,
+        {
+            "tenant_id": tenant_id,
+            "ids": [row.message_id for row in waiting],
+            "instants": [row.received_at for row in waiting],
+            "first": waiting[0].received_at,
+            "last": waiting[-1].received_at,
+            "max_bytes": MAX_BYTES,
+        },
+    ).all()
+    names = dict(session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id)).tuples().all())
+    records: list[Normalised] = []
+    letters: list[tuple[Kept, Letter]] = []
+    for row in rows:
+        if row.body is None:
+            log.error("normalise.message_lost", tenant_id=tenant_id, message_id=str(row.id))
+            continue
+        message = Kept(row.id, row.source_id, row.received_at, row.call, row.body)
+        understood, refused = _understand(message, names.get(row.source_id))
+        records += understood
+        letters += [(message, letter) for letter in refused]
+    _write_letters(session, tenant_id, [row.id for row in rows], letters)
+    session.execute(
+        _DONE,
+        {
+            "tenant_id": tenant_id,
+            "ids": [row.id for row in rows],
+            "instants": [row.received_at for row in rows],
+        },
+    )
+    return records
+
+
+def _understand(message: Kept, plugin: str | None) -> tuple[list[Normalised], list[Letter]]:
+    try:
+        source = plugins.installed().source(plugin or "")
+    except plugins.NoSuchSourceError as error:
+        excerpt = message.body[:300].decode(errors="replace").replace("\0", "")
+        return [], [Letter(0, None, f"{error} Install it, and replay the message.", excerpt)]
+    return understand(message, source)
+
+
+def _write_letters(
+    session: Session, tenant_id: int, message_ids: list[UUID], letters: list[tuple[Kept, Letter]]
+) -> None:
+    # A message that is read again, by a plugin that learned more, leaves no letters of its first reading.
+    session.execute(delete(DeadLetter).where(DeadLetter.tenant_id == tenant_id, DeadLetter.message_id.in_(message_ids)))
+    if letters:
+        session.execute(
+            insert(DeadLetter),
+            [
+                {
+                    "tenant_id": tenant_id,
+                    "message_id": message.id,
+                    "position": letter.position,
+                    "received_at": message.received_at,
+                    "source_id": message.source_id,
+                    "field": letter.field,
+                    "reason": letter.reason,
+                    "excerpt": letter.excerpt,
+                }
+                for message, letter in letters
+            ],
+        )

@@ -1,0 +1,114 @@
+"""From one raw message to records and dead letters: values in, values out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from uuid import UUID
+
+import structlog
+
+from assay.normalise.checking import find_fault
+from assay.normalise.ids import event_id
+from assay_sdk import Alias, Company, Event, Identify, Message, Misunderstood, Record, Source
+
+EXCERPT = 300
+REASON = 500
+FIELD = 200
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A message as intake kept it."""
+
+    id: UUID
+    source_id: int
+    received_at: datetime
+    call: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """A record, and where it came from."""
+
+    record: Record
+    source_id: int
+    message_id: UUID
+    received_at: datetime
+    #: The same however often and in whatever message the event is sent; None for all but events.
+    event_id: UUID | None
+
+
+@dataclass(frozen=True)
+class Letter:
+    """Why one item of a message could not be understood."""
+
+    position: int
+    field: str | None
+    reason: str
+    excerpt: str
+
+
+def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Letter]]:
+    records: list[Normalised] = []
+    letters: dict[int, Letter] = {}
+    for position, found in enumerate(_read(message, source)):
+        if isinstance(found, Misunderstood):
+            refused = found
+        else:
+            fault = find_fault(found, received_at=message.received_at)
+            if fault is None:
+                records.append(_normalised(message, found, position))
+                continue
+            refused = Misunderstood(fault.message, field=fault.field, position=position, excerpt=repr(found))
+        letter = _letter(refused, letters)
+        letters[letter.position] = letter
+    return records, list(letters.values())
+
+
+def _read(message: Kept, source: Source) -> Iterator[Record | Misunderstood]:
+    """What the plugin yields; where it fails, that too is a Misunderstood, and what it yielded before stands."""
+    position = 0
+    try:
+        for found in source.normalise(Message(message.call, message.body, message.received_at)):
+            if isinstance(found, Identify | Event | Company | Alias | Misunderstood):
+                yield found
+            else:
+                yield Misunderstood(
+                    f"The plugin {source.name} gave {type(found).__name__} instead of a record.", position=position
+                )
+            position += 1
+    except Misunderstood as misunderstood:
+        yield misunderstood
+    except Exception as error:  # whatever a partner's plugin does, other messages must go on
+        log.warning("normalise.plugin_failed", plugin=source.name, message_id=str(message.id), exc_info=error)
+        yield Misunderstood(
+            f"The plugin {source.name} failed on this message, after {position} items: "
+            f"{type(error).__name__}: {error}. Its author has to mend it; the message is kept.",
+            position=position,
+            excerpt=message.body[:EXCERPT].decode(errors="replace"),
+        )
+
+
+def _normalised(message: Kept, record: Record, position: int) -> Normalised:
+    id_ = None
+    if isinstance(record, Event):
+        if not record.sender_id:
+            record = replace(record, sender_id=f"{message.id}/{position}")
+        id_ = event_id(message.source_id, record.sender_id)
+    return Normalised(record, message.source_id, message.id, message.received_at, id_)
+
+
+def _letter(refused: Misunderstood, others: dict[int, Letter]) -> Letter:
+    """Two that claim the same place both stay: the second moves to the next free one."""
+    position = next(place for place in count(max(refused.position, 0)) if place not in others)
+    field = _storable(refused.field, FIELD) if refused.field else None
+    return Letter(position, field, _storable(refused.reason, REASON), _storable(refused.excerpt, EXCERPT))
+
+
+def _storable(text: str, most: int) -> str:
+    text = text.encode(errors="replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
+    return text if len(text) <= most else text[: most - 1] + "…"

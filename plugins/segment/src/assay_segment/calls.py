@@ -1,0 +1,124 @@
+"""Segment's calls as they come on the wire, one item at a time."""
+
+# The fields are named as they are on the wire.
+# ruff: noqa: N815
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from assay_sdk import Misunderstood
+from assay_sdk.reading import explain, read_leniently
+
+#: Segment's own limit for one event.
+MAX_ITEM = 32 * 1024
+CALLS = ("identify", "track", "page", "screen", "group", "alias")
+
+Id = str | int | None
+Bag = dict[str, Any] | None
+
+
+class Item(msgspec.Struct, gc=False):
+    """One call. Nulls are as good as nothing."""
+
+    type: str | None = None
+    userId: Id = None
+    anonymousId: Id = None
+    previousId: Id = None
+    groupId: Id = None
+    messageId: str | None = None
+    event: str | None = None
+    name: str | None = None
+    category: str | None = None
+    timestamp: str | None = None
+    originalTimestamp: str | None = None
+    sentAt: str | None = None
+    traits: Bag = None
+    properties: Bag = None
+    context: Bag = None
+
+
+class _Batch(msgspec.Struct, gc=False):
+    batch: list[msgspec.Raw]
+    sentAt: str | None = None
+    context: Bag = None
+
+
+class _LenientBatch(msgspec.Struct, gc=False):
+    batch: list[Any]
+    sentAt: str | None = None
+    context: Bag = None
+
+
+_item = msgspec.json.Decoder(Item)
+_batch = msgspec.json.Decoder(_Batch)
+
+
+def read_items(call: str, body: bytes) -> Iterator[tuple[Item | Misunderstood, Any]]:
+    """The items of a request in their order, each with its raw form. Raises Misunderstood when none can be found."""
+    if call != "batch":
+        item = _read_item(body, 0, at="")
+        if isinstance(item, Item):
+            item.type = call
+        yield item, body
+        return
+    batch = _read_batch(body)
+    for position, raw in enumerate(batch.batch):
+        item = _read_item(raw, position, at=f"batch[{position}]")
+        if isinstance(item, Item):
+            item.sentAt = item.sentAt or batch.sentAt
+            if batch.context:
+                item.context = merge(batch.context, item.context or {})
+        yield item, raw
+
+
+def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    """What the batch says of all its items, and over it what the item says of itself; objects are merged within."""
+    both = {name: value for name, value in inner.items() if value is not None}
+    for name, value in outer.items():
+        mine = both.get(name)
+        if mine is None:
+            both[name] = value
+        elif isinstance(mine, dict) and isinstance(value, dict):
+            both[name] = {**value, **mine}
+    return both
+
+
+def _read_batch(body: bytes) -> _Batch | _LenientBatch:
+    try:
+        try:
+            return _batch.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # One item holds a NaN or a broken letter; the others are to be read all the same.
+            return msgspec.convert(read_leniently(body), _LenientBatch)
+    except msgspec.ValidationError as error:
+        fault = explain(error)
+        raise Misunderstood(fault.message, field=fault.field, excerpt=excerpt(body)) from None
+    except (ValueError, RecursionError) as error:
+        raise Misunderstood(f"The body is not JSON that can be read: {error}.", excerpt=excerpt(body)) from None
+
+
+def _read_item(raw: Any, position: int, *, at: str) -> Item | Misunderstood:
+    is_raw = isinstance(raw, msgspec.Raw | bytes)
+    if is_raw and (size := len(memoryview(raw))) > MAX_ITEM:
+        reason = f"The event of {size:,} bytes is over the limit: {MAX_ITEM:,} bytes (32 KB)."
+        return Misunderstood(reason, field=at or None, position=position, excerpt=excerpt(raw))
+    try:
+        return _item.decode(raw) if is_raw else msgspec.convert(raw, Item)
+    except msgspec.ValidationError as error:
+        field, reason = explain(error, at=at)
+    except RecursionError:
+        field, reason = at or None, "The event is nested too deeply."
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        field, reason = at or None, f"The event is not JSON that can be read: {error}."
+    return Misunderstood(reason, field=field, position=position, excerpt=excerpt(raw))
+
+
+def excerpt(raw: Any) -> str:
+    """The beginning of an item, for recognising it."""
+    if isinstance(raw, msgspec.Raw | bytes):
+        return bytes(memoryview(raw)[:400]).decode(errors="replace")
+    return repr(raw)[:400]

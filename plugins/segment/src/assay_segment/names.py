@@ -1,0 +1,33 @@
+"""Segment's names for what people do, in Assay's vocabulary."""
+
+import re
+import unicodedata
+
+_DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+_BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
+
+#: Names of Segment's own specification whose words say less than ours.
+KNOWN = {
+    "email.link.clicked": "email.clicked",
+    "live.chat.conversation.started": "chat.started",
+    "order.completed": "deal.won",
+}
+
+
+def event_type(name: str) -> str:
+    """``Demo Requested`` becomes ``demo.requested``; a name that is dotted lower case already is left as it is."""
+    name = name.strip()
+    if _DOTTED.fullmatch(name):
+        return name
+    words = ".".join(filter(None, _BETWEEN_WORDS.split(_in_ascii(name))))
+    return KNOWN.get(words, words)
+
+
+def _in_ascii(name: str) -> str:
+    """Accents go; a letter of another script is spelled by its number, so that different names stay different."""
+    plain = unicodedata.normalize("NFKD", name.lower().replace("đ", "d"))
+    return "".join(
+        letter if letter.isascii() else f" u{ord(letter):04x} " if letter.isalnum() else " "
+        for letter in plain
+        if not unicodedata.combining(letter)
+    )

@@ -1,0 +1,163 @@
+"""What Segment's libraries send, as records."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from assay_sdk import Alias, Company, Event, Identifiers, Identify, Message, Misunderstood, Record, Source
+from assay_sdk.flatten import Flat, flatten
+from assay_segment.calls import CALLS, Id, Item, excerpt, read_items
+from assay_segment.names import event_type
+
+# A message is under way this long without anybody's clock being wrong. Within it the stated instant stands, so that an
+# event that is sent twice happened at one instant, not at two.
+UNDER_WAY = timedelta(seconds=5)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_OF_PAGE = ("path", "url", "title", "referrer", "search")
+
+
+class Segment(Source):
+    """Segment's tracking calls, from any of its libraries."""
+
+    name = "segment"
+    title = "Segment"
+    tracking_calls = True
+
+    def normalise(self, message: Message) -> Iterator[Record | Misunderstood]:
+        is_batch = message.call == "batch"
+        for position, (item, raw) in enumerate(read_items(message.call, message.body)):
+            if isinstance(item, Misunderstood):
+                yield item
+                continue
+            at = f"batch[{position}]." if is_batch else ""
+            try:
+                yield _record(item, message.received_at)
+            except Misunderstood as error:
+                field = f"{at}{error.field}" if error.field else None
+                yield Misunderstood(error.reason, field=field, position=position, excerpt=excerpt(raw))
+            except RecursionError:
+                reason = "The event is nested too deeply."
+                yield Misunderstood(reason, position=position, excerpt=excerpt(raw))
+
+
+def _record(item: Item, received_at: datetime) -> Record:
+    at = _instant(item, received_at)
+    ids = _identifiers(item)
+    match item.type:
+        case "identify":
+            return Identify(ids, flatten(item.traits or {}), at)
+        case "track":
+            return Event(ids, _event_type(item), _properties(item), at, item.messageId or "")
+        case "page":
+            return Event(ids, "page.viewed", _page_properties(item), at, item.messageId or "")
+        case "screen":
+            return Event(ids, "screen.viewed", _named(item) | _properties(item), at, item.messageId or "")
+        case "group":
+            return Company(ids, _needed("groupId", _text(item.groupId)), flatten(item.traits or {}), at)
+        case "alias":
+            return _alias(item, ids, at)
+        case _:
+            raise Misunderstood(f"type is {item.type!r}; accepted are {', '.join(CALLS)}.", field="type")
+
+
+def _alias(item: Item, ids: Identifiers, at: datetime) -> Record:
+    previous = _needed("previousId", _text(item.previousId))
+    if previous == ids.user_id:
+        return Identify(ids, {}, at)
+    # Whether the old name was a browser's or a person's can't be told from the call alone, nor from what came before
+    # it, which may come after it. So it stands for both; of the two, only the one that is ever used matters.
+    return Alias(ids, Identifiers(user_id=previous, email=_email(previous), anonymous_id=previous), at)
+
+
+def _identifiers(item: Item) -> Identifiers:
+    user_id, anonymous_id = _text(item.userId), _text(item.anonymousId)
+    if user_id is None and anonymous_id is None:
+        raise Misunderstood("The call names nobody: userId or anonymousId is needed, as text.", field="userId")
+    stated = (item.traits or {}).get("email") if item.type == "identify" else None
+    return Identifiers(user_id=user_id, email=_email(stated) or _email(user_id), anonymous_id=anonymous_id)
+
+
+def _text(value: Id) -> str | None:
+    return (str(value).strip() or None) if value is not None else None
+
+
+def _email(value: object) -> str | None:
+    """None for what does not look like an e-mail address."""
+    if not isinstance(value, str):
+        return None
+    address = value.strip().lower()
+    return address if _EMAIL.fullmatch(address) else None
+
+
+def _needed(name: str, value: str | None) -> str:
+    if value is None:
+        raise Misunderstood(f"{name} is missing; it is needed, as text.", field=name)
+    return value
+
+
+def _event_type(item: Item) -> str:
+    name = _needed("event", _text(item.event))
+    found = event_type(name)
+    if not found:
+        raise Misunderstood(f"The event's name {name!r} has no letter and no digit.", field="event")
+    return found
+
+
+def _properties(item: Item) -> Flat:
+    campaign = _part(item.context, "campaign")
+    return flatten({"campaign": campaign}) | flatten(item.properties or {})
+
+
+def _page_properties(item: Item) -> Flat:
+    page = _part(item.context, "page")
+    properties = _named(item) | _properties(item)
+    # A path that belongs to another address would be worse than none.
+    address, other = properties.get("url"), flatten({name: page[name] for name in _OF_PAGE if name in page})
+    properties = (other if address in (None, other.get("url")) else {}) | properties
+    url = properties.get("url")
+    if "path" not in properties and isinstance(url, str):
+        with suppress(ValueError):
+            properties["path"] = urlsplit(url).path or "/"
+    return properties
+
+
+def _named(item: Item) -> Flat:
+    return flatten({"name": item.name, "category": item.category})
+
+
+def _part(context: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    part = (context or {}).get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _instant(item: Item, received_at: datetime) -> datetime:
+    """When it happened by our clock: as long before its receipt as, by the sender's clock, before it was sent."""
+    name = "originalTimestamp" if item.originalTimestamp else "timestamp"
+    stated_text = item.originalTimestamp or item.timestamp
+    if not stated_text:
+        return received_at
+    stated = _parsed(stated_text)
+    if stated is None:
+        raise Misunderstood(
+            f"{name} {stated_text[:60]!r} is not an instant; accepted is ISO 8601, such as 2026-09-21T12:00:00.000Z.",
+            field=name,
+        )
+    sent = _parsed(item.sentAt) if item.sentAt else None
+    if sent is None or abs(received_at - sent) <= UNDER_WAY:
+        return stated
+    try:
+        return stated + (received_at - sent)
+    except OverflowError:
+        raise Misunderstood(f"{name} {stated_text[:60]!r} is beyond the calendar.", field=name) from None
+
+
+def _parsed(text: str) -> datetime | None:
+    """In UTC, which also stands for a missing time zone."""
+    try:
+        instant = datetime.fromisoformat(text.strip())
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
