@@ -81,6 +81,7 @@ class Score(Base):
     __table_args__ = (
         Index("scores_ranked", "tenant_id", "model_id", text("total DESC"), "lead_id"),
         Index("scores_by_lead", "tenant_id", "lead_id"),
+        Index("scores_changed", "tenant_id", "model_id", "scored_at"),
         DISTRIBUTED,
     )
 

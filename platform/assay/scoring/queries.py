@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Lateral, Select, and_, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from assay.profiles.models import Company, Lead
-from assay.profiles.names import search_key
+from assay.profiles.naming import folded
 from assay.scoring import cursors
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion, Score, ScoreHistory
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
+
+AnySelect = Select[*tuple[Any, ...]]
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -207,10 +210,12 @@ def _ranks(
     text: str | None,
     started: datetime,
     last: tuple[int, int] | None,
-) -> Select[Any]:
+) -> AnySelect:
     """Lead ids with the total that ranks them: the one they had when paging started."""
 
-    def arm(total: ColumnElement[int], *conditions: ColumnElement[bool], past: Lateral | None = None) -> Select[Any]:
+    def arm(
+        total: ColumnElement[int], *conditions: ColumnElement[bool], past: LateralFromClause | None = None
+    ) -> AnySelect:
         query = select(Score.lead_id, total.label("total")).where(
             Score.tenant_id == tenant_id, Score.model_id == model_id, *conditions
         )
@@ -276,9 +281,10 @@ def _by_activity(
     return LeadPage(items[:limit], next_cursor, None)
 
 
-def _lead_columns(tenant_id: int) -> Select[Any]:
+def _lead_columns(tenant_id: int) -> AnySelect:
+    company = func.coalesce(Company.traits["name"].astext, Company.traits["domain"].astext)
     return (
-        select(Lead.id, Lead.name, Lead.email, func.coalesce(Company.traits["name"].astext, Company.key), Lead.last_seen_at)
+        select(Lead.id, Lead.name, Lead.email, company, Lead.last_seen_at)
         .outerjoin(Company, and_(Company.tenant_id == Lead.tenant_id, Company.id == Lead.company_id))
         .where(Lead.tenant_id == tenant_id)
     )
@@ -287,7 +293,7 @@ def _lead_columns(tenant_id: int) -> Select[Any]:
 def _matches(text: str) -> ColumnElement[bool]:
     if "\x00" in text:
         raise BadInput("The character U+0000 can't be searched for.", field="text")
-    return Lead.search_key.contains(search_key(text), autoescape=True)
+    return Lead.search_key.contains(folded(text), autoescape=True)
 
 
 def scores_of(tenant_id: int, lead_id: int) -> list[LeadScore]:
@@ -310,7 +316,7 @@ def scores_of(tenant_id: int, lead_id: int) -> list[LeadScore]:
             .where(Score.tenant_id == tenant_id, ModelRow.tenant_id == tenant_id, Score.lead_id == lead_id)
             .order_by(ModelRow.id)
         )
-        return [LeadScore(*row) for row in rows]
+        return [LeadScore(*tuple[Any, ...](row)) for row in rows]
 
 
 def history(
@@ -355,4 +361,4 @@ def stage_counts(tenant_id: int, model: str) -> dict[str | None, int]:
             .where(Score.tenant_id == tenant_id, Score.model_id == read_model(session, tenant_id, model).id)
             .group_by(Score.stage)
         )
-        return {stage: count for stage, count in rows}
+        return {row[0]: row[1] for row in rows}

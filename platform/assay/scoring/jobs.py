@@ -1,0 +1,150 @@
+"""Scores leads that are due."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import msgspec
+import polars as pl
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from assay.profiles.queries import read_facts
+from assay.scoring import engine
+from assay.scoring.compiled import compiled
+from assay.scoring.models import Due
+from assay.scoring.queries import LiveVersion, read_live_versions, read_version
+from assay.scoring.storing import Place, Result, forget, plan, store
+from assay_tenants.database import tenant_session
+from assay_tenants.models import Tenant
+
+log = structlog.get_logger()
+
+BATCH = 1_000
+# For leads that a model failed on; anything sooner would only spin on the same mistake.
+RETRY_AFTER = timedelta(minutes=5)
+
+
+def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
+    """One batch of due leads under all published models, at one instant and in one transaction; how many it took.
+
+    Facts that arrive meanwhile wait for the locks held here, and then make their lead due again.
+    """
+    with tenant_session(tenant_id) as session:
+        # Publishing waits until this batch is done: no lead is scored by a version that has just been replaced.
+        session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(read=True))
+        lead_ids = _lock_due(session, tenant_id, now or datetime.now(UTC))
+        if not lead_ids:
+            return 0
+        at = now or datetime.now(UTC)
+        versions = _compiled_versions(session, tenant_id)
+        if not versions:
+            plan(session, tenant_id, lead_ids, {})
+            return len(lead_ids)
+        alive, results, failed = _evaluate(tenant_id, lead_ids, versions, at)
+        store(session, tenant_id, lead_ids, results, failed=failed, at=at)
+        forget(session, tenant_id, set(lead_ids) - alive)
+        plan(session, tenant_id, lead_ids, _next_due(alive, results, retry_at=at + RETRY_AFTER if failed else None))
+    return len(lead_ids)
+
+
+def _lock_due(session: Session, tenant_id: int, now: datetime) -> list[int]:
+    return sorted(
+        session.scalars(
+            select(Due.lead_id)
+            .where(Due.tenant_id == tenant_id, Due.due_at <= now)
+            .order_by(Due.due_at)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def _compiled_versions(session: Session, tenant_id: int) -> list[tuple[LiveVersion, engine.CompiledModel | None]]:
+    """None stands for a version that can't be compiled: a mistake of ours, as it was checked when it was published."""
+    found: list[tuple[LiveVersion, engine.CompiledModel | None]] = []
+    for live in read_live_versions(session, tenant_id):
+        try:
+            model = compiled(live.hash, partial(_source, session, tenant_id, live))
+        except Exception:  # noqa: BLE001 # one model's mistake must not stop the others
+            _report(tenant_id, live)
+            found.append((live, None))
+        else:
+            found.append((live, model))
+    return found
+
+
+def _source(session: Session, tenant_id: int, live: LiveVersion) -> str:
+    return read_version(session, tenant_id, live.model_id, live.number).source
+
+
+def _evaluate(
+    tenant_id: int,
+    lead_ids: Sequence[int],
+    versions: Sequence[tuple[LiveVersion, engine.CompiledModel | None]],
+    at: datetime,
+) -> tuple[set[int], dict[Place, Result], set[int]]:
+    """The leads that exist, their scores, and the ids of models that failed."""
+    usable = [(live, model) for live, model in versions if model is not None]
+    failed = {live.model_id for live, model in versions if model is None}
+    leads, events = read_facts(
+        tenant_id,
+        lead_ids,
+        traits=_union(model.traits for _, model in usable),
+        properties=_union(model.properties for _, model in usable),
+        types=_all_types([model.event_types for _, model in usable]),
+    )
+    alive = set(leads["lead_id"].to_list())
+    try:
+        return alive, _results(usable, engine.score([model for _, model in usable], leads, events, at)), failed
+    except Exception:  # found out below, one by one
+        log.warning("scoring.batch_failed", tenant_id=tenant_id, exc_info=True)
+    results: dict[Place, Result] = {}
+    for live, model in usable:
+        try:
+            results |= _results([(live, model)], engine.score([model], leads, events, at))
+        except Exception:  # noqa: BLE001 # one model's mistake must not stop the others
+            _report(tenant_id, live)
+            failed.add(live.model_id)
+    return alive, results, failed
+
+
+def _results(versions: Iterable[tuple[LiveVersion, engine.CompiledModel]], frame: pl.DataFrame) -> dict[Place, Result]:
+    by_hash = {live.hash: live for live, _ in versions}
+    found: dict[Place, Result] = {}
+    for row in frame.iter_rows(named=True):
+        live = by_hash[row["content_hash"]]
+        found[live.model_id, row["lead_id"]] = Result(
+            live.number,
+            row["total"],
+            row["raw"],
+            msgspec.json.decode(row["dimensions"]),
+            row["stage"],
+            row["grade"],
+            row["next_change"],
+        )
+    return found
+
+
+def _next_due(alive: set[int], results: dict[Place, Result], *, retry_at: datetime | None) -> dict[int, datetime]:
+    """The earliest instant at which any score of each lead can change by itself."""
+    due = dict.fromkeys(alive, retry_at) if retry_at else {}
+    for (_, lead_id), result in results.items():
+        if result.next_change is not None:
+            known = due.get(lead_id)
+            due[lead_id] = result.next_change if known is None else min(known, result.next_change)
+    return due
+
+
+def _union(names: Iterable[Iterable[str]]) -> list[str]:
+    return sorted({name for some in names for name in some})
+
+
+def _all_types(types: Sequence[frozenset[str] | None]) -> list[str] | None:
+    """None, which is every type, as soon as one model listens to every type."""
+    return None if None in types else _union(some for some in types if some is not None)
+
+
+def _report(tenant_id: int, live: LiveVersion) -> None:
+    log.exception("scoring.model_failed", tenant_id=tenant_id, model=live.name, version=live.number)

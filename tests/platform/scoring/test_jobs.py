@@ -1,0 +1,297 @@
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import text
+
+from assay.scoring import compiled, engine, jobs, queries, service
+from assay_tenants.database import tenant_session
+
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+OFFER = ("offer.downloaded", T0, {"offer_id": "guide"})
+PRICING = ("page.viewed", T0, {"path": "/pricing"})
+
+
+def drain(tenant_id: int, now: datetime) -> int:
+    rows = 0
+    while taken := jobs.drain_due(tenant_id, now=now):
+        rows += taken
+    return rows
+
+
+def totals(tenant_id: int, lead_id: int) -> dict[str, int]:
+    return {score.model: score.total for score in queries.scores_of(tenant_id, lead_id)}
+
+
+def due_at(tenant_id: int, lead_id: int) -> datetime | None:
+    with tenant_session(tenant_id) as session:
+        return session.execute(
+            text("SELECT due_at FROM scoring.due WHERE tenant_id = :t AND lead_id = :l"), {"t": tenant_id, "l": lead_id}
+        ).scalar()
+
+
+def written(tenant_id: int) -> list[tuple[int, str]]:
+    """Which rows there are, and the transaction that wrote each."""
+    with tenant_session(tenant_id) as session:
+        return [
+            (row[0], str(row[1]))
+            for row in session.execute(
+                text("SELECT lead_id, xmin FROM scoring.scores WHERE tenant_id = :t ORDER BY model_id, lead_id"),
+                {"t": tenant_id},
+            )
+        ]
+
+
+def make_due(tenant_id: int, *lead_ids: int, at: datetime = T0) -> None:
+    with tenant_session(tenant_id) as session:
+        service.mark_due(session, tenant_id, lead_ids, at)
+
+
+class TestDrainDue:
+    def test_a_due_lead_is_scored_under_every_published_model(self, tenant, make_lead, publish) -> None:
+        publish(tenant.tenant_id, "first")
+        publish(tenant.tenant_id, "second", owner=30)
+        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[PRICING])
+        assert drain(tenant.tenant_id, T0) == 1
+        assert totals(tenant.tenant_id, lead) == {"first": 35_000, "second": 45_000}
+
+    def test_what_waits_for_later_is_left(self, tenant, make_lead, publish) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, due=T0)
+        assert drain(tenant.tenant_id, T0 - timedelta(microseconds=1)) == 0
+        assert due_at(tenant.tenant_id, lead) == T0
+
+    def test_without_a_published_model_nothing_is_left_to_do(self, tenant, make_lead, model_text) -> None:
+        service.create_model(tenant.tenant_id, model_text())
+        lead = make_lead(tenant.tenant_id)
+        assert drain(tenant.tenant_id, T0) == 1
+        assert due_at(tenant.tenant_id, lead) is None
+        assert totals(tenant.tenant_id, lead) == {}
+
+    def test_the_neighbours_leads_are_not_touched(self, tenant, neighbour, make_lead, publish) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(neighbour.tenant_id)
+        assert drain(tenant.tenant_id, T0) == 0
+        assert due_at(neighbour.tenant_id, lead) == T0
+
+    def test_more_than_a_batch_is_taken_batch_by_batch(self, tenant, make_lead, publish, monkeypatch) -> None:
+        publish(tenant.tenant_id)
+        leads = [make_lead(tenant.tenant_id, events=[PRICING]) for _ in range(5)]
+        monkeypatch.setattr(jobs, "BATCH", 2)
+        assert [jobs.drain_due(tenant.tenant_id, now=T0) for _ in range(4)] == [2, 2, 1, 0]
+        assert all(totals(tenant.tenant_id, lead) == {"sample": 15_000} for lead in leads)
+
+
+class TestWhatIsWritten:
+    def test_an_unchanged_score_writes_nothing(self, tenant, make_lead, publish) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[PRICING, OFFER])
+        drain(tenant.tenant_id, T0)
+        before = written(tenant.tenant_id)
+        make_due(tenant.tenant_id, lead, at=T0)
+        assert drain(tenant.tenant_id, T0 + DAY) == 1
+        assert written(tenant.tenant_id) == before
+        assert len(queries.history(tenant.tenant_id, lead, "sample").items) == 1
+
+    def test_history_has_a_row_for_each_change_and_no_other(self, tenant, make_lead, publish, add_events) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, traits={"title": "Owner"})
+        drain(tenant.tenant_id, T0)
+        for day, event in ((1, PRICING), (2, PRICING), (3, OFFER)):
+            add_events(tenant.tenant_id, lead, [event], due=T0 + day * DAY)
+            drain(tenant.tenant_id, T0 + day * DAY)
+        rows = queries.history(tenant.tenant_id, lead, "sample").items
+        assert [(row.at, row.total, row.stage) for row in rows] == [
+            (T0 + 3 * DAY, 45_000, "Lead"),
+            (T0 + 1 * DAY, 35_000, "Prospect"),
+            (T0, 20_000, "Prospect"),
+        ]
+
+    def test_scored_at_tells_since_when_the_score_stands(self, tenant, make_lead, publish, add_events) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[OFFER])
+        drain(tenant.tenant_id, T0)
+        # The same offer again: no points, yet now the score changes sixty days after the second download, not before.
+        add_events(tenant.tenant_id, lead, [PRICING], due=T0 + DAY)
+        drain(tenant.tenant_id, T0 + DAY)
+        add_events(tenant.tenant_id, lead, [PRICING], due=T0 + 2 * DAY)
+        drain(tenant.tenant_id, T0 + 2 * DAY)
+        (score,) = queries.scores_of(tenant.tenant_id, lead)
+        assert score.scored_at == T0 + DAY
+
+    def test_a_lead_that_is_gone_loses_its_scores_and_keeps_its_history(
+        self, tenant, make_lead, publish, remove_lead
+    ) -> None:
+        publish(tenant.tenant_id)
+        gone, left = make_lead(tenant.tenant_id, events=[OFFER]), make_lead(tenant.tenant_id, events=[OFFER])
+        drain(tenant.tenant_id, T0)
+        remove_lead(tenant.tenant_id, gone)
+        make_due(tenant.tenant_id, gone, left)
+        assert drain(tenant.tenant_id, T0) == 2
+        assert totals(tenant.tenant_id, gone) == {}
+        assert due_at(tenant.tenant_id, gone) is None
+        assert len(queries.history(tenant.tenant_id, gone, "sample").items) == 1
+        assert totals(tenant.tenant_id, left) == {"sample": 10_000}
+
+    def test_merged_leads_score_from_the_union_of_their_facts(self, tenant, make_lead, publish, merge_leads) -> None:
+        publish(tenant.tenant_id)
+        one, other = make_lead(tenant.tenant_id, events=[PRICING]), make_lead(tenant.tenant_id, events=[PRICING, OFFER])
+        drain(tenant.tenant_id, T0)
+        merge_leads(tenant.tenant_id, other, into=one)
+        make_due(tenant.tenant_id, one, other)
+        drain(tenant.tenant_id, T0)
+        assert totals(tenant.tenant_id, one) == {"sample": 25_000}
+        assert totals(tenant.tenant_id, other) == {}
+
+
+class TestTimePassing:
+    def test_a_score_changes_at_the_instant_it_was_planned_for(self, tenant, make_lead, publish) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[OFFER])
+        drain(tenant.tenant_id, T0)
+        expiry = T0 + 60 * DAY
+        assert due_at(tenant.tenant_id, lead) == expiry
+        assert drain(tenant.tenant_id, expiry - timedelta(microseconds=1)) == 0
+        assert totals(tenant.tenant_id, lead) == {"sample": 30_000}
+        assert drain(tenant.tenant_id, expiry) == 1
+        assert totals(tenant.tenant_id, lead) == {"sample": 20_000}
+        assert due_at(tenant.tenant_id, lead) is None
+        assert queries.history(tenant.tenant_id, lead, "sample").items[0].at == expiry
+
+    def test_the_earliest_change_under_any_model_counts(self, tenant, make_lead, publish) -> None:
+        for name, days in (("slow", 90), ("fast", 7)):
+            service.create_model(
+                tenant.tenant_id,
+                f"{{model: {name}, rules: [{{id: a, on: offer.downloaded, points: 5, fades: {{after: {days}d}}}}]}}",
+            )
+            service.publish(tenant.tenant_id, name, by="Ada Example")
+        lead = make_lead(tenant.tenant_id, events=[OFFER])
+        drain(tenant.tenant_id, T0)
+        assert due_at(tenant.tenant_id, lead) == T0 + 7 * DAY
+
+
+class TestTwoWorkers:
+    def test_each_lead_is_scored_once_and_none_is_forgotten(self, tenant, make_lead, publish, monkeypatch) -> None:
+        publish(tenant.tenant_id)
+        leads = [make_lead(tenant.tenant_id, events=[PRICING]) for _ in range(60)]
+        monkeypatch.setattr(jobs, "BATCH", 7)
+        taken: list[int] = []
+        start = Barrier(3)
+
+        def work() -> None:
+            start.wait()
+            taken.append(drain(tenant.tenant_id, T0))
+
+        workers = [Thread(target=work) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert sum(taken) == len(leads)
+        assert all(totals(tenant.tenant_id, lead) == {"sample": 15_000} for lead in leads)
+        assert all(len(queries.history(tenant.tenant_id, lead, "sample").items) == 1 for lead in leads)
+
+    def test_facts_that_arrive_while_a_batch_is_scored_are_scored_next(
+        self, tenant, make_lead, publish, add_events, monkeypatch
+    ) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[PRICING])
+        read_facts = jobs.read_facts
+        late = Thread(target=add_events, args=(tenant.tenant_id, lead, [OFFER]), kwargs={"due": T0})
+
+        def read_then_news(*args, **kwargs):
+            facts = read_facts(*args, **kwargs)
+            late.start()
+            return facts
+
+        monkeypatch.setattr(jobs, "read_facts", read_then_news)
+        assert jobs.drain_due(tenant.tenant_id, now=T0) == 1
+        monkeypatch.setattr(jobs, "read_facts", read_facts)
+        late.join()
+        assert totals(tenant.tenant_id, lead) == {"sample": 15_000}
+        assert drain(tenant.tenant_id, T0) == 1
+        assert totals(tenant.tenant_id, lead) == {"sample": 25_000}
+
+    def test_publishing_waits_for_the_batch_that_scores_the_version_before(
+        self, tenant, make_lead, publish, monkeypatch
+    ) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"})
+        read_facts = jobs.read_facts
+        republishing = Thread(target=publish, args=(tenant.tenant_id,), kwargs={"owner": 50})
+
+        def read_then_publish(*args, **kwargs):
+            republishing.start()
+            return read_facts(*args, **kwargs)
+
+        monkeypatch.setattr(jobs, "read_facts", read_then_publish)
+        jobs.drain_due(tenant.tenant_id, now=T0)
+        monkeypatch.setattr(jobs, "read_facts", read_facts)
+        republishing.join()
+        now = datetime.now(UTC)
+        assert drain(tenant.tenant_id, now) == 1
+        assert totals(tenant.tenant_id, lead) == {"sample": 50_000}
+
+
+class TestABrokenModel:
+    @pytest.fixture
+    def broken(self, monkeypatch):
+        """A model that the engine fails on."""
+        score = engine.score
+
+        def fail(models, *facts):
+            if any(model.name == "broken" for model in models):
+                raise ArithmeticError("made to fail")
+            return score(models, *facts)
+
+        monkeypatch.setattr(engine, "score", fail)
+
+    def test_the_others_are_scored_and_the_leads_come_again_later(
+        self, tenant, make_lead, publish, broken, caplog
+    ) -> None:
+        publish(tenant.tenant_id, "sound")
+        publish(tenant.tenant_id, "broken")
+        lead = make_lead(tenant.tenant_id, events=[PRICING])
+        assert drain(tenant.tenant_id, T0) == 1
+        assert totals(tenant.tenant_id, lead) == {"sound": 15_000}
+        assert due_at(tenant.tenant_id, lead) == T0 + jobs.RETRY_AFTER
+
+    def test_a_score_it_had_before_stays(self, tenant, make_lead, publish, monkeypatch) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[PRICING])
+        drain(tenant.tenant_id, T0)
+
+        def fail(*_):
+            raise ArithmeticError("made to fail")
+
+        monkeypatch.setattr(engine, "score", fail)
+        make_due(tenant.tenant_id, lead)
+        drain(tenant.tenant_id, T0)
+        assert totals(tenant.tenant_id, lead) == {"sample": 15_000}
+
+    def test_a_version_that_no_longer_compiles_does_not_stop_the_others(
+        self, tenant, make_lead, publish, monkeypatch
+    ) -> None:
+        publish(tenant.tenant_id, "sound")
+        publish(tenant.tenant_id, "broken")
+        with tenant_session(tenant.tenant_id) as session:
+            session.execute(
+                text(
+                    "UPDATE scoring.model_versions SET source = 'of another age', hash = 'x' WHERE tenant_id = :t"
+                    " AND model_id = (SELECT max(model_id) FROM scoring.model_versions WHERE tenant_id = :t)"
+                ),
+                {"t": tenant.tenant_id},
+            )
+        lead = make_lead(tenant.tenant_id, events=[PRICING])
+        assert drain(tenant.tenant_id, T0) == 1
+        assert totals(tenant.tenant_id, lead) == {"sound": 15_000}
+        assert due_at(tenant.tenant_id, lead) == T0 + jobs.RETRY_AFTER
+
+
+def test_compiled_models_at_hand_are_bounded(monkeypatch) -> None:
+    monkeypatch.setattr(compiled, "_MOST", 3)
+    for number in range(5):
+        compiled.compiled(f"hash {number}", lambda: "{model: m, rules: [{id: a, on: page.viewed, points: 1}]}")
+    assert len(compiled._kept) == 3
