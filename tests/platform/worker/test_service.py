@@ -1,0 +1,45 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from assay.settings import Settings
+
+
+@pytest.fixture
+def environ(settings: Settings) -> dict[str, str]:
+    return {**os.environ, **settings.as_environ(), "ASSAY_DATA_DIR": str(settings.data_dir)}
+
+
+def test_a_worker_works_in_its_own_process_and_stops_when_told(environ: dict[str, str], redis: Redis) -> None:
+    worker = subprocess.Popen([sys.executable, "-m", "assay.cli", "worker", "scoring"], env=environ)
+    try:
+        job = Queue("scoring", connection=redis, serializer=JSONSerializer).enqueue("os.getpid", result_ttl=60)
+        deadline = time.monotonic() + 60
+        while not job.is_finished:
+            assert not job.is_failed
+            assert worker.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert job.return_value() == worker.pid, "a fork of a process that has used Polars may hang"
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+
+
+def test_an_unknown_queue_is_refused(environ: dict[str, str]) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "assay.cli", "worker", "scorign"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "there is no queue 'scorign'; accepted: intake, scoring." in refused.stderr
