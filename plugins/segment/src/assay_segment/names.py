@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
@@ -14,6 +15,7 @@ KNOWN = {
 }
 
 
+@lru_cache(maxsize=1024)
 def event_type(name: str) -> str:
     """``Demo Requested`` becomes ``demo.requested``; a name that is dotted lower case already is left as it is."""
     name = name.strip()
