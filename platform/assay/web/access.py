@@ -4,11 +4,11 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from assay import plugins
-from assay_tenants import access
-from assay_tenants.errors import AssayError
 from assay.web.forms import Form
 from assay.web.settings import public_address
 from assay.web.visitors import COOKIE, enter, leave, safe_next
+from assay_tenants import access
+from assay_tenants.errors import AssayError
 
 blueprint = Blueprint("access", __name__)
 

@@ -9,9 +9,11 @@ from flask import url_for
 DIST = Path(__file__).parent / "static" / "dist"
 
 
-class AssetsNotBuilt(RuntimeError):  # noqa: N818 # named by what is wrong, as all errors here
+class AssetsNotBuilt(RuntimeError):  # named by what is wrong, as all errors here
     def __init__(self) -> None:
-        super().__init__(f"The web assets are not built: {DIST} has no manifest.json. `make run` and `make test` build it.")
+        super().__init__(
+            f"The web assets are not built: {DIST} has no manifest.json. `make run` and `make test` build it."
+        )
 
 
 @cache
@@ -26,3 +28,7 @@ def manifest() -> dict[str, str]:
 def asset(name: str) -> str:
     """The address of a built file: ``asset("app.js")``."""
     return url_for("web.static", filename=f"dist/{manifest()[name]}")
+
+
+def is_built(path: str) -> bool:
+    return path.rpartition("/")[2] in manifest().values()

@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 
-from flask import Blueprint, Flask, Response, g
-from flask_wtf.csrf import CSRFProtect
+from flask import Blueprint, Flask, Response, g, request
+from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped] # published without types
 
 from assay.settings import Settings
 from assay.web import access, errors, imports, leads, models, settings, visitors, words
-from assay.web.bundles import asset
+from assay.web.bundles import asset, is_built
 from assay.web.security import add_headers, style_nonce
 
 FORM_TOKEN_LIFETIME = timedelta(hours=12)
+#: Bytes of fields; a file among them goes to disk and has no bound. A model of a million bytes triples when encoded.
+LARGEST_FORM = 3_500_000
+LARGEST_FORM_OF_A_STRANGER = 50_000
 
 csrf = CSRFProtect()
 
@@ -25,11 +28,12 @@ def register(app: Flask, configuration: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=configuration.address.startswith("https://"),
         ASSAY_PUBLIC_URL=configuration.public_url.rstrip("/"),
-        ASSAY_SESSION_LIFETIME=configuration.session_lifetime,
     )
     csrf.init_app(app)
-    app.register_blueprint(_blueprint())
     words.teach(app.jinja_env)
+    app.context_processor(lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor")})
+    app.register_blueprint(_blueprint())
+    errors.answer_for_unknown_pages(app)
 
 
 def _blueprint() -> Blueprint:
@@ -37,18 +41,26 @@ def _blueprint() -> Blueprint:
     for theme in (access, leads, models, imports, settings):
         web.register_blueprint(theme.blueprint)
     web.before_request(visitors.recognise)
+    web.before_request(_bound_body)
     web.before_request(csrf.protect)
     web.after_request(add_headers)
     web.after_request(_keep_built_files)
-    web.context_processor(lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor")})
     errors.handle(web)
     return web
 
 
+def _bound_body() -> None:
+    # The form token is looked for in the form, so a form is read before anybody asked who sends it.
+    if g.visitor is None:
+        request.max_content_length = LARGEST_FORM_OF_A_STRANGER
+    request.max_form_memory_size = LARGEST_FORM
+
+
 def _keep_built_files(response: Response) -> Response:
     # Their names carry a hash of what is in them.
-    if response.direct_passthrough and response.status_code == 200:
+    if request.endpoint == "web.static" and response.status_code == 200 and is_built(request.path):
         response.cache_control.public = True
+        response.cache_control.no_cache = None
         response.cache_control.max_age = int(timedelta(days=365).total_seconds())
         response.cache_control.immutable = True
     return response

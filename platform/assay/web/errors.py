@@ -1,11 +1,17 @@
 """Error pages in the clothes of the house."""
 
-from flask import Blueprint, Response, make_response, render_template
-from flask_wtf.csrf import CSRFError
+import structlog
+from flask import Blueprint, Flask, Response, make_response, render_template
+from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped] # published without types
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from assay.web.security import add_headers
+from assay.web.visitors import recognise, to_log_in
 from assay_tenants.errors import AssayError, NotSignedIn, TooManyAttempts
-from assay.web.visitors import to_log_in
+
+log = structlog.get_logger()
 
 TITLES = {
     400: "That request made no sense to us",
@@ -42,10 +48,28 @@ def error_page(status: int, sentence: str | None = None, *, headers: dict[str, s
 
 
 def handle(blueprint: Blueprint) -> None:
+    for away in (OperationalError, PoolTimeout):
+        blueprint.register_error_handler(away, _database_away)
     blueprint.register_error_handler(AssayError, _refused)
     blueprint.register_error_handler(CSRFError, _stale_form)
     blueprint.register_error_handler(HTTPException, _http)
     blueprint.register_error_handler(InternalServerError, _broken)
+
+
+def answer_for_unknown_pages(app: Flask) -> None:
+    """Addresses that belong to no door are a person's typing error."""
+    app.register_error_handler(404, _unknown_page)
+    app.register_error_handler(405, _unknown_page)
+
+
+def _unknown_page(error: HTTPException) -> Response:
+    recognise()
+    return add_headers(_http(error))
+
+
+def _database_away(error: OperationalError | PoolTimeout) -> Response:
+    log.warning("web.database_away", error=str(error))
+    return error_page(503, headers={"Retry-After": "5"})
 
 
 def _refused(error: AssayError) -> Response:

@@ -9,8 +9,11 @@ from flask import Response, current_app, g, make_response, redirect, request, se
 from flask.typing import ResponseReturnValue
 
 from assay_tenants.access import Visitor, find_visitor
+from assay_tenants.access.service import SESSION_LIFETIME
 
 COOKIE = "assay_session"
+#: A whole number in an address; what PostgreSQL can't hold is not found instead of failing there.
+ID = f"int(max={2**63 - 1})"
 
 P = ParamSpec("P")
 
@@ -50,7 +53,7 @@ def enter(response: Response, token: str) -> Response:
     response.set_cookie(
         COOKIE,
         token,
-        max_age=current_app.config["ASSAY_SESSION_LIFETIME"],
+        max_age=SESSION_LIFETIME,
         httponly=True,
         samesite="Lax",
         secure=current_app.config["SESSION_COOKIE_SECURE"],

@@ -40,7 +40,9 @@ def waterfall(points: Sequence[int]) -> Waterfall:
     scale = WIDTH / (high - low or 1)
 
     def bar(start: int, end: int) -> Bar:
-        return Bar(round((min(start, end) - low) * scale, 2), round(abs(end - start) * scale, 2), round(-low * scale, 2))
+        return Bar(
+            round((min(start, end) - low) * scale, 2), round(abs(end - start) * scale, 2), round(-low * scale, 2)
+        )
 
     falls = [Fall(after - before, after, bar(before, after)) for before, after in pairwise(sums)]
     return Waterfall(falls, sums[-1], bar(0, sums[-1]))

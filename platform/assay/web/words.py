@@ -7,8 +7,13 @@ from jinja2 import Environment
 MINUS = "−"
 POINT = 1000
 
-_UNITS = ((timedelta(days=365), "year"), (timedelta(days=30), "month"), (timedelta(days=1), "day"))
-_UNITS += ((timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
+_UNITS = (
+    (timedelta(days=365), "year"),
+    (timedelta(days=30), "month"),
+    (timedelta(days=1), "day"),
+    (timedelta(hours=1), "hour"),
+    (timedelta(minutes=1), "minute"),
+)
 
 
 def points(thousandths: int | None) -> str:

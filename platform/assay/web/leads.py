@@ -1,0 +1,252 @@
+"""Leads ranked by score, and one lead with the receipt of each of its scores."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from assay.intake import queries as intake_queries
+from assay.profiles import queries as profiles_queries
+from assay.scoring import queries, service
+from assay.scoring.errors import NoSuchModel, NoSuchVersion
+from assay.scoring.models import ModelRow
+from assay.web.receipts import receipt_of
+from assay.web.rulers import Ruler, ruler
+from assay.web.settings import EXAMPLE_KEY, public_address
+from assay.web.visitors import ID, signed_in, visitor
+from assay.web.words import POINT
+
+blueprint = Blueprint("leads", __name__)
+
+PAGE = 50
+TIMELINE = 30
+
+
+@dataclass(frozen=True)
+class Filters:
+    model: str | None
+    stage: str | None
+    text: str | None
+
+    @property
+    def narrowing(self) -> bool:
+        return bool(self.stage or self.text)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the list."""
+
+    lead_id: int
+    title: str
+    subtitle: str
+    total: int | None
+    fill: int
+    stage: str | None
+    tone: int
+    grade: str | None
+    dimensions: list[tuple[str, int]]
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Card:
+    """A lead's score under one model."""
+
+    name: str
+    title: str
+    version: int
+    total: int
+    fill: int
+    top: int | None
+    stage: str | None
+    tone: int
+    grade: str | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Score over time: for the drawing, and the same as rows of a table."""
+
+    series: dict[str, list[float]]
+    rows: Sequence[queries.PastScore]
+    low: float
+    high: float
+
+
+@blueprint.get("/")
+@signed_in
+def home() -> ResponseReturnValue:
+    return redirect(url_for("web.leads.index"))
+
+
+@blueprint.get("/leads")
+@signed_in
+def index() -> ResponseReturnValue:
+    tenant_id = visitor().tenant_id
+    published = [row for row in queries.list_models(tenant_id) if row.published_version is not None]
+    model = _chosen(published, request.args.get("model"))
+    scale = _ruler(tenant_id, model) if model else None
+    stages = scale.stages if scale else ()
+    stage = request.args.get("stage") or None
+    asked = Filters(
+        model=model.name if model else None,
+        # Another model has other stages: what was chosen for the one before would leave an empty list.
+        stage=stage if stage in stages else None,
+        text=request.args.get("text", "").strip() or None,
+    )
+    cursor = request.args.get("cursor") or None
+    page = queries.list_leads(tenant_id, **asdict(asked), cursor=cursor, limit=PAGE)
+    shown = {
+        "model": model,
+        "models": published,
+        "stages": stages[::-1],
+        "filters": asked,
+        "rows": [_row(lead, scale) for lead in page.items],
+        "here": url_for("web.leads.index", **asdict(asked), cursor=cursor),
+        "more": url_for("web.leads.index", **asdict(asked), cursor=page.next_cursor) if page.next_cursor else None,
+    }
+    target, source = request.headers.get("HX-Target", ""), request.headers.get("HX-Source", "")
+    if target == "tr#more":
+        return render_template("parts/lead_rows.html", **shown)
+    if target == "section#results":
+        return render_template("parts/lead_results.html", filtered=source == "form#filters", **shown)
+    newcomer = not (page.items or published or asked.narrowing or cursor)
+    return render_template(
+        "leads/index.html", newcomer=newcomer, address=public_address(), example_key=EXAMPLE_KEY, **shown
+    )
+
+
+@blueprint.get(f"/leads/<{ID}:lead_id>")
+@signed_in
+def lead(lead_id: int) -> ResponseReturnValue:
+    tenant_id = visitor().tenant_id
+    found = profiles_queries.get_lead(tenant_id, lead_id)
+    happened = profiles_queries.timeline(tenant_id, lead_id, cursor=request.args.get("before") or None, limit=TIMELINE)
+    more = None
+    if happened.next_cursor:
+        more = url_for("web.leads.lead", lead_id=lead_id, model=request.args.get("model"), before=happened.next_cursor)
+    shown = {"lead": found, "events": happened.items, "more_events": more}
+    if request.headers.get("HX-Target") == "li#more-events":
+        return render_template("parts/timeline_entries.html", counting=frozenset(), **shown)
+    cards = [_card(tenant_id, score) for score in queries.scores_of(tenant_id, lead_id)]
+    card = next((card for card in cards if card.name == request.args.get("model")), cards[0] if cards else None)
+    receipt = curve = None
+    if card is not None:
+        version = queries.get_version(tenant_id, card.name, card.version)
+        receipt = receipt_of(service.explain_lead(tenant_id, lead_id, card.name), version.document)
+        curve = _curve(queries.history(tenant_id, lead_id, card.name).items, ruler(version))
+    here = {str(event.id) for event in happened.items}
+    return render_template(
+        "leads/lead.html",
+        cards=cards,
+        card=card,
+        receipt=receipt,
+        history=curve,
+        counting=receipt.counting_events if receipt else frozenset(),
+        links={event: _event_link(lead_id, event, here) for event in (receipt.events if receipt else ())},
+        **shown,
+    )
+
+
+@blueprint.get(f"/leads/<{ID}:lead_id>/events/<uuid:event_id>")
+@signed_in
+def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
+    tenant_id = visitor().tenant_id
+    found = profiles_queries.get_event(tenant_id, lead_id, event_id)
+    message = intake_queries.find_message(tenant_id, found.message_id) if found.message_id else None
+    return render_template(
+        "leads/event.html",
+        lead=profiles_queries.get_lead(tenant_id, lead_id),
+        event=found,
+        message=message,
+        text=_pretty(message.body) if message else None,
+    )
+
+
+def _chosen(published: Sequence[ModelRow], name: str | None) -> ModelRow | None:
+    if not name:
+        return published[0] if published else None
+    found = next((row for row in published if row.name == name), None)
+    if found is None:
+        raise NoSuchModel
+    return found
+
+
+def _ruler(tenant_id: int, model: ModelRow) -> Ruler:
+    if model.published_version is None:
+        raise NoSuchVersion
+    return ruler(queries.get_version(tenant_id, model.name, model.published_version))
+
+
+def _row(found: queries.RankedLead, scale: Ruler | None) -> Row:
+    return Row(
+        lead_id=found.lead_id,
+        title=title_of(found.lead_id, found.name, found.email),
+        subtitle=subtitle_of(found.name, found.email, found.company),
+        total=found.total,
+        fill=scale.fill(found.total) if scale and found.total is not None else 0,
+        stage=found.stage,
+        tone=scale.tone(found.stage) if scale else 0,
+        grade=found.grade,
+        dimensions=[(name, points) for name, points in (found.dimensions or {}).items() if points],
+        last_seen_at=found.last_seen_at,
+    )
+
+
+def title_of(lead_id: int, name: str | None, email: str | None) -> str:
+    return name or email or f"Somebody ({lead_id})"
+
+
+def subtitle_of(name: str | None, email: str | None, company: str | None) -> str:
+    return " · ".join(part for part in (email if name != email and name else None, company) if part)
+
+
+def _card(tenant_id: int, score: queries.LeadScore) -> Card:
+    scale = ruler(queries.get_version(tenant_id, score.model, score.version))
+    return Card(
+        name=score.model,
+        title=score.title,
+        version=score.version,
+        total=score.total,
+        fill=scale.fill(score.total),
+        top=scale.top,
+        stage=score.stage,
+        tone=scale.tone(score.stage),
+        grade=score.grade,
+    )
+
+
+def _curve(past: Sequence[queries.PastScore], scale: Ruler) -> Curve | None:
+    """Nothing to draw while there is nothing to compare."""
+    if not past:
+        return None
+    oldest_first = past[::-1]
+    return Curve(
+        series={
+            "at": [row.at.timestamp() for row in oldest_first],
+            "points": [row.total / POINT for row in oldest_first],
+        },
+        rows=past,
+        low=scale.low / POINT,
+        high=scale.high / POINT,
+    )
+
+
+def _event_link(lead_id: int, event_id: str, on_this_page: Collection[str]) -> str:
+    if event_id in on_this_page:
+        return f"#event-{event_id}"
+    return url_for("web.leads.event", lead_id=lead_id, event_id=event_id)
+
+
+def _pretty(body: bytes) -> str:
+    """The request as it came, only with its JSON set out in lines."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

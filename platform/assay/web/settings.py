@@ -1,0 +1,70 @@
+"""Keys, and how to use them."""
+
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from assay.web.forms import Form
+from assay.web.visitors import ID, signed_in, visitor
+from assay_tenants import keys
+from assay_tenants.errors import BadInput, NotFound
+from assay_tenants.keys import IssuedKey
+
+blueprint = Blueprint("settings", __name__)
+
+EXAMPLE_KEY = "YOUR_WRITE_KEY"
+
+
+def public_address() -> str:
+    """Where senders reach us: as configured, otherwise as this visitor does."""
+    configured: str = current_app.config["ASSAY_PUBLIC_URL"]
+    return configured or request.host_url.rstrip("/")
+
+
+@blueprint.get("/settings")
+@signed_in
+def index() -> ResponseReturnValue:
+    return _page()
+
+
+@blueprint.post("/settings/keys/<kind>")
+@signed_in
+def issue(kind: str) -> ResponseReturnValue:
+    if kind not in keys.PREFIX:
+        raise NotFound("kind of key")
+    form = Form.read(request.form, needed={"name": "Give the key a name, so that you know later what uses it."})
+    if not form.errors:
+        try:
+            return _page(issued=keys.issue_key(visitor().tenant_id, kind=kind, name=form["name"]))
+        except BadInput as error:
+            form.refuse(error)
+    return _page(form=form, wrong_kind=kind), 422
+
+
+@blueprint.post(f"/settings/keys/<{ID}:key_id>/rotate")
+@signed_in
+def rotate(key_id: int) -> ResponseReturnValue:
+    return _page(issued=keys.rotate_key(visitor().tenant_id, key_id), rotated=True)
+
+
+@blueprint.post(f"/settings/keys/<{ID}:key_id>/revoke")
+@signed_in
+def revoke(key_id: int) -> ResponseReturnValue:
+    keys.revoke_key(visitor().tenant_id, key_id)
+    flash("The key is revoked: whatever used it is refused from now on.", "good")
+    return redirect(url_for("web.settings.index"), 303)
+
+
+def _page(
+    *, issued: IssuedKey | None = None, rotated: bool = False, form: Form | None = None, wrong_kind: str | None = None
+) -> str:
+    held = keys.list_keys(visitor().tenant_id)
+    return render_template(
+        "settings/index.html",
+        keys={kind: [key for key in held if key.kind == kind] for kind in keys.PREFIX},
+        issued=issued,
+        rotated=rotated,
+        form=form or Form(),
+        wrong_kind=wrong_kind,
+        address=public_address(),
+        example_key=issued.secret if issued and issued.kind == "write" else EXAMPLE_KEY,
+    )

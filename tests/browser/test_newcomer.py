@@ -1,0 +1,206 @@
+"""A newcomer's first quarter of an hour, in a real browser against the whole product."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, Request, expect, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+STARTING = timedelta(seconds=90)
+PATIENCE_MS = 20_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed on this machine"),
+]
+
+LEADS = """\
+email;name;title;company.employees;country
+ada@quarry.example.test;Ada Quarry;CFO;24;CH
+not an address;Nobody;Clerk;3;VN
+grace@lotus.example.test;Grace <b>Lotus</b>;Owner;12;VN
+"""
+
+
+@dataclass
+class Watch:
+    """Whatever a browser complains about, and whatever it asks of another host."""
+
+    host: str
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def over(self, page: Page) -> None:
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._asked)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # What a policy forbids is reported here too.
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        if urlsplit(request.url).netloc != self.host and not request.url.startswith("data:"):
+            self.strangers.append(request.url)
+
+
+@pytest.fixture(scope="module")
+def address(short_folder: Callable[[], Path]) -> Iterator[str]:
+    """The whole product, started as a user starts it."""
+    folder = short_folder()
+    log = folder / "log"
+    command = [
+        sys.executable,
+        "-m",
+        "assay.cli",
+        "run",
+        "--no-demo",
+        "--data-dir",
+        str(folder / "data"),
+        "--port",
+        "8600",
+    ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environ)
+    try:
+        yield _announced(process, log)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def _announced(process: subprocess.Popen[bytes], log: Path) -> str:
+    until = monotonic() + STARTING.total_seconds()
+    while monotonic() < until and process.poll() is None:
+        if found := re.search(r"Serving at (\S+)", log.read_text()):
+            return found[1]
+        sleep(0.2)
+    raise AssertionError(f"The product did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def watch(address: str) -> Watch:
+    return Watch(urlsplit(address).netloc)
+
+
+@pytest.fixture
+def page(watch: Watch) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        watch.over(page)
+        yield page
+        browser.close()
+
+
+def test_from_sign_up_to_a_score_that_adds_up(page: Page, address: str, watch: Watch, tmp_path: Path) -> None:
+    write_key = sign_up(page, address)
+    send_an_event(address, write_key)
+    import_leads(page, tmp_path)
+    publish_a_starter(page)
+    find_the_lead(page)
+    read_the_receipt(page)
+    log_out(page)
+    assert watch.complaints == []
+    assert watch.strangers == []
+
+
+def sign_up(page: Page, address: str) -> str:
+    page.goto(address)
+    page.get_by_role("link", name="Make an account").click()
+    page.get_by_label("Company").fill("Quarry & Sons")
+    page.get_by_label("Your name").fill("Petra")
+    page.get_by_label("E-mail").fill("petra@quarry.example.test")
+    page.get_by_label("Password").fill("a long enough password")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading", name="Welcome, Quarry & Sons")).to_be_visible()
+    key = page.locator("#write-key").inner_text()
+    assert key in page.locator("#first-event").inner_text()
+    return key
+
+
+def send_an_event(address: str, write_key: str) -> None:
+    message = {
+        "type": "track",
+        "messageId": "newcomer-1",
+        "userId": "u-1",
+        "event": "Demo Requested",
+        "context": {"traits": {"email": "ada@quarry.example.test"}},
+    }
+    answer = httpx.post(f"{address}/v1/track", json=message, auth=(write_key, ""))
+    assert answer.status_code == 200, answer.text
+
+
+def import_leads(page: Page, folder: Path) -> None:
+    file = folder / "leads.csv"
+    file.write_text(LEADS)
+    page.get_by_role("link", name="Imports").click()
+    page.get_by_label("File").set_input_files(file)
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    refused = page.get_by_role("region", name="Refused rows")
+    expect(refused.locator("tbody tr")).to_have_count(1)
+    expect(refused).to_contain_text("email")
+
+
+def publish_a_starter(page: Page) -> None:
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("link", name="Choose a starter model").click()
+    page.get_by_role("button", name="Use this one").first.click()
+    expect(page.locator(".cm-editor")).to_be_visible()
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="Ready to publish")).to_be_visible()
+    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("Version 1 is live. Scores follow within seconds.")).to_be_visible()
+
+
+def find_the_lead(page: Page) -> None:
+    page.get_by_role("link", name="See its leads").click()
+    # The page stays as it is: the list refreshes itself when the scores come.
+    expect(page.get_by_role("link", name="Grace <b>Lotus</b>")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("searchbox").press_sequentially("quarry")
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile("text=quarry"))
+    page.get_by_role("link", name="Ada Quarry").click()
+
+
+def read_the_receipt(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Ada Quarry")).to_be_visible()
+    parts = [
+        decimal(text) for text in page.locator(".falls tbody tr:not(.uncounted) td:nth-child(3)").all_inner_texts()
+    ]
+    assert parts
+    assert sum(parts) == decimal(page.locator(".falls .sum td").last.inner_text())
+    assert decimal(page.locator(".falls .shown td").last.inner_text()) == decimal(
+        page.locator(".verdict-number").inner_text().split()[0]
+    )
+    expect(page.locator(".timeline")).to_contain_text("demo.requested")
+    expect(page.locator(".chart canvas")).to_be_visible()
+
+
+def log_out(page: Page) -> None:
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def decimal(shown: str) -> Decimal:
+    return Decimal(shown.strip().replace("−", "-"))

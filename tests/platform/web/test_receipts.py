@@ -1,0 +1,74 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from assay.scoring.engine import Explanation, Part
+from assay.web.receipts import MOST_AWARDS, receipt_of
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def part(rule: str, points: int, *, event: str | None = None, counted: bool = True, title: str | None = None) -> Part:
+    events = (event,) if event else ()
+    return Part(rule, title, "interest", None, points, points, counted, f"because of {event}", None, events)
+
+
+def explanation(*parts: Part, **changed: Any) -> Explanation:
+    raw = sum(each.points for each in parts)
+    plain = Explanation("smb", "hash", 1, NOW, raw, raw, {"interest": raw}, None, None, None, parts)
+    return replace(plain, **changed)
+
+
+def test_a_line_holds_all_that_a_rule_gave() -> None:
+    shown = receipt_of(
+        explanation(
+            part("owner", 20_000, title="Owner or CFO"),
+            part("visits", 3_000, event="a"),
+            part("visits", 3_000, event="b"),
+            part("visits", 0, event="c", counted=False),
+        ),
+        {},
+    )
+    assert [(line.title, line.points, line.count) for line in shown.counted] == [
+        ("Owner or CFO", 20_000, 1),
+        ("visits", 6_000, 2),
+    ]
+    assert [(line.title, line.count) for line in shown.uncounted] == [("visits", 1)]
+    assert shown.counted[-1].fall is not None
+    assert shown.counted[-1].fall.running == shown.raw == shown.waterfall.total
+    assert shown.counting_events == {"a", "b"}
+    assert shown.events == {"a", "b", "c"}
+
+
+def test_thousands_of_awards_are_summed_and_the_newest_told() -> None:
+    visits = [part("visits", 1, event=f"e{number}") for number in range(10_000)]
+    (line,) = receipt_of(explanation(*visits), {}).counted
+    assert (line.points, line.count, line.untold) == (10_000, 10_000, 10_000 - MOST_AWARDS)
+    assert line.awards[0].events == ("e9999",)
+
+
+@pytest.mark.parametrize(
+    ("raw", "total", "sentence"),
+    [
+        pytest.param(40_000, 40_000, None, id="the sum itself"),
+        pytest.param(140_000, 100_000, "The scale of this model ends at 100", id="over the top"),
+        pytest.param(-12_500, 0, "The scale of this model begins at 0", id="below the bottom"),
+    ],
+)
+def test_a_total_that_is_not_the_sum_says_why(raw: int, total: int, sentence: str | None) -> None:
+    assert receipt_of(explanation(part("rule", raw), total=total), {}).adjustment == sentence
+
+
+@pytest.mark.parametrize(
+    ("document", "cap", "fill"),
+    [
+        pytest.param({"dimensions": {"interest": {"max": 62.5}}}, 62_500, 64, id="capped"),
+        pytest.param({"dimensions": {"interest": None}}, None, 100, id="without a cap"),
+        pytest.param({}, None, 100, id="not described"),
+    ],
+)
+def test_a_dimension_is_measured_against_its_cap(document: dict[str, Any], cap: int | None, fill: int) -> None:
+    (dimension,) = receipt_of(explanation(part("rule", 40_000)), document).dimensions
+    assert (dimension.points, dimension.max, dimension.fill) == (40_000, cap, fill)

@@ -1,0 +1,64 @@
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from assay_tenants import keys
+from assay_tenants.access.service import SignedUp
+
+
+def secret_in(text: str) -> str:
+    found = re.search(r'id="new-key">([^<]+)<', text)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("kind", ["write", "api"])
+def test_a_new_key_is_shown_once(person: Any, kind: str) -> None:
+    answer = person.sends(f"/settings/keys/{kind}", on="/settings", name="Warehouse <b>")
+    secret = secret_in(answer.text)
+    caller = keys.find_caller(secret, kind=kind)  # type: ignore[arg-type] # both kinds are in the table
+    assert caller is not None
+    assert caller.tenant_id == person.tenant_id
+    again = person.opens("/settings").text
+    assert secret not in again
+    assert secret[-4:] in again
+    assert "Warehouse &lt;b&gt;" in again
+
+
+def test_a_key_needs_a_name(person: Any) -> None:
+    answer = person.sends("/settings/keys/write", on="/settings", name=" ")
+    assert answer.status_code == 422
+    assert "Give the key a name" in answer.text
+
+
+def test_there_are_two_kinds_of_keys(person: Any) -> None:
+    assert person.sends("/settings/keys/master", on="/settings", name="x").status_code == 404
+
+
+def test_a_rotated_key_keeps_working_for_a_day(person: Any, tenant: SignedUp) -> None:
+    (old,) = keys.list_keys(person.tenant_id, kind="write")
+    answer = person.sends(f"/settings/keys/{old.id}/rotate", on="/settings")
+    assert keys.find_caller(secret_in(answer.text), kind="write") is not None
+    assert keys.find_caller(tenant.write_key, kind="write") is not None
+
+
+def test_a_revoked_key_opens_nothing(person: Any, tenant: SignedUp) -> None:
+    (key,) = keys.list_keys(person.tenant_id, kind="write")
+    answer = person.sends(f"/settings/keys/{key.id}/revoke", on="/settings")
+    assert answer.status_code == 303
+    assert keys.find_caller(tenant.write_key, kind="write") is None
+
+
+@pytest.mark.parametrize("deed", ["rotate", "revoke"])
+def test_the_neighbours_keys_are_not_there(
+    person: Any, neighbour: SignedUp, person_of: Callable[[SignedUp], Any], deed: str
+) -> None:
+    (theirs,) = keys.list_keys(neighbour.tenant_id, kind="write")
+    assert person.sends(f"/settings/keys/{theirs.id}/{deed}", on="/settings").status_code == 404
+    assert keys.find_caller(neighbour.write_key, kind="write") is not None
+
+
+def test_the_examples_have_our_address(person: Any) -> None:
+    assert "http://localhost/v1/track" in person.opens("/settings").text
