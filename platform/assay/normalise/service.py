@@ -96,7 +96,8 @@ def _understand_all(session: Session, tenant_id: int, waiting: Sequence[Row[UUID
             "max_bytes": MAX_BYTES,
         },
     ).all()
-    names = dict(session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id)).tuples().all())
+    sources = session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id))
+    names = {source.id: source.plugin for source in sources}
     records: list[Normalised] = []
     letters: list[tuple[Kept, Letter]] = []
     for row in rows:

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from assay.intake import api
+from assay.intake.callers import Callers
 from assay.intake.models import Message, Waiting
+from assay.intake.writer import Writer
 from assay_tenants import database
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
@@ -367,7 +369,7 @@ class TestRefuse:
         self, client: FlaskClient, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = 1000.0
-        monkeypatch.setattr(api, "callers", api.Callers(clock=lambda: now))
+        monkeypatch.setattr(api, "callers", Callers(clock=lambda: now))
         assert post(client, "/v1/track", TRACK, **basic(tenant.write_key)).status_code == 200
         [key] = list_keys(tenant.tenant_id, kind="write")
         revoke_key(tenant.tenant_id, key.id)
@@ -377,7 +379,7 @@ class TestRefuse:
     def test_database_away(
         self, client: FlaskClient, tenant: SignedUp, servers: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(api, "writer", api.Writer())
+        monkeypatch.setattr(api, "writer", Writer())
         assert post(client, "/v1/track", TRACK, **basic(tenant.write_key)).status_code == 200
         try:
             database.configure("postgresql://assay_app@/assay?host=/nowhere")

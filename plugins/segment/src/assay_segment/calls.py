@@ -3,6 +3,7 @@
 # The fields are named as they are on the wire.
 # ruff: noqa: N815
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -102,23 +103,34 @@ def _read_batch(body: bytes) -> _Batch | _LenientBatch:
 
 
 def _read_item(raw: Any, position: int, *, at: str) -> Item | Misunderstood:
-    is_raw = isinstance(raw, msgspec.Raw | bytes)
-    if is_raw and (size := len(memoryview(raw))) > MAX_ITEM:
-        reason = f"The event of {size:,} bytes is over the limit: {MAX_ITEM:,} bytes (32 KB)."
-        return Misunderstood(reason, field=at or None, position=position, excerpt=excerpt(raw))
     try:
-        return _item.decode(raw) if is_raw else msgspec.convert(raw, Item)
+        size = _size(raw)
+        if size <= MAX_ITEM:
+            return _item.decode(raw) if isinstance(raw, msgspec.Raw | bytes) else msgspec.convert(raw, Item)
+        field, reason = at or None, f"The event of {size:,} bytes is over the limit: {MAX_ITEM:,} bytes (32 KB)."
     except msgspec.ValidationError as error:
         field, reason = explain(error, at=at)
     except RecursionError:
         field, reason = at or None, "The event is nested too deeply."
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        field, reason = at or None, "The event holds bytes that are not UTF-8."
+    except msgspec.DecodeError as error:
         field, reason = at or None, f"The event is not JSON that can be read: {error}."
     return Misunderstood(reason, field=field, position=position, excerpt=excerpt(raw))
+
+
+def _size(raw: Any) -> int:
+    if isinstance(raw, msgspec.Raw | bytes):
+        return len(memoryview(raw))
+    return len(_written(raw).encode(errors="surrogatepass"))
+
+
+def _written(item: Any) -> str:
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
 
 
 def excerpt(raw: Any) -> str:
     """The beginning of an item, for recognising it."""
     if isinstance(raw, msgspec.Raw | bytes):
         return bytes(memoryview(raw)[:400]).decode(errors="replace")
-    return repr(raw)[:400]
+    return _written(raw)[:400]
