@@ -71,8 +71,10 @@ def _read_comparisons(value: Mapping[str, Any], subject: Subject) -> Condition:
             continue
         try:
             found.append(Comparison(subject, str(name), word, WORDS[word](operand)))
+        except ValidationError as error:
+            errors[word] = error.messages
         except ValueError as error:
-            errors[word] = error.messages if isinstance(error, ValidationError) else [str(error)]
+            errors[word] = [str(error)]
     if errors:
         raise ValidationError(errors)
     if not found:

@@ -353,7 +353,7 @@ class ModelWords(_Words):
     stages = fields.List(
         fields.Nested(StageWords, error_messages=MISSING),
         load_default=[],
-        error_messages={**MISSING, "invalid": "must be a list such as [{name: Lead, from: 50}]"},
+        error_messages={**MISSING, "invalid": "must be a list such as [{{name: Lead, from: 50}}]"},
     )
     grades = GradeWords(load_default=())
 

@@ -1,0 +1,108 @@
+"""Leads and events by hand, with days counted from one first day."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+import pytest
+
+from assay.scoring.engine import Explanation, compile_model, explain, score
+from assay.scoring.language import load
+from assay_sdk.flatten import as_text
+
+DAY_0 = datetime(2026, 3, 1, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+
+Run = Callable[..., Explanation]
+
+
+@pytest.fixture(scope="session")
+def oracle() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("scoring_oracle", Path(__file__).with_name("oracle.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name.
+    sys.modules["scoring_oracle"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def leads_frame() -> Callable[..., pl.DataFrame]:
+    def make(leads: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """Each lead: {"lead_id", "first_seen_at", "traits"}."""
+        names = sorted({name for lead in leads for name in lead.get("traits", {})})
+        columns = {
+            "lead_id": pl.Series([lead["lead_id"] for lead in leads], dtype=pl.String),
+            "first_seen_at": pl.Series([lead.get("first_seen_at") for lead in leads], dtype=INSTANT),
+        }
+        for name in names:
+            values = [as_text(lead.get("traits", {}).get(name)) for lead in leads]
+            columns[f"trait:{name}"] = pl.Series(values, dtype=pl.String)
+        return pl.DataFrame(columns)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def events_frame() -> Callable[..., pl.DataFrame]:
+    def make(events: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """Each event: {"lead_id", "event_id", "type", "occurred_at", "properties"}."""
+        names = sorted({name for event in events for name in event.get("properties", {})})
+        columns = {
+            name: pl.Series([event[name] for event in events], dtype=pl.String)
+            for name in ("lead_id", "event_id", "type")
+        }
+        columns["occurred_at"] = pl.Series([event["occurred_at"] for event in events], dtype=INSTANT)
+        for name in names:
+            values = [as_text(event.get("properties", {}).get(name)) for event in events]
+            columns[f"property:{name}"] = pl.Series(values, dtype=pl.String)
+        return pl.DataFrame(columns)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(leads_frame: Callable[..., pl.DataFrame], events_frame: Callable[..., pl.DataFrame]) -> Run:
+    """Scores one lead: traits, events as (day, type, properties…), at a day; checks that the receipt adds up."""
+
+    def one(
+        model: Mapping[str, Any],
+        *,
+        traits: Mapping[str, Any] | None = None,
+        events: Sequence[tuple[Any, ...]] = (),
+        at: float = 0,
+        first_seen: float | None = None,
+    ) -> Explanation:
+        compiled = compile_model(load({"model": "m", **model}))
+        seen = None if first_seen is None else DAY_0 + timedelta(days=first_seen)
+        leads = leads_frame([{"lead_id": "lead", "first_seen_at": seen, "traits": traits or {}}])
+        happened = events_frame(
+            [
+                {
+                    "lead_id": "lead",
+                    "event_id": f"e{place}",
+                    "type": event[1],
+                    "occurred_at": DAY_0 + timedelta(days=event[0]),
+                    "properties": event[2] if len(event) > 2 else {},
+                }
+                for place, event in enumerate(events)
+            ]
+        )
+        instant = DAY_0 + timedelta(days=at)
+        (explanation,) = explain(compiled, leads, happened, instant)
+        (row,) = score([compiled], leads, happened, instant).iter_rows(named=True)
+        assert sum(part.points for part in explanation.parts) == explanation.raw == row["raw"]
+        assert (explanation.total, explanation.stage, explanation.grade) == (row["total"], row["stage"], row["grade"])
+        assert explanation.dimensions == json.loads(row["dimensions"])
+        assert all(part.points == 0 for part in explanation.parts if not part.counted)
+        return explanation
+
+    return one

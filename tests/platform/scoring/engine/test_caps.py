@@ -1,0 +1,192 @@
+"""Rule, group, dimension, scale, stages and grades; and what the caps take from single parts."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+
+from assay.scoring.engine import Explanation
+
+Run = Callable[..., Explanation]
+
+
+def on(rule_id: str, points: float, **words: Any) -> dict[str, Any]:
+    return {"id": rule_id, "on": f"{rule_id}.done", "points": points, **words}
+
+
+def has(rule_id: str, points: float, **words: Any) -> dict[str, Any]:
+    return {"id": rule_id, "when": {"trait": rule_id, "is": True}, "points": points, **words}
+
+
+def left(found: Explanation) -> list[tuple[str, int]]:
+    return [(part.rule, part.points // 1000) for part in found.parts]
+
+
+class TestRuleCaps:
+    def test_the_latest_award_gives_way(self, run: Run) -> None:
+        found = run({"rules": [on("a", 5, max=12)]}, events=[(2, "a.done"), (0, "a.done"), (1, "a.done")], at=9)
+        assert [(part.events, part.points) for part in found.parts] == [
+            (("e1",), 5000),
+            (("e2",), 5000),
+            (("e0",), 2000),
+        ]
+        assert (
+            found.parts[2].why
+            == "a.done on 2026-03-03 00:00 UTC; 2 of 5 points, the rest is over the cap of 12 for rule a"
+        )
+
+    def test_a_fully_capped_part_says_so(self, run: Run) -> None:
+        found = run({"rules": [on("a", 5, max=5)]}, events=[(0, "a.done"), (1, "a.done")], at=9)
+        assert (found.parts[1].points, found.parts[1].counted) == (0, False)
+        assert found.parts[1].why.endswith("; over the cap of 5 for rule a")
+
+    def test_losses_stop_at_min(self, run: Run) -> None:
+        found = run({"rules": [on("a", -5, min=-7.5)]}, events=[(0, "a.done"), (1, "a.done"), (2, "a.done")], at=9)
+        assert found.raw == -7500
+        assert found.parts[1].why.endswith("; -2.5 of -5 points, the rest is below the floor of -7.5 for rule a")
+
+
+class TestGroupsAndDimensions:
+    model: ClassVar[dict[str, Any]] = {
+        "dimensions": {"d": {"max": 10, "groups": {"g": {"max": 6}}}},
+        "rules": [
+            on("a", 4, dimension="d", group="g"),
+            on("b", 4, dimension="d", group="g"),
+            on("c", 7, dimension="d"),
+        ],
+    }
+
+    def test_group_then_dimension(self, run: Run) -> None:
+        found = run(self.model, events=[(0, "a.done"), (1, "b.done"), (2, "c.done")], at=9)
+        assert left(found) == [("a", 4), ("b", 2), ("c", 4)]
+        assert (found.dimensions, found.raw) == ({"d": 10_000}, 10_000)
+
+    def test_the_latest_gives_way_in_the_dimension_too(self, run: Run) -> None:
+        found = run(self.model, events=[(2, "a.done"), (1, "b.done"), (0, "c.done")], at=9)
+        assert left(found) == [("a", 0), ("b", 3), ("c", 7)]
+        assert found.parts[0].why.endswith("; over the cap of 10 for dimension d")
+        assert "over the cap of 10 for dimension d" in found.parts[1].why
+
+    def test_traits_are_the_earliest(self, run: Run) -> None:
+        model = {"dimensions": {"d": {"max": 5}}, "rules": [on("a", 4, dimension="d"), has("b", 4, dimension="d")]}
+        assert left(run(model, traits={"b": True}, events=[(0, "a.done")], at=9)) == [("a", 1), ("b", 4)]
+
+    def test_traits_among_themselves_in_the_order_of_the_rules(self, run: Run) -> None:
+        model = {"dimensions": {"d": {"max": 5}}, "rules": [has("a", 4, dimension="d"), has("b", 4, dimension="d")]}
+        assert left(run(model, traits={"a": True, "b": True})) == [("a", 4), ("b", 1)]
+
+    def test_a_loss_makes_room_under_a_cap(self, run: Run) -> None:
+        model = {"dimensions": {"d": {"max": 5}}, "rules": [on("a", 6, dimension="d"), on("b", -2, dimension="d")]}
+        assert left(run(model, events=[(0, "a.done"), (1, "b.done")], at=9)) == [("a", 6), ("b", -2)]
+
+    def test_a_dimension_floor(self, run: Run) -> None:
+        model = {"dimensions": {"d": {"min": 0}}, "rules": [on("a", 3, dimension="d"), on("b", -9, dimension="d")]}
+        assert left(run(model, events=[(0, "a.done"), (1, "b.done")], at=9)) == [("a", 3), ("b", -3)]
+
+    def test_a_rule_without_dimension_goes_straight_to_raw(self, run: Run) -> None:
+        model = {"dimensions": {"d": {"max": 5}}, "rules": [has("a", 4, dimension="d"), has("b", 40)]}
+        found = run(model, traits={"a": True, "b": True})
+        assert (found.raw, found.dimensions) == (44_000, {"d": 4000})
+
+
+class TestFirstMatch:
+    model: ClassVar[dict[str, Any]] = {
+        "dimensions": {"fit": {"groups": {"size": {"first_match": True}}}},
+        "rules": [
+            {
+                "id": "large",
+                "dimension": "fit",
+                "group": "size",
+                "when": {"trait": "staff", "gte": 1000},
+                "points": 200,
+            },
+            {"id": "tiny", "dimension": "fit", "group": "size", "when": {"trait": "staff", "lt": 5}, "points": -40},
+            {
+                "id": "known",
+                "dimension": "fit",
+                "group": "size",
+                "when": {"trait": "staff", "exists": True},
+                "points": 30,
+            },
+        ],
+    }
+
+    @pytest.mark.parametrize(("staff", "points"), [(5000, 200), (1, -40), (50, 30), (None, 0)])
+    def test_the_first_rule_alone(self, run: Run, staff: int | None, points: int) -> None:
+        assert run(self.model, traits={"staff": staff}).raw == points * 1000
+
+    def test_the_others_say_which_came_first(self, run: Run) -> None:
+        found = run(self.model, traits={"staff": 5000})
+        assert left(found) == [("large", 200), ("known", 0)]
+        assert found.parts[1].why == "staff is known; rule large matched first in group size"
+
+    def test_a_rule_whose_awards_expired_leaves_its_place(self, run: Run) -> None:
+        model = {
+            "dimensions": {"d": {"groups": {"g": {"first_match": True}}}},
+            "rules": [
+                on("a", 9, dimension="d", group="g", fades={"after": "10d"}),
+                on("b", 5, dimension="d", group="g"),
+            ],
+        }
+        events = [(0, "a.done"), (0, "b.done")]
+        assert [run(model, events=events, at=day).raw for day in (9, 10)] == [9000, 5000]
+
+    def test_an_award_of_nothing_is_no_match(self, run: Run) -> None:
+        model = {
+            "dimensions": {"d": {"groups": {"g": {"first_match": True}}}},
+            "rules": [has("a", 0, dimension="d", group="g"), has("b", 5, dimension="d", group="g")],
+        }
+        assert run(model, traits={"a": True, "b": True}).raw == 5000
+
+
+class TestScale:
+    @pytest.mark.parametrize(("points", "total"), [(130, 100), (-40, 0), (70.25, 70.25)])
+    def test_shown_and_raw(self, run: Run, points: float, total: float) -> None:
+        found = run({"rules": [has("a", points)], "scale": {"min": 0, "max": 100}}, traits={"a": True})
+        assert (found.total, found.raw) == (total * 1000, points * 1000)
+
+
+class TestStages:
+    @pytest.mark.parametrize(
+        ("points", "stage"),
+        [(9, None), (10, "Prospect"), (49.999, "Prospect"), (50, "Lead"), (70, "Lead"), (70.01, "Hot")],
+    )
+    def test_edges(self, run: Run, points: float, stage: str | None) -> None:
+        stages = [{"name": "Prospect", "from": 10}, {"name": "Lead", "from": 50}, {"name": "Hot", "above": 70}]
+        assert run({"rules": [has("a", points)], "stages": stages}, traits={"a": True}).stage == stage
+
+    def test_a_stage_may_begin_below_zero(self, run: Run) -> None:
+        stages = [{"name": "cold", "from": -1000}, {"name": "warm", "from": 30}]
+        assert run({"rules": [has("a", 5)], "stages": stages}).stage == "cold"
+
+    def test_stages_read_the_shown_total(self, run: Run) -> None:
+        model = {"rules": [has("a", 130)], "scale": {"max": 100}, "stages": [{"name": "beyond", "above": 100}]}
+        assert run(model, traits={"a": True}).stage is None
+
+
+class TestGrades:
+    @pytest.mark.parametrize(
+        ("fit", "interest", "grade"),
+        [(40, 45, "A1"), (39.999, 44, "B2"), (10, 15, "C3"), (0, 0, "D4"), (-1, 45, None)],
+    )
+    def test_grid(self, run: Run, fit: float, interest: float, grade: str | None) -> None:
+        model = {
+            "dimensions": {"interest": {}, "fit": {}},
+            "rules": [has("a", fit, dimension="fit"), has("b", interest, dimension="interest")],
+            "grades": {
+                "interest": {"1": 45, "2": 30, "3": 15, "4": 0},
+                "fit": {"A": 40, "B": 25, "C": 10, "D": 0},
+            },
+        }
+        assert run(model, traits={"a": True, "b": True}).grade == grade
+
+
+def test_points_are_exact_thousandths(run: Run) -> None:
+    found = run(
+        {"rules": [on("a", 0.1), on("b", 66.667)]}, events=[(day, "a.done") for day in range(3)] + [(0, "b.done")], at=9
+    )
+    assert found.raw == 66_967
+
+
+def test_no_leads_and_no_events(run: Run) -> None:
+    assert run({"rules": [on("a", 1)]}).parts == ()
