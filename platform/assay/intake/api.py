@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from flask import Blueprint, Response, request
 from msgspec.json import encode
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,8 @@ from assay_tenants.keys import Caller
 blueprint = Blueprint("tracking", __name__)
 callers = Callers()
 writer = Writer()
+
+log = structlog.get_logger()
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ACCEPTED = encode({"success": True})
@@ -74,6 +77,13 @@ def _key_in_header(header: str) -> str | None:
     except (binascii.Error, UnicodeDecodeError):
         raise WriteKeyRefused("The Authorization header says Basic, but is not base64 of `user:password`.") from None
     return user
+
+
+@blueprint.errorhandler(Exception)
+def fail(error: Exception) -> Response:
+    # Old libraries try ten times more when an error is not JSON with a code and a message.
+    log.error("intake.failed", exc_info=error)
+    return refuse(AssayError("Something went wrong on our side; the message was not accepted. Send it again."))
 
 
 @blueprint.errorhandler(AssayError)

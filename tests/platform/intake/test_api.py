@@ -365,6 +365,13 @@ class TestRefuse:
             "message": f"{method} is not accepted here; send a POST.",
         }
 
+    def test_failure_of_our_own(self, client: FlaskClient, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Writer, "keep", lambda self, message: 1 / 0)
+        answer = post(client, "/v1/track", TRACK, **basic(tenant.write_key))
+        assert answer.status_code == 500
+        assert answer.json is not None
+        assert set(answer.json) == {"code", "message"}
+
     def test_revoked_key_stops_within_five_seconds(
         self, client: FlaskClient, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch
     ) -> None:
