@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 from typing import Self
 
-from assay.embedded import Server
 from assay.lifeline import die_with_parent
+from assay.servers import Server
 
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 FIRST_DELAY = 0.5

@@ -20,7 +20,7 @@ from assay import pipeline, roles
 from assay.cli.run import QUEUES
 from assay.demo.account import Account, read
 from assay.demo.story import Story
-from assay.embedded import Places
+from assay.places import Places
 
 PATIENCE = 90.0
 

@@ -12,7 +12,8 @@ import pytest
 from redis import Redis
 
 from assay import embedded, roles
-from assay.embedded import Embedded, EmbeddedError, InUse, Places
+from assay.embedded import Embedded, InUse
+from assay.places import EmbeddedError, Places, prepare_folders
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
@@ -68,14 +69,14 @@ class TestStart:
 
     def test_half_a_cluster_is_made_anew(self, short_folder: Callable[[], Path]) -> None:
         folder = short_folder() / "data"
-        embedded.prepare_folders(Places(folder))
+        prepare_folders(Places(folder))
         (folder / "postgres" / "base").mkdir()
         with embedded.start(folder) as servers:
             assert notes_after_writing(servers) == ["here"]
 
     def test_another_version_is_refused(self, short_folder: Callable[[], Path]) -> None:
         folder = short_folder() / "data"
-        embedded.prepare_folders(Places(folder))
+        prepare_folders(Places(folder))
         (folder / "postgres" / "PG_VERSION").write_text("16\n")
         with pytest.raises(EmbeddedError, match="made by PostgreSQL 16, this is 18"):
             embedded.start(folder)

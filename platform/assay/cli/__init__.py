@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from assay.embedded import EmbeddedError
+from assay.places import EmbeddedError
 from assay.settings import BadSetting
 
 COMMANDS = {

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from assay import roles
-from assay.embedded import Places
 from assay.migrating import newest
 from assay.pipeline import QUEUES
+from assay.places import Places
 from assay.plugins import installed
 from assay.settings import Settings, unknown_names
 from assay_tenants.database import PowerfulRole, configure, refuse_powerful_role

@@ -5,7 +5,8 @@ import psycopg
 import pytest
 
 from assay.cli import checks
-from assay.embedded import SUPERUSER, Embedded
+from assay.embedded import Embedded
+from assay.servers import SUPERUSER
 from assay.settings import Settings
 
 
