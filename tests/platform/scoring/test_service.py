@@ -144,10 +144,11 @@ class TestPublish:
         with pytest.raises(NoSuchModel):
             service.publish(tenant.tenant_id, "missing", by="Ada Example")
 
-    def test_a_version_must_be_there(self, tenant, publish) -> None:
+    @pytest.mark.parametrize("number", [0, 2, 2**31, 2**63])
+    def test_a_version_must_be_there(self, tenant, publish, number) -> None:
         publish(tenant.tenant_id)
         with pytest.raises(NoSuchVersion):
-            queries.get_version(tenant.tenant_id, "sample", 2)
+            queries.get_version(tenant.tenant_id, "sample", number)
 
 
 class TestExplainLead:

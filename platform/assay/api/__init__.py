@@ -1,0 +1,65 @@
+"""The JSON door: /api/v1, OpenAPI 3.1, problem+json errors."""
+
+from importlib.metadata import version
+from typing import Any
+
+import flask_smorest  # type: ignore[import-untyped] # it ships no types
+from flask import Flask
+from marshmallow import Schema, fields
+
+from assay.api import errors, imports, leads, models, reference
+from assay.api.door import Id, Points
+from assay.settings import Settings
+
+__all__ = ["register"]
+
+DESCRIPTION = """\
+Leads, their scores and the reasons for them; models; imports.
+
+Every request carries an API key: `Authorization: Bearer ak_…` (write keys only send events and are refused here).
+Lists come in pages: pass `next_cursor` back as `cursor` until it is null. Points are decimal numbers of at most three
+places, instants RFC 3339 in UTC. Errors are `application/problem+json`; `errors` names each field that was wrong.
+"""
+
+
+class FieldErrorSchema(Schema):
+    field = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class ErrorSchema(Schema):
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True, metadata={"description": "A sentence for a person"})
+    code = fields.String(required=True, metadata={"description": "For programs; it stays the same"})
+    errors = fields.List(fields.Nested(FieldErrorSchema))
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc] # untyped
+    ERROR_SCHEMA = ErrorSchema
+
+    def _register_error_handlers(self) -> None:
+        """Each part handles its own: on the application they would answer browsers in JSON."""
+
+    def _register_responses(self) -> None:
+        super()._register_responses()
+        for lazy in self.spec.components.responses_lazy.values():
+            if "application/json" in lazy.get("content", {}):
+                lazy["content"] = {errors.MEDIA_TYPE: lazy["content"]["application/json"]}
+
+
+def register(app: Flask, _: Settings) -> None:
+    app.json.sort_keys = False  # type: ignore[attr-defined] # of the default provider, which we keep
+    app.config["ASSAY_API_TITLE"] = "Assay API"
+    app.config["ASSAY_API_VERSION"] = version("assay")
+    app.config["ASSAY_OPENAPI_VERSION"] = "3.1.0"
+    options: dict[str, Any] = {"info": {"description": DESCRIPTION}, "servers": [{"url": "/"}]}
+    app.url_map.converters["id"] = Id
+    api = Api(app, config_prefix="ASSAY", spec_kwargs=options)
+    api.register_field(Points, "number", None)
+    api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
+    api.spec.options["security"] = [{"api_key": []}]
+    for part in (leads.part, models.part, imports.part):
+        api.register_blueprint(part)
+    app.register_blueprint(reference.blueprint(api.spec))

@@ -1,0 +1,108 @@
+"""What all parts of the API have in common: the key, the errors, strict parameters, and where they are mounted."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import flask_smorest  # type: ignore[import-untyped] # it ships no types
+from flask import Request, Response
+from marshmallow import RAISE, Schema, ValidationError, fields
+from webargs.flaskparser import FlaskParser
+from werkzeug.routing import IntegerConverter
+
+from assay.api import errors
+from assay.api.access import recognise
+
+PREFIX = "/api/v1"
+
+View = TypeVar("View", bound=Callable[..., object])
+
+
+class Id(IntegerConverter):
+    """A whole number in a path, written ``<id:lead_id>``; what PostgreSQL can't hold is no path of ours."""
+
+    regex = r"[0-9]{1,18}"
+
+
+class StrictParser(FlaskParser):
+    """Refuses parameters it does not know: a misspelt filter must not answer with everything."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 # webargs reads it once; nobody changes it
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": RAISE,
+    }
+
+    def handle_error(
+        self,
+        error: ValidationError,
+        req: Request,
+        schema: Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Mapping[str, str] | None,
+    ) -> NoReturn:
+        raise errors.InvalidArguments(list(_problems(error.messages_dict, schema)))
+
+
+def _problems(messages: Mapping[str, Any], schema: Schema) -> list[dict[str, str]]:
+    found = []
+    for by_field in messages.values():
+        for name, sentences in by_field.items():
+            for sentence in sentences:
+                if sentence == Schema.error_messages.get("unknown", "Unknown field."):
+                    known = ", ".join(sorted(schema.fields))
+                    sentence = f"There is no such parameter. Accepted: {known}."
+                found.append({"field": name, "message": sentence})
+    return found
+
+
+class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
+    """One subject of the API, for callers with an API key."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(name, __name__, url_prefix=PREFIX, description=description)
+        self.before_request(recognise)
+        self.after_request(keep_private)
+        errors.handle(self)
+
+    def serves(
+        self,
+        method: str,
+        rule: str,
+        *,
+        answer: type[Schema],
+        query: type[Schema] | None = None,
+        body: Mapping[str, Any] | None = None,
+        status: int = 200,
+    ) -> Callable[[View], View]:
+        """The view answers there, and is described: its parameters by ``query``, which come first to the view.
+
+        ``body`` describes what the view reads from the request itself.
+        """
+
+        def register(view: View) -> View:
+            served = self.response(status, answer)(view)
+            if query is not None:
+                served = self.arguments(query, location="query")(served)
+            if body is not None:
+                served = self.doc(requestBody=body)(served)
+            self.route(rule, methods=[method])(served)
+            return view
+
+        return register
+
+
+def keep_private(response: Response) -> Response:
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
+
+
+class Points(fields.Field[int]):
+    """Thousandths of a point as a decimal number of at most three places."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> int | float | None:
+        if value is None:
+            return None
+        return value // 1000 if value % 1000 == 0 else value / 1000

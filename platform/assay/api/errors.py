@@ -1,0 +1,99 @@
+"""Every error under /api, as application/problem+json (RFC 9457)."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from assay.scoring.language import InvalidModel
+from assay_tenants.errors import AssayError, BadInput, NotSignedIn, TooManyAttempts
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 5
+
+SENTENCES = {
+    400: "The request could not be understood.",
+    404: "There is no such resource.",
+    405: "This method is not accepted here.",
+    406: "We answer in JSON only.",
+    413: "The body is too large.",
+    415: "This kind of body is not accepted here.",
+}
+
+
+class InvalidArguments(BadInput):
+    """Several parameters were wrong, or one."""
+
+    def __init__(self, problems: list[dict[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{problem['field']}: {problem['message']}" for problem in problems))
+
+
+class UnsupportedBody(AssayError):
+    status = 415
+    code = "unsupported_body"
+
+
+class BodyTooLarge(AssayError):
+    status = 413
+    code = "body_too_large"
+
+
+def handle(blueprint: Blueprint) -> None:
+    # One for Exception would do, but Flask looks for the most specific class of all blueprints' and the app's handlers.
+    for family in (AssayError, InvalidModel, HTTPException, Exception):
+        blueprint.register_error_handler(family, render)
+
+
+def render(error: Exception) -> Response:
+    """The one place where an error of the API takes its shape."""
+    if isinstance(error, InvalidModel):
+        problems = [{"field": problem.path, "message": problem.message} for problem in error.problems]
+        return _problem(422, "invalid_model", "This is not a model: see errors, each with its path.", problems)
+    if isinstance(error, InvalidArguments):
+        return _problem(error.status, error.code, error.message, error.problems)
+    if isinstance(error, AssayError):
+        problems = [{"field": error.field, "message": error.message}] if error.field else []
+        return _problem(error.status, error.code, error.message, problems, _headers(error))
+    if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
+        status = error.code
+        sentence = SENTENCES.get(status) or error.description or HTTPStatus(status).phrase
+        allowed = dict(error.get_headers()).get("Allow")
+        headers = {"Allow": allowed} if allowed else {}
+        return _problem(status, HTTPStatus(status).phrase.lower().replace(" ", "_"), sentence, [], headers)
+    if isinstance(error, OperationalError | PoolTimeout):
+        log.warning("api.database_away", error=str(error))
+        sentence = "The database is away for a moment. Nothing was changed; try again in a few seconds."
+        return _problem(503, "unavailable", sentence, [], {"Retry-After": str(RETRY_AFTER)})
+    log.error("api.failed", method=request.method, path=request.path, exc_info=error)
+    return _problem(500, "internal_error", "Something broke on our side; it has been written down.", [])
+
+
+def _headers(error: AssayError) -> dict[str, str]:
+    if isinstance(error, NotSignedIn):
+        return {"WWW-Authenticate": 'Bearer realm="assay"'}
+    if isinstance(error, TooManyAttempts):
+        return {"Retry-After": str(max(1, round(error.after.total_seconds())))}
+    return {}
+
+
+def _problem(
+    status: int, code: str, detail: str, problems: list[dict[str, str]], headers: dict[str, str] | None = None
+) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if problems:
+        body["errors"] = problems
+    return Response(json.dumps(body, ensure_ascii=False), status, headers, content_type=MEDIA_TYPE)

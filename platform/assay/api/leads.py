@@ -1,0 +1,188 @@
+"""Leads by score; one lead with all that is known of it, and why it has its scores."""
+
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from assay.api.access import tenant_id
+from assay.api.door import Part, Points
+from assay.profiles import queries as profiles
+from assay.scoring import queries, service
+
+part = Part("Leads", "Who is known, how each scores under every model, and why.")
+
+MODEL = fields.String(
+    validate=validate.Length(1, 200), metadata={"description": "A model's name; without it, the first published one"}
+)
+CURSOR = fields.String(metadata={"description": "The `next_cursor` of the page before"})
+
+
+def limit(most: int, default: int) -> fields.Integer:
+    return fields.Integer(
+        load_default=default, validate=validate.Range(1, most), metadata={"description": "Items on a page"}
+    )
+
+
+class LeadsQuery(Schema):
+    model = MODEL
+    stage = fields.String(validate=validate.Length(1, 200), metadata={"description": "Only leads at this stage"})
+    text = fields.String(
+        validate=validate.Length(1, 200), metadata={"description": "Part of a name, an e-mail address or a company"}
+    )
+    cursor = CURSOR
+    limit = limit(queries.LARGEST_PAGE, queries.PAGE)
+
+
+class EventsQuery(Schema):
+    cursor = CURSOR
+    limit = limit(queries.LARGEST_PAGE, queries.PAGE)
+
+
+class HistoryQuery(Schema):
+    model = fields.String(required=True, validate=validate.Length(1, 200), metadata={"description": "A model's name"})
+    cursor = CURSOR
+    limit = limit(queries.LARGEST_PAGE, queries.PAGE)
+
+
+class InstantQuery(Schema):
+    at = fields.AwareDateTime(metadata={"description": "Explain the score as of this instant; default: now"})
+
+
+class Dimensions(fields.Dict):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(keys=fields.String(), values=Points(), **kwargs)
+
+
+class ResultSchema(Schema):
+    total = Points(allow_none=True)
+    raw = Points(allow_none=True, metadata={"description": "Before the model's scale is applied"})
+    stage = fields.String(allow_none=True)
+    grade = fields.String(allow_none=True)
+    dimensions = Dimensions(allow_none=True)
+
+
+class RankedLeadSchema(ResultSchema):
+    id = fields.Integer(attribute="lead_id")
+    name = fields.String(allow_none=True)
+    email = fields.String(allow_none=True)
+    company = fields.String(allow_none=True)
+    last_seen_at = fields.AwareDateTime()
+    next_change = fields.AwareDateTime(
+        allow_none=True, metadata={"description": "When the score next changes by itself, if it does"}
+    )
+
+
+class LeadsSchema(Schema):
+    items = fields.List(fields.Nested(RankedLeadSchema))
+    next_cursor = fields.String(allow_none=True)
+    model = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "The model that ranked them; null: none is published, the newest activity comes first"
+        },
+    )
+
+
+class ScoreSchema(ResultSchema):
+    model = fields.String()
+    title = fields.String()
+    version = fields.Integer()
+    next_change = fields.AwareDateTime(allow_none=True)
+    scored_at = fields.AwareDateTime(metadata={"description": "Since when the score is what it is"})
+
+
+class IdentitySchema(Schema):
+    kind = fields.String(metadata={"description": "user_id, email, anonymous_id or a vendor's"})
+    value = fields.String()
+    first_seen_at = fields.AwareDateTime()
+    last_seen_at = fields.AwareDateTime()
+
+
+class LeadSchema(Schema):
+    id = fields.Integer()
+    name = fields.String(allow_none=True)
+    email = fields.String(allow_none=True)
+    company = fields.String(allow_none=True)
+    first_seen_at = fields.AwareDateTime()
+    last_seen_at = fields.AwareDateTime()
+    traits = fields.Dict(keys=fields.String(), metadata={"description": "A company's own are named company.…"})
+    identities = fields.List(fields.Nested(IdentitySchema))
+    scores = fields.List(fields.Nested(ScoreSchema), metadata={"description": "One for each published model"})
+
+
+class PartSchema(Schema):
+    rule = fields.String()
+    title = fields.String(allow_none=True)
+    dimension = fields.String(allow_none=True)
+    group = fields.String(allow_none=True)
+    points = Points(metadata={"description": "After caps; the points of all parts sum to `raw` exactly"})
+    earned = Points(metadata={"description": "Before caps"})
+    counted = fields.Boolean(metadata={"description": "false: it counts nothing, and `why` says for what reason"})
+    why = fields.String()
+    at = fields.AwareDateTime(allow_none=True)
+    events = fields.List(fields.String(), metadata={"description": "Ids of the events behind it"})
+
+
+class ExplanationSchema(ResultSchema):
+    model = fields.String()
+    content_hash = fields.String(metadata={"description": "Of the version that was applied"})
+    lead_id = fields.Integer()
+    at = fields.AwareDateTime()
+    next_change = fields.AwareDateTime(allow_none=True)
+    parts = fields.List(fields.Nested(PartSchema))
+
+
+class EventSchema(Schema):
+    id = fields.String()
+    type = fields.String()
+    occurred_at = fields.AwareDateTime()
+    received_at = fields.AwareDateTime()
+    properties = fields.Dict(keys=fields.String())
+
+
+class EventsSchema(Schema):
+    items = fields.List(fields.Nested(EventSchema), metadata={"description": "Newest first"})
+    next_cursor = fields.String(allow_none=True)
+
+
+class PastScoreSchema(ResultSchema):
+    at = fields.AwareDateTime(metadata={"description": "From this instant on"})
+    version = fields.Integer()
+
+
+class HistorySchema(Schema):
+    items = fields.List(fields.Nested(PastScoreSchema), metadata={"description": "Newest first"})
+    next_cursor = fields.String(allow_none=True)
+
+
+@part.serves("GET", "/leads", answer=LeadsSchema, query=LeadsQuery)
+def list_leads(query: dict[str, Any]) -> object:
+    """Leads by score, best first. Paging meets each lead once, however scores move meanwhile."""
+    return queries.list_leads(tenant_id(), **query)
+
+
+@part.serves("GET", "/leads/<id:lead_id>", answer=LeadSchema)
+def get_lead(lead_id: int) -> dict[str, object]:
+    """One lead with its identities, traits and scores."""
+    lead = profiles.get_lead(tenant_id(), lead_id)
+    return {**vars(lead), "scores": queries.scores_of(tenant_id(), lead_id)}
+
+
+@part.serves("GET", "/leads/<id:lead_id>/scores/<model>", answer=ExplanationSchema, query=InstantQuery)
+def explain_lead(query: dict[str, datetime], lead_id: int, model: str) -> object:
+    """Why a lead has its score: every part, those that count nothing too."""
+    return service.explain_lead(tenant_id(), lead_id, model, **query)
+
+
+@part.serves("GET", "/leads/<id:lead_id>/events", answer=EventsSchema, query=EventsQuery)
+def list_events(query: dict[str, Any], lead_id: int) -> object:
+    """What a lead did, newest first."""
+    return profiles.timeline(tenant_id(), lead_id, **query)
+
+
+@part.serves("GET", "/leads/<id:lead_id>/history", answer=HistorySchema, query=HistoryQuery)
+def list_history(query: dict[str, Any], lead_id: int) -> object:
+    """How a lead's score under one model changed, newest first."""
+    profiles.get_lead(tenant_id(), lead_id)
+    return queries.history(tenant_id(), lead_id, **query)

@@ -1,0 +1,137 @@
+"""A tenant with something of everything, and a neighbour who would like to see it."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from werkzeug.test import TestResponse
+
+from assay import api
+from assay.profiles.models import KeptEvent, KnownAs, Lead
+from assay.scoring import jobs, service
+from assay.settings import Settings
+from assay_tenants import database
+from assay_tenants.access.service import SignedUp
+from assay_tenants.database import tenant_session
+from assay_tenants.keys import issue_key
+
+MODEL = "{model: secret-model, rules: [{id: a, on: page.viewed, points: 1}], stages: [{name: Hot, from: 1}]}"
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+
+_TABLE = re.compile(
+    r"\b(?:FROM|JOIN|UPDATE|USING|,)\s+(?:ONLY\s+)?(?P<table>(?:tenancy|intake|profiles|scoring)\.(?P<bare>\w+))"
+    r"(?:\s+(?:AS\s+)?(?P<alias>(?!WHERE|SET|JOIN|LEFT|ON|ORDER|GROUP|FOR|LIMIT|USING|CROSS|INNER)\w+))?",
+    re.IGNORECASE,
+)
+_GIVEN = re.compile(r"tenant_id\s*=\s*(?:CAST\()?(?:%\(|%s|\d)")
+
+
+@dataclass
+class Watch:
+    """Statements that rely on row-level security alone."""
+
+    unfiltered: list[str] = field(default_factory=list)
+    seen: int = 0
+
+    def look(self, statement: str) -> None:
+        tables = [match for match in _TABLE.finditer(statement) if match["bare"] != "tenants"]
+        self.seen += bool(tables)
+        unfiltered = bool(tables) and not _GIVEN.search(statement)
+        for match in tables:
+            name = re.escape(match["alias"] or match["table"])
+            unfiltered |= not re.search(rf"(?<![\w.])(?:{name}\.)?tenant_id\s*=|=\s*{name}\.tenant_id", statement)
+        if unfiltered:
+            self.unfiltered.append(statement)
+
+
+@pytest.fixture
+def watch(connected: None) -> Iterator[Watch]:
+    """Looks at every statement that does not go through a door which sees across tenants on purpose."""
+    watching = Watch()
+
+    def before(connection: Any, _cursor: object, statement: str, *_: object) -> None:
+        role = re.match(r"SET LOCAL ROLE (\w+)", statement)
+        if role:
+            connection.info["role"] = role[1]
+        elif connection.info.get("role", "NONE") == "NONE":
+            watching.look(statement)
+
+    def begin(connection: Any) -> None:
+        connection.info.pop("role", None)
+
+    engine = database.engine()
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "begin", begin)
+    yield watching
+    event.remove(engine, "before_cursor_execute", before)
+    event.remove(engine, "begin", begin)
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Ids of one thing of each kind, all of them the tenant's."""
+
+    tenant_id: int
+    lead_id: int
+    event_id: UUID
+    model: str
+
+
+@pytest.fixture
+def victim(tenant: SignedUp) -> Victim:
+    tenant_id = tenant.tenant_id
+    service.create_model(tenant_id, MODEL)
+    service.publish(tenant_id, "secret-model", by="Ada Example")
+    event_id = uuid4()
+    with tenant_session(tenant_id) as session:
+        seen = {"first_seen_at": YESTERDAY, "last_seen_at": YESTERDAY}
+        lead = Lead(tenant_id=tenant_id, name="Secret Person", search_key="secret person", **seen)
+        session.add(lead)
+        session.flush()
+        identity = KnownAs(tenant_id=tenant_id, kind="user_id", value="secret-user", lead_id=lead.id, **seen)
+        session.add(identity)
+        session.flush()
+        session.add(
+            KeptEvent(
+                tenant_id=tenant_id,
+                id=event_id,
+                received_at=YESTERDAY,
+                lead_id=lead.id,
+                identity_id=identity.id,
+                type="page.viewed",
+                occurred_at=YESTERDAY,
+                properties={"path": "/secret"},
+                source_id=1,
+                sender_id="secret-1",
+            )
+        )
+        service.mark_due(session, tenant_id, [lead.id])
+    assert jobs.drain_due(tenant_id) == 1
+    return Victim(tenant_id, lead.id, event_id, "secret-model")
+
+
+@pytest.fixture(scope="session")
+def api_app(settings: Settings, connected: None) -> Flask:
+    app = Flask("assay", static_folder=None)
+    api.register(app, settings)
+    return app
+
+
+@pytest.fixture
+def make_caller(api_app: Flask) -> Callable[[int], Callable[..., TestResponse]]:
+    def make(tenant_id: int) -> Callable[..., TestResponse]:
+        secret = issue_key(tenant_id, kind="api", name="Tests").secret
+
+        def call(method: str, path: str, **options: Any) -> TestResponse:
+            headers = {"Authorization": f"Bearer {secret}", **options.pop("headers", {})}
+            return api_app.test_client().open(path, method=method, headers=headers, **options)
+
+        return call
+
+    return make

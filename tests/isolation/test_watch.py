@@ -1,0 +1,75 @@
+"""The watch itself: what it lets pass and what it does not; then the background work, under watch."""
+
+import pytest
+from sqlalchemy import text
+
+from assay import pipeline
+from assay.scoring import jobs, queries, service
+from assay_tenants.database import directory_session, tenant_session, timetable_session
+
+
+@pytest.mark.parametrize(
+    ("statement", "passes"),
+    [
+        pytest.param("SELECT 1", True, id="no table"),
+        pytest.param("SELECT * FROM profiles.leads WHERE tenant_id = %(t)s", True, id="filtered"),
+        pytest.param("SELECT * FROM profiles.leads l WHERE l.tenant_id = %(t)s AND l.id = 1", True, id="by alias"),
+        pytest.param("SELECT * FROM profiles.leads", False, id="unfiltered"),
+        pytest.param("SELECT tenant_id FROM profiles.leads WHERE id = %(i)s", False, id="only selected"),
+        pytest.param("DELETE FROM scoring.due WHERE lead_id = %(i)s", False, id="delete"),
+        pytest.param("UPDATE scoring.due d SET due_at = %(x)s WHERE d.lead_id = %(i)s", False, id="update"),
+        pytest.param(
+            "SELECT * FROM scoring.scores s JOIN profiles.leads l ON l.id = s.lead_id WHERE s.tenant_id = %(t)s",
+            False,
+            id="a joined table without its tenant",
+        ),
+        pytest.param(
+            "SELECT * FROM scoring.scores s JOIN profiles.leads l ON l.tenant_id = s.tenant_id AND l.id = s.lead_id",
+            False,
+            id="joined by tenant, but no tenant named",
+        ),
+        pytest.param(
+            "SELECT * FROM scoring.scores s JOIN profiles.leads l ON l.tenant_id = s.tenant_id"
+            " WHERE s.tenant_id = %(t)s",
+            True,
+            id="joined by tenant",
+        ),
+        pytest.param(
+            "INSERT INTO scoring.due (tenant_id, lead_id) SELECT %(t)s, id FROM profiles.leads",
+            False,
+            id="insert from an unfiltered select",
+        ),
+        pytest.param("INSERT INTO scoring.due (tenant_id, lead_id) VALUES (%(t)s, 1)", True, id="insert"),
+    ],
+)
+def test_tells_filtered_from_unfiltered(tenant, watch, statement, passes) -> None:
+    watch.look(statement)
+    assert (watch.unfiltered == []) == passes
+
+
+def test_sees_what_a_session_does(tenant, watch) -> None:
+    with tenant_session(tenant.tenant_id) as session:
+        session.execute(text("SELECT count(*) FROM profiles.leads"))
+    assert watch.unfiltered == ["SELECT count(*) FROM profiles.leads"]
+
+
+def test_the_named_doors_may_look_across_tenants(connected, watch) -> None:
+    with timetable_session() as session:
+        session.execute(text("SELECT tenant_id FROM scoring.due"))
+    with directory_session() as session:
+        session.execute(text("SELECT tenant_id FROM tenancy.memberships"))
+    pipeline.sweep()
+    assert watch.unfiltered == []
+
+
+def test_scoring_names_its_tenant_in_every_statement(victim, watch) -> None:
+    service.save_draft(victim.tenant_id, victim.model, "{model: secret-model, rules: [{id: a, on: x.y, points: 3}]}")
+    service.publish(victim.tenant_id, victim.model, by="Ada Example")
+    assert jobs.drain_due(victim.tenant_id) == 1
+    with tenant_session(victim.tenant_id) as session:
+        service.mark_due(session, victim.tenant_id, [victim.lead_id, victim.lead_id + 10**9])
+    jobs.drain_due(victim.tenant_id)
+    queries.stage_counts(victim.tenant_id, victim.model)
+    queries.history(victim.tenant_id, victim.lead_id, victim.model)
+    assert watch.seen > 10
+    assert watch.unfiltered == []

@@ -1,0 +1,107 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from assay.scoring import jobs
+
+DAY = timedelta(days=1)
+YESTERDAY = datetime.now(UTC) - DAY
+PRICING = ("page.viewed", YESTERDAY, {"path": "/pricing"})
+FRACTIONS = """
+model: fractions
+dimensions: {interest: {max: 20.5}}
+rules:
+  - {id: a, dimension: interest, on: page.viewed, points: 0.333}
+  - {id: b, dimension: interest, on: page.viewed, points: 30}
+  - {id: c, when: {trait: title, is: CFO}, points: -0.1}
+"""
+
+
+def offers(number: int) -> list[tuple[str, datetime, dict[str, str]]]:
+    return [("offer.downloaded", YESTERDAY, {"offer_id": str(each)}) for each in range(number)]
+
+
+class TestListLeads:
+    def test_best_first_page_by_page(self, call, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        leads = [make_lead(tenant.tenant_id, events=offers(number)) for number in range(5)]
+        jobs.drain_due(tenant.tenant_id)
+        found, cursor = [], None
+        while True:
+            page = call("GET", "/leads", query_string={"limit": 2} | ({"cursor": cursor} if cursor else {})).json
+            assert page["model"] == "sample"
+            found += [(lead["id"], lead["total"]) for lead in page["items"]]
+            if (cursor := page["next_cursor"]) is None:
+                break
+        assert found == [(lead, 10 * number) for number, lead in reversed(list(enumerate(leads)))]
+
+    def test_filters(self, call, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        make_lead(tenant.tenant_id, name="Ana", events=offers(1))
+        make_lead(tenant.tenant_id, name="Anh", events=offers(4))
+        jobs.drain_due(tenant.tenant_id)
+        assert [lead["name"] for lead in call("GET", "/leads?stage=Prospect").json["items"]] == ["Ana"]
+        assert [lead["name"] for lead in call("GET", "/leads?text=AN").json["items"]] == ["Anh", "Ana"]
+        assert call("GET", "/leads?text=AN&stage=Lead&model=sample").json["items"][0]["name"] == "Anh"
+
+    def test_before_anything_is_published_there_are_no_points(self, call, tenant, make_lead) -> None:
+        make_lead(tenant.tenant_id, name="Ana")
+        page = call("GET", "/leads").json
+        assert page["model"] is None
+        assert (page["items"][0]["name"], page["items"][0]["total"]) == ("Ana", None)
+
+
+class TestLead:
+    def test_comes_with_traits_identities_and_scores(self, call, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, name="Ana", traits={"title": "CFO", "seats": 40}, events=[PRICING])
+        jobs.drain_due(tenant.tenant_id)
+        found = call("GET", f"/leads/{lead}").json
+        assert (found["id"], found["name"]) == (lead, "Ana")
+        assert found["traits"] == {"title": "CFO", "seats": 40}
+        assert [identity["kind"] for identity in found["identities"]] == ["user_id"]
+        assert [(score["model"], score["version"], score["total"]) for score in found["scores"]] == [("sample", 1, 35)]
+
+    def test_its_events_come_newest_first(self, call, tenant, make_lead) -> None:
+        events = [("page.viewed", YESTERDAY - n * DAY, {"path": f"/{n}"}) for n in (2, 0, 1)]
+        lead = make_lead(tenant.tenant_id, events=events)
+        found, cursor = [], None
+        while True:
+            query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+            page = call("GET", f"/leads/{lead}/events", query_string=query).json
+            found += [event["properties"]["path"] for event in page["items"]]
+            if (cursor := page["next_cursor"]) is None:
+                break
+        assert found == ["/0", "/1", "/2"]
+
+    def test_its_history(self, call, tenant, publish, make_lead, add_events) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[PRICING])
+        jobs.drain_due(tenant.tenant_id)
+        add_events(tenant.tenant_id, lead, offers(1))
+        jobs.drain_due(tenant.tenant_id)
+        rows = call("GET", f"/leads/{lead}/history?model=sample").json["items"]
+        assert [row["total"] for row in rows] == [25, 15]
+
+
+class TestExplanation:
+    def test_parts_add_up_in_decimals_of_three_places(self, call, tenant, make_lead) -> None:
+        call("POST", "/models", data=FRACTIONS, headers={"Content-Type": "application/yaml"})
+        call("POST", "/models/fractions/publish")
+        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[PRICING] * 3)
+        jobs.drain_due(tenant.tenant_id)
+        answer = call("GET", f"/leads/{lead}/scores/fractions")
+        why = answer.get_json()
+        points = [Decimal(str(part["points"])) for part in why["parts"]]
+        assert sum(points) == Decimal(str(why["raw"])) == Decimal("20.4")
+        assert all(each == round(each, 3) for each in points)
+        assert '"raw":20.4,' in answer.text.replace(" ", "")
+        (stored,) = call("GET", f"/leads/{lead}").json["scores"]
+        for name in ("total", "raw", "stage", "grade", "dimensions", "next_change"):
+            assert why[name] == stored[name], name
+
+    def test_of_an_instant_in_the_past(self, call, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[PRICING])
+        before = (YESTERDAY - DAY).isoformat()
+        assert call("GET", f"/leads/{lead}/scores/sample", query_string={"at": before}).json["total"] == 0
+        assert call("GET", f"/leads/{lead}/scores/sample").json["total"] == 15
