@@ -7,6 +7,7 @@ an event in the one order (lead, occurred_at, event_id), which no permutation of
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 import polars as pl
 
@@ -37,6 +38,21 @@ class Scene:
     events: pl.DataFrame
     property_comparisons: dict[tuple[str, ...], list[Comparison]]
     selections: dict[tuple[str, ...] | None, Selection] = field(default_factory=dict)
+    #: Silences known already, by activity and whether ended ones are among them.
+    silences: dict[tuple[tuple[str, ...] | None, bool], pl.DataFrame] = field(default_factory=dict)
+
+    @cached_property
+    def zeros(self) -> pl.Series:
+        """A blank column: one value a lead, to be copied and filled in."""
+        return pl.zeros(self.leads.height, dtype=pl.Int64, eager=True)
+
+    @cached_property
+    def falses(self) -> pl.Series:
+        return pl.repeat(value=False, n=self.leads.height, dtype=pl.Boolean, eager=True)
+
+    @cached_property
+    def nulls(self) -> pl.Series:
+        return pl.repeat(None, self.leads.height, dtype=pl.Int64, eager=True)
 
     def of_types(self, types: tuple[str, ...] | None) -> Selection:
         """The events of these types (None for all), selected once however many rules ask."""

@@ -32,17 +32,24 @@ def family(rule: Rule, trigger: WhenSilent) -> tuple[object, ...]:
 def silences(scene: Scene, of: Types, *, ended_too: bool) -> pl.DataFrame:
     """Known by now: `lead`, `start`, `row` of the event it began with (or null), `end` (null while it lasts)."""
     past = scene.of_types(of).events.filter(pl.col("t") <= scene.at).select("lead", pl.col("t").alias("start"), "row")
-    first = past.unique("lead", keep="first", maintain_order=True).select("lead", pl.col("start").alias("first"))
+    first = past.filter(_differs_from(1)).select("lead", pl.col("start").alias("first"))
     sights = (
         _first_sights(scene)
         .join(first, on="lead", how="left")
         .filter(pl.col("first").is_null() | (pl.col("start") < pl.col("first")))
-        .select("lead", "start", pl.lit(None, pl.UInt32).alias("row"))
+        .select("lead", "start", pl.lit(None, pl.UInt32).alias("row"), "first")
     )
-    every = pl.concat([sights, past]).sort("lead", "start", "row", nulls_last=False)
-    same = pl.col("lead") == pl.col("lead").shift(-1)
-    every = every.with_columns(pl.when(same).then(pl.col("start").shift(-1)).alias("end"))
-    return every if ended_too else every.filter(pl.col("end").is_null())
+    if not ended_too:
+        unbroken = sights.filter(pl.col("first").is_null()).drop("first")
+        lasting = pl.concat([past.filter(_differs_from(-1)), unbroken])
+        return lasting.with_columns(pl.lit(None, pl.Int64).alias("end"))
+    every = pl.concat([sights.drop("first"), past]).sort("lead", "start", "row", nulls_last=False)
+    return every.with_columns(pl.when(~_differs_from(-1)).then(pl.col("start").shift(-1)).alias("end"))
+
+
+def _differs_from(places: int) -> pl.Expr:
+    """Whether the row that many places before belongs to another lead; rows of one lead stand together."""
+    return (pl.col("lead") != pl.col("lead").shift(places)).fill_null(value=True)
 
 
 def _first_sights(scene: Scene) -> pl.DataFrame:
@@ -52,7 +59,7 @@ def _first_sights(scene: Scene) -> pl.DataFrame:
         return stated.rename({"first_seen": "start"})
     earliest = (
         scene.events.filter(pl.col("t") <= scene.at)
-        .unique("lead", keep="first", maintain_order=True)
+        .filter(_differs_from(1))
         .select("lead", pl.col("t").alias("earliest"))
     )
     return (

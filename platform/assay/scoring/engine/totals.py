@@ -1,7 +1,7 @@
 """The hot path: every rule of every model over all leads at once, then caps, scale, stage and grade."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -23,11 +23,14 @@ _LAST_INSTANT = 253_402_300_799_999_999
 
 @dataclass(frozen=True)
 class Given:
-    """What one rule gives each lead, before caps: dense columns in the order of the leads."""
+    """What one rule gives each lead, before caps: dense columns in the order of the leads.
+
+    `hit` tells whether any award gives something; only first-match groups ask.
+    """
 
     points: pl.Series
-    hit: pl.Series
-    next: pl.Series | None
+    hit: pl.Series | None = None
+    changes: tuple[pl.Series, ...] = ()
 
 
 def score(models: Sequence[CompiledModel], leads: pl.DataFrame, events: pl.DataFrame, at: datetime) -> pl.DataFrame:
@@ -81,16 +84,16 @@ def _earned(models: Sequence[CompiledModel], scene: Scene) -> dict[_Key, pl.Data
 
 
 def _total(model: CompiledModel, scene: Scene, shared: dict[_Key, pl.DataFrame]) -> pl.DataFrame:
-    given: dict[int, Given] = {}
-    given.update(_from_traits(model, scene))
+    firsts = {place for place, _ in _first_matches(model.model)}
+    given = _from_traits(model, scene, firsts)
     for place, rule, trigger in model.event_rules:
-        given[place] = _dense(shared[trigger, rule.points], scene.leads.height)
-    given.update(_from_silences(model, scene))
-    changes = [found.next for found in given.values() if found.next is not None]
+        given[place] = _dense(shared[trigger, rule.points], scene, hit=place in firsts)
+    given |= _from_silences(model, scene, firsts)
+    changes = [change for found in given.values() for change in found.changes]
     changes += _date_changes(model, scene)
-    points = pl.DataFrame([given[place].points.alias(f"rule:{place}") for place in sorted(given)])
-    hits = [given[place].hit.alias(f"hit:{place}") for place, rule in _first_matches(model.model)]
-    frame = scene.leads.select("lead_id").with_columns(points.get_columns() + hits)
+    columns = [found.points.alias(f"rule:{place}") for place, found in given.items()]
+    columns += [found.hit.alias(f"hit:{place}") for place, found in given.items() if found.hit is not None]
+    frame = scene.leads.select("lead_id").hstack(columns)
     return (
         frame.lazy()
         .with_columns(_capped_rules(model.model))
@@ -113,15 +116,17 @@ def _total(model: CompiledModel, scene: Scene, shared: dict[_Key, pl.DataFrame])
     )
 
 
-def _from_traits(model: CompiledModel, scene: Scene) -> dict[int, Given]:
+def _from_traits(model: CompiledModel, scene: Scene, firsts: Container[int]) -> dict[int, Given]:
     found: dict[int, Given] = {}
     rules = model.trait_rules
     for begin in range(0, len(rules), _MOST_EXPRESSIONS):
         part = rules[begin : begin + _MOST_EXPRESSIONS]
-        held = scene.leads.select(trait_holds(scene, condition).alias(str(place)) for place, _, condition in part)
-        for place, rule, _ in part:
-            holds = held[str(place)]
-            found[place] = Given(holds.cast(pl.Int64) * rule.points, holds & (rule.points != 0), None)
+        gives = [
+            pl.when(trait_holds(scene, condition)).then(rule.points).otherwise(0).cast(pl.Int64).alias(str(place))
+            for place, rule, condition in part
+        ]
+        for place, points in zip((place for place, *_ in part), scene.leads.select(gives), strict=True):
+            found[place] = Given(points, points != 0 if place in firsts else None)
     return found
 
 
@@ -129,18 +134,20 @@ def trait_holds(scene: Scene, condition: Condition) -> pl.Expr:
     return expression(condition, scene.trait_answers).fill_null(value=False)
 
 
-def _from_silences(model: CompiledModel, scene: Scene) -> dict[int, Given]:
-    found: dict[int, Given] = {}
+def _from_silences(model: CompiledModel, scene: Scene, firsts: Container[int]) -> dict[int, Given]:
     tiers = silences.families(model.silence_rules)
     known = known_silences(model, scene)
-    for place, rule, trigger in model.silence_rules:
+    plans = []
+    for _, rule, trigger in model.silence_rules:
         family = tiers[silences.family(rule, trigger)]
         earned = silences.awards(scene, rule, trigger, family, known[trigger.of])
-        plans = [sums(earned, trigger.expires_after, scene.at), silences.changes(scene, trigger, known[trigger.of])]
-        gives, changes = pl.collect_all(plans)
-        dense = _dense(gives, scene.leads.height)
-        reached = _scattered(changes, "next", scene.leads.height)
-        found[place] = Given(dense.points, dense.hit, _earlier(dense.next, reached))
+        plans.append(sums(earned, trigger.expires_after, scene.at))
+        plans.append(silences.changes(scene, trigger, known[trigger.of]))
+    collected = pl.collect_all(plans)
+    found: dict[int, Given] = {}
+    for (place, _, _), gives, turns in zip(model.silence_rules, collected[::2], collected[1::2], strict=True):
+        dense = _dense(gives, scene, hit=place in firsts)
+        found[place] = replace(dense, changes=(*dense.changes, *_changes(turns, scene)))
     return found
 
 
@@ -149,24 +156,28 @@ def known_silences(model: CompiledModel, scene: Scene) -> dict[silences.Types, p
     kept: dict[silences.Types, bool] = {}
     for _, _, trigger in model.silence_rules:
         kept[trigger.of] = kept.get(trigger.of, False) or trigger.kept
-    return {of: silences.silences(scene, of, ended_too=ended) for of, ended in kept.items()}
+    found: dict[silences.Types, pl.DataFrame] = {}
+    for of, ended in kept.items():
+        if (of, ended) not in scene.silences:
+            scene.silences[of, ended] = silences.silences(scene, of, ended_too=ended)
+        found[of] = scene.silences[of, ended]
+    return found
 
 
-def _dense(sparse: pl.DataFrame, size: int) -> Given:
+def _dense(sparse: pl.DataFrame, scene: Scene, *, hit: bool) -> Given:
     return Given(
-        points=_scattered(sparse, "points", size).fill_null(0),
-        hit=_scattered(sparse, "hit", size).fill_null(value=False),
-        next=_scattered(sparse, "next", size),
+        points=_scattered(sparse, "points", scene.zeros),
+        hit=_scattered(sparse, "hit", scene.falses) if hit else None,
+        changes=_changes(sparse, scene),
     )
 
 
-def _scattered(sparse: pl.DataFrame, name: str, size: int) -> pl.Series:
-    empty = pl.repeat(None, size, dtype=sparse.schema[name], eager=True)
-    return empty.scatter(sparse["lead"], sparse[name]) if sparse.height else empty
+def _changes(sparse: pl.DataFrame, scene: Scene) -> tuple[pl.Series, ...]:
+    return (_scattered(sparse, "next", scene.nulls),) if sparse["next"].null_count() < sparse.height else ()
 
 
-def _earlier(one: pl.Series | None, other: pl.Series) -> pl.Series:
-    return other if one is None else pl.select(pl.min_horizontal(one, other)).to_series()
+def _scattered(sparse: pl.DataFrame, name: str, blank: pl.Series) -> pl.Series:
+    return blank.clone().scatter(sparse["lead"], sparse[name]) if sparse.height else blank
 
 
 def _earliest(changes: list[pl.Series], size: int) -> pl.Series:
@@ -191,7 +202,7 @@ def _date_changes(model: CompiledModel, scene: Scene) -> list[pl.Series]:
         if turns:
             events = scene.of_types(trigger.types).events
             sparse = events.group_by("lead").agg(pl.min_horizontal(turns).min().alias("next"))
-            found.append(_scattered(sparse, "next", scene.leads.height))
+            found.extend(_changes(sparse, scene))
     return found
 
 
