@@ -5,7 +5,8 @@ import socket
 from importlib import import_module
 
 from redis import Redis
-from rq import Queue, SimpleWorker
+from redis.client import Pipeline
+from rq import Queue, SimpleWorker, worker_registration
 from rq.serializers import JSONSerializer
 
 from assay import pipeline
@@ -23,6 +24,13 @@ class Worker(SimpleWorker):
     log_result_lifespan = False
     # Redis comes back sooner than its default minute.
     max_connection_wait_time = 5.0
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and not self.connection.hexists(self.key, "birth"):
+            # Redis came back empty: without this, nobody would know of this worker until it ends.
+            self.connection.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self)
 
 
 def work(queue: str, settings: Settings) -> None:

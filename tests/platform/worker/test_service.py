@@ -10,6 +10,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from assay.settings import Settings
+from assay.worker.service import Worker
 
 
 @pytest.fixture
@@ -31,6 +32,17 @@ def test_a_worker_works_in_its_own_process_and_stops_when_told(environ: dict[str
     finally:
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0
+
+
+def test_a_worker_is_known_again_after_redis_was_wiped(redis: Redis) -> None:
+    worker = Worker([Queue("wiped", connection=redis, serializer=JSONSerializer)], connection=redis)
+    worker.register_birth()
+    redis.flushall()
+    assert Worker.count(connection=redis) == 0
+    worker.heartbeat()
+    (found,) = Worker.all(connection=redis)
+    assert (found.name, found.queue_names()) == (worker.name, ["wiped"])
+    worker.register_death()
 
 
 def test_an_unknown_queue_is_refused(environ: dict[str, str]) -> None:
