@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def register(app: "Flask", _settings: "Settings") -> None:
-    """Opens the tracking calls. They carry a write key and no cookie, so no form token guards them."""
-    # Workers import this package too, and have no use for a web framework.
-    from assay.intake.api import blueprint
+    """Puts the tracking calls in front of an application. They carry a write key and no cookie: no form token."""
+    # Workers import this package too, and have nothing to receive.
+    from assay.intake.wsgi import Tracking
 
-    app.register_blueprint(blueprint)
+    app.extensions["tracking"] = app.wsgi_app = Tracking(app.wsgi_app)  # type: ignore[method-assign] # Flask's own way

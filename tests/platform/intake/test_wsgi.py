@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from assay.intake import api
 from assay.intake.callers import Callers
 from assay.intake.models import Message, Waiting
 from assay.intake.writer import Writer
+from assay.intake.wsgi import Tracking
 from assay_tenants import database
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
@@ -26,9 +27,10 @@ REQUESTS = [json.loads(line) for line in Path(__file__).with_name("library_reque
 TRACK: dict[str, Any] = {"userId": "u1", "event": "Demo Requested", "messageId": "m-1"}
 
 
-@pytest.fixture(autouse=True)
-def _no_remembered_keys() -> None:
-    api.callers.forget()
+@pytest.fixture
+def tracking(app: Flask) -> Tracking:
+    found: Tracking = app.extensions["tracking"]
+    return found
 
 
 def basic(key: str) -> dict[str, str]:
@@ -373,10 +375,10 @@ class TestRefuse:
         assert set(answer.json) == {"code", "message"}
 
     def test_revoked_key_stops_within_five_seconds(
-        self, client: FlaskClient, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch
+        self, client: FlaskClient, tracking: Tracking, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = 1000.0
-        monkeypatch.setattr(api, "callers", Callers(clock=lambda: now))
+        monkeypatch.setattr(tracking, "callers", Callers(clock=lambda: now))
         assert post(client, "/v1/track", TRACK, **basic(tenant.write_key)).status_code == 200
         [key] = list_keys(tenant.tenant_id, kind="write")
         revoke_key(tenant.tenant_id, key.id)
@@ -384,15 +386,15 @@ class TestRefuse:
         assert post(client, "/v1/track", TRACK, **basic(tenant.write_key)).status_code == 401
 
     def test_database_away(
-        self, client: FlaskClient, tenant: SignedUp, servers: Any, monkeypatch: pytest.MonkeyPatch
+        self, client: FlaskClient, tracking: Tracking, tenant: SignedUp, servers: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(api, "writer", Writer())
+        monkeypatch.setattr(tracking, "writer", Writer())
         assert post(client, "/v1/track", TRACK, **basic(tenant.write_key)).status_code == 200
         try:
             database.configure("postgresql://assay_app@/assay?host=/nowhere")
             for remembered in (True, False):
                 if not remembered:
-                    api.callers.forget()
+                    tracking.callers.forget()
                 answer = post(client, "/v1/track", TRACK, **basic(tenant.write_key))
                 assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
                 assert answer.json is not None
