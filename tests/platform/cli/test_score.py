@@ -1,0 +1,359 @@
+"""`assay score`: files in, a ranked list out, and every bad input told in a line."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assay.cli.score import score
+
+MODEL = """
+model: m
+title: A model
+dimensions: {fit: {max: 30}, interest: {groups: {email: {max: 2}}}}
+rules:
+  - {id: owner, dimension: fit, when: {trait: title, in: [CFO, Owner]}, points: 20}
+  - {id: size, dimension: fit, when: {trait: company.employees, gte: 50}, points: 15}
+  - {id: pricing, dimension: interest, on: page.viewed, where: {property: path, starts_with: /pricing}, points: 15,
+     count: once}
+  - {id: offer, dimension: interest, on: offer.downloaded, count: {once_per: offer.id}, points: 6.667,
+     fades: {after: 60d}}
+  - {id: opens, dimension: interest, group: email, on: email.opened, points: 1}
+scale: {min: 0, max: 100}
+stages: [{name: Prospect, from: 10}, {name: Lead, above: 40}]
+grades: {fit: {A: 30, D: 0}, interest: {1: 15, 4: 0}}
+"""
+LEADS = "lead_id,title,company.employees\nada,CFO,120\nbob,Clerk,3\ncy,,\n"
+
+
+def event(
+    message_id: str,
+    lead_id: str = "ada",
+    kind: str = "page.viewed",
+    at: str = "2026-03-01T00:00:00Z",
+    **properties: Any,
+) -> dict[str, Any]:
+    return {"lead_id": lead_id, "message_id": message_id, "type": kind, "occurred_at": at, "properties": properties}
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Writes what is given into files and runs the command on them."""
+
+    def one(
+        *,
+        leads: str | bytes = LEADS,
+        events: str | list[dict[str, Any]] | None = None,
+        model: str = MODEL,
+        at: str | None = "2026-03-02T00:00:00Z",
+        shape: str = "json",
+    ) -> Result:
+        (tmp_path / "leads.csv").write_bytes(leads if isinstance(leads, bytes) else leads.encode())
+        (tmp_path / "model.yaml").write_text(model, "utf-8")
+        arguments = [str(tmp_path / "leads.csv"), "--model", str(tmp_path / "model.yaml"), "--format", shape]
+        if at is not None:
+            arguments += ["--at", at]
+        if events is not None:
+            text = events if isinstance(events, str) else "".join(json.dumps(one) + "\n" for one in events)
+            (tmp_path / "events.jsonl").write_text(text, "utf-8")
+            arguments += ["--events", str(tmp_path / "events.jsonl")]
+        return CliRunner().invoke(score, arguments)
+
+    return one
+
+
+def leads_of(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    return {lead["lead_id"]: lead for lead in json.loads(result.stdout)["leads"]}
+
+
+class TestJson:
+    def test_the_whole_answer(self, run: Run) -> None:
+        events = [
+            event("m1", path="/pricing"),
+            event("m2", at="2026-03-01T01:00:00+01:00", path="/pricing"),
+            event("m3", kind="offer.downloaded", at="2026-03-01T00:00:00.5Z", offer={"id": 7}),
+            event("m4", kind="email.opened"),
+        ]
+        result = run(leads="lead_id,title,company.employees\nada,CFO,120\n", events=events)
+        assert result.stderr == ""
+        assert json.loads(result.stdout) == {
+            "at": "2026-03-02T00:00:00Z",
+            "model": "m",
+            "leads": [
+                {
+                    "lead_id": "ada",
+                    "total": 52.667,
+                    "raw": 52.667,
+                    "stage": "Lead",
+                    "grade": "A1",
+                    "dimensions": {"fit": 30, "interest": 22.667},
+                    "next_change": "2026-04-30T00:00:00.500000Z",
+                    "parts": [
+                        {"rule": "owner", "points": 20, "counted": True, "why": "title is CFO or Owner", "events": []},
+                        {
+                            "rule": "size",
+                            "points": 10,
+                            "counted": True,
+                            "why": "company.employees is at least 50; 10 of 15 points, "
+                            "the rest is over the cap of 30 for dimension fit",
+                            "events": [],
+                        },
+                        {
+                            "rule": "pricing",
+                            "points": 15,
+                            "counted": True,
+                            "why": "page.viewed on 2026-03-01 00:00 UTC",
+                            "events": ["m1"],
+                        },
+                        {
+                            "rule": "pricing",
+                            "points": 0,
+                            "counted": False,
+                            "why": "page.viewed on 2026-03-01 00:00 UTC; counted once already",
+                            "events": ["m2"],
+                        },
+                        {
+                            "rule": "offer",
+                            "points": 6.667,
+                            "counted": True,
+                            "why": "offer.downloaded on 2026-03-01 00:00 UTC",
+                            "events": ["m3"],
+                        },
+                        {
+                            "rule": "opens",
+                            "points": 1,
+                            "counted": True,
+                            "why": "email.opened on 2026-03-01 00:00 UTC",
+                            "events": ["m4"],
+                        },
+                    ],
+                }
+            ],
+        }
+
+    def test_points_carry_no_float_noise(self, run: Run) -> None:
+        events = [event(f"m{n}", kind="offer.downloaded", offer={"id": n}) for n in range(3)]
+        assert leads_of(run(events=events))["ada"]["dimensions"]["interest"] == 20.001
+
+    def test_parts_sum_to_raw(self, run: Run) -> None:
+        events = [event(f"m{n}", kind="email.opened", at=f"2026-03-01T0{n}:00:00Z") for n in range(5)]
+        lead = leads_of(run(events=events))["ada"]
+        assert sum(part["points"] for part in lead["parts"]) == lead["raw"] == 32
+
+    def test_ranked_by_total_then_activity_then_id(self, run: Run) -> None:
+        leads = "lead_id,title,first_seen_at\nold,,2026-01-01\nnew,,2026-02-01\nb,,\na,,\ntop,Owner,\nbusy,,\n"
+        events = [event("m", lead_id="busy", kind="page.viewed", path="/")]
+        document = json.loads(run(leads=leads, events=events).stdout)
+        assert [lead["lead_id"] for lead in document["leads"]] == ["top", "busy", "new", "old", "a", "b"]
+
+    def test_a_list_in_a_cell_is_a_list(self, run: Run) -> None:
+        assert leads_of(run(leads='lead_id,title\na,"[""Clerk"",""owner""]"\n'))["a"]["total"] == 20
+
+    def test_events_after_the_instant_are_not_there_yet(self, run: Run) -> None:
+        lead = leads_of(run(events=[event("m", at="2026-03-05T00:00:00Z", path="/pricing")]))["ada"]
+        assert (lead["dimensions"]["interest"], lead["next_change"]) == (0, "2026-03-05T00:00:00Z")
+        assert lead["parts"][-1]["why"].endswith("counts from 2026-03-05 00:00 UTC")
+
+    def test_now_when_no_instant_is_given(self, run: Run) -> None:
+        assert json.loads(run(at=None).stdout)["at"].endswith("Z")
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        "leads",
+        [
+            pytest.param("lead_id;title\nx;CFO\n", id="semicolons"),
+            pytest.param("lead_id\ttitle\nx\tCFO\n", id="tabs"),
+            pytest.param("lead_id,title\r\nx,CFO\r\n", id="CRLF"),
+            pytest.param(b"\xef\xbb\xbflead_id,title\nx,CFO\n", id="BOM"),
+            pytest.param('"lead_id","title"\n"x","CFO"\n', id="quoted"),
+            pytest.param('lead_id;title;"a, b, c"\nx;CFO;"1; 2"\n', id="other delimiters in quotes"),
+            pytest.param('lead_id,note,title\nx,"two\nlines",CFO\n', id="a line break in quotes"),
+            pytest.param("\nlead_id,title\n\nx,CFO\n,\n", id="blank lines"),
+            pytest.param(" lead_id , title \n x ,CFO\n", id="spaces around names and ids"),
+        ],
+    )
+    def test_spellings_of_csv(self, run: Run, leads: str | bytes) -> None:
+        assert leads_of(run(leads=leads))["x"]["total"] == 20
+
+    def test_ids_are_compared_as_text(self, run: Run) -> None:
+        events = [event("m1", path="/pricing") | {"lead_id": 7}, event("m2", lead_id="07", path="/pricing")]
+        found = leads_of(run(leads="lead_id,title\n7,\n07,\n", events=events))
+        assert [found["7"]["total"], found["07"]["total"]] == [15, 15]
+
+    def test_a_repeated_message_counts_once(self, run: Run) -> None:
+        events = [event("m", kind="email.opened")] * 3
+        result = run(events=events)
+        assert leads_of(result)["ada"]["dimensions"]["interest"] == 1
+        assert result.stderr == ""
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_one_message_id_with_different_contents(self, run: Run, turned: bool) -> None:
+        events = [
+            event("m", path="/pricing", at="2026-03-01T00:00:00Z"),
+            event("m", path="/", at="2026-02-01T00:00:00Z"),
+        ]
+        result = run(events=events[::-1] if turned else events)
+        assert leads_of(result)["ada"]["dimensions"]["interest"] == 0
+        assert "1 message_id came with different contents" in result.stderr
+
+    def test_events_of_unknown_leads_are_told(self, run: Run) -> None:
+        result = run(events=[event("m", lead_id="stranger"), event("n", lead_id="other")])
+        assert result.exit_code == 0
+        assert "note: 2 events of unknown leads were skipped" in result.stderr
+
+    def test_traits_without_a_column_are_told(self, run: Run) -> None:
+        assert "note: no column for company.employees, title" in run(leads="lead_id\nx\n").stderr
+
+    def test_blank_lines_and_missing_properties(self, run: Run) -> None:
+        line = '{"lead_id": "ada", "message_id": 1, "type": "email.opened", "occurred_at": "2026-03-01T00:00:00Z"}'
+        lead = leads_of(run(events=f"\n{line}\n\n"))["ada"]
+        assert lead["parts"][-1]["events"] == ["1"]
+
+    def test_no_leads(self, run: Run) -> None:
+        assert json.loads(run(leads="lead_id,title\n").stdout)["leads"] == []
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            pytest.param({"leads": ""}, "leads.csv: is empty", id="no leads file content"),
+            pytest.param(
+                {"leads": "id,title\n1,CFO\n"},
+                "leads.csv: line 1: has no column lead_id; found: id, title",
+                id="no lead_id",
+            ),
+            pytest.param({"leads": "lead_id,x,x\n1,2,3\n"}, "line 1: the column 'x' is given twice", id="column twice"),
+            pytest.param(
+                {"leads": "lead_id,t\na,1\nb,2\na,3\n"},
+                "line 4, column lead_id: 'a' stands on line 2 already",
+                id="lead twice",
+            ),
+            pytest.param({"leads": "lead_id,t\n,1\n"}, "line 2, column lead_id: is empty", id="lead_id empty"),
+            pytest.param(
+                {"leads": "lead_id,t\na\n"}, "line 2: has 1 cells where the first line names 2 columns", id="short row"
+            ),
+            pytest.param({"leads": 'lead_id,t\na,"x\n'}, "line 2: unexpected end of data", id="open quote"),
+            pytest.param(
+                {"leads": "lead_id,first_seen_at\na,soon\n"},
+                "line 2, column first_seen_at: 'soon' is not an instant such as 2026-03-01T09:30:00Z",
+                id="first_seen_at",
+            ),
+            pytest.param({"leads": b"lead_id,t\na,\xff\n"}, "leads.csv: line 2: is not UTF-8 text", id="not UTF-8"),
+            pytest.param(
+                {"events": '{"lead_id": 1}\n{"a": \n'}, "events.jsonl: line 2, column 7: is not JSON", id="not JSON"
+            ),
+            pytest.param({"events": "[1]"}, "line 1: must be an object", id="a list"),
+            pytest.param({"events": '{"a": NaN}'}, "line 1: is not JSON: NaN is no number", id="NaN"),
+            pytest.param(
+                {"events": [event("m") | {"occurred_at": "yesterday"}]},
+                "line 1, occurred_at: 'yesterday' is not an instant",
+                id="instant",
+            ),
+            pytest.param(
+                {"events": [event("m") | {"occurred_at": 1}]},
+                "line 1, occurred_at: 1 is not an instant",
+                id="instant a number",
+            ),
+            pytest.param(
+                {"events": [event("m", at="0001-01-01T00:00:00+10:00")]}, "is not an instant", id="instant before time"
+            ),
+            pytest.param(
+                {"events": [event("m"), event("")]}, "line 2, message_id: must be text", id="message_id empty"
+            ),
+            pytest.param(
+                {"events": [event("m") | {"lead_id": None}]}, "line 1, lead_id: is missing", id="no lead_id in an event"
+            ),
+            pytest.param(
+                {"events": [event("m") | {"lead_id": [1]}]},
+                "line 1, lead_id: must be text or a whole number, not [1]",
+                id="lead_id a list",
+            ),
+            pytest.param({"events": [event("m") | {"type": 3}]}, "line 1, type: must be the event's type", id="type"),
+            pytest.param(
+                {"events": [event("m") | {"properties": [1]}]},
+                "line 1, properties: must be an object, not [1]",
+                id="properties",
+            ),
+            pytest.param(
+                {"events": '{"lead_id": "\\ud800"}'}, "line 1: holds half of a surrogate pair", id="surrogate"
+            ),
+            pytest.param({"events": '{"a":' * 100_000}, "line 1: is nested too deeply", id="deep"),
+            pytest.param({"at": "tomorrow"}, "--at: 'tomorrow' is not an instant", id="at"),
+            pytest.param({"model": "model: m"}, "model.yaml: rules: is missing", id="model"),
+            pytest.param({"model": "model: ["}, "model.yaml: line 2, column 1: this is not YAML", id="model syntax"),
+        ],
+    )
+    def test_bad_input(self, run: Run, given: dict[str, Any], message: str) -> None:
+        result = run(**given)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert message in result.stderr
+        assert all(line.startswith("error: ") for line in result.stderr.splitlines())
+        assert "Traceback" not in result.output
+
+    def test_every_mistake_at_once(self, run: Run) -> None:
+        result = run(leads="lead_id,t\n,1\n", events="x\n", model="model: m", at="never")
+        assert len(result.stderr.splitlines()) == 4
+
+    def test_very_many_mistakes_are_counted(self, run: Run) -> None:
+        lines = run(events="x\n" * 120).stderr.splitlines()
+        assert len(lines) == 51
+        assert lines[-1] == "error: and 70 more"
+
+    @pytest.mark.parametrize("missing", ["leads", "events", "model"])
+    def test_missing_files(self, tmp_path: Path, missing: str) -> None:
+        paths = {"leads": tmp_path / "leads.csv", "events": tmp_path / "events.jsonl", "model": tmp_path / "model.yaml"}
+        contents = {"leads": LEADS, "events": "", "model": MODEL}
+        for name, path in paths.items():
+            if name != missing:
+                path.write_text(contents[name], "utf-8")
+        arguments = [str(paths["leads"]), "--events", str(paths["events"]), "--model", str(paths["model"])]
+        result = CliRunner().invoke(score, arguments)
+        assert (result.exit_code, result.stderr) == (2, f"error: {paths[missing]}: there is no such file\n")
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        result = CliRunner().invoke(score, [str(tmp_path), "--model", str(tmp_path)])
+        assert result.exit_code == 2
+        assert "is a folder, not a file" in result.stderr
+
+
+class TestOtherShapes:
+    def test_csv(self, run: Run) -> None:
+        rows = list(csv.DictReader(io.StringIO(run(events=[event("m", path="/pricing")], shape="csv").stdout)))
+        assert rows[0] == {
+            "rank": "1",
+            "lead_id": "ada",
+            "total": "45",
+            "raw": "45",
+            "stage": "Lead",
+            "grade": "A1",
+            "fit": "30",
+            "interest": "15",
+            "next_change": "",
+            "reasons": "+20 owner; +15 pricing; +10 size",
+        }
+        assert [row["lead_id"] for row in rows] == ["ada", "bob", "cy"]
+
+    def test_table(self, run: Run) -> None:
+        output = run(leads="lead_id,title\n[red]x,CFO\n", shape="table").stdout
+        assert "A model, 2026-03-02T00:00:00Z" in output
+        row = next(line for line in output.splitlines() if "[red]x" in line)
+        assert [cell.strip() for cell in row.strip("│").split("│")] == [
+            "1",
+            "[red]x",
+            "20",
+            "Prospect",
+            "D4",
+            "+20 owner",
+        ]
