@@ -168,6 +168,9 @@ class Writer:
                     )
                     cursor.executemany(_WAIT, [(m.tenant_id, m.received_at, m.id) for m in rows])
                 cursor.execute("COMMIT")
+                # PostgreSQL answers the COMMIT of a failed transaction without an error.
+                if cursor.statusmessage != "COMMIT":
+                    raise psycopg.InternalError("The transaction was rolled back.")
         except BaseException:
             if not connection.closed:
                 connection.execute("ROLLBACK")
