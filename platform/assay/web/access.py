@@ -4,6 +4,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from assay import plugins
+from assay.web import attempts
 from assay.web.forms import Form
 from assay.web.settings import public_address
 from assay.web.visitors import COOKIE, enter, leave, safe_next
@@ -32,6 +33,7 @@ def sign_up() -> ResponseReturnValue:
     if form.errors:
         return _sign_up(form), 422
     try:
+        attempts.count_sign_up()
         signed_up = access.sign_up(
             company=form["company"],
             name=form["name"],
@@ -60,7 +62,8 @@ def log_in() -> ResponseReturnValue:
     if form.errors:
         return _log_in(form), 422
     try:
-        token = access.log_in(email=form["email"], password=form["password"])
+        with attempts.log_in_of(form["email"]):
+            token = access.log_in(email=form["email"], password=form["password"])
     except AssayError as error:
         form.refuse(error)
         return _log_in(form), error.status

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped] # published without types
 
 from assay.settings import Settings
-from assay.web import access, errors, imports, leads, models, settings, visitors, words
+from assay.web import access, attempts, errors, imports, leads, models, settings, visitors, words
 from assay.web.bundles import asset, is_built
 from assay.web.security import add_headers, style_nonce
 
@@ -30,6 +30,7 @@ def register(app: Flask, configuration: Settings) -> None:
         ASSAY_PUBLIC_URL=configuration.public_url.rstrip("/"),
     )
     csrf.init_app(app)
+    attempts.register(app, configuration.redis_url)
     words.teach(app.jinja_env)
     app.context_processor(lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor")})
     app.register_blueprint(_blueprint())

@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from assay.intake import queries as intake_queries
-from assay.profiles import queries as profiles_queries
+from assay.profiles import queries as profiles
 from assay.scoring import queries, service
+from assay.scoring.engine import Explanation
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
-from assay.scoring.models import ModelRow
+from assay.scoring.models import ModelRow, ModelVersion
 from assay.web.receipts import receipt_of
 from assay.web.rulers import Ruler, ruler
 from assay.web.settings import EXAMPLE_KEY, public_address
@@ -125,30 +125,35 @@ def index() -> ResponseReturnValue:
 @signed_in
 def lead(lead_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
-    found = profiles_queries.get_lead(tenant_id, lead_id)
-    happened = profiles_queries.timeline(tenant_id, lead_id, cursor=request.args.get("before") or None, limit=TIMELINE)
+    found = profiles.get_lead(tenant_id, lead_id)
+    happened = profiles.timeline(tenant_id, lead_id, cursor=request.args.get("before") or None, limit=TIMELINE)
     more = None
     if happened.next_cursor:
         more = url_for("web.leads.lead", lead_id=lead_id, model=request.args.get("model"), before=happened.next_cursor)
-    shown = {"lead": found, "events": happened.items, "more_events": more}
+    shown = {
+        "lead": found,
+        "title": title_of(found.id, found.name, found.email),
+        "subtitle": subtitle_of(found.name, found.email, found.company),
+        "events": happened.items,
+        "more_events": more,
+    }
     if request.headers.get("HX-Target") == "li#more-events":
         return render_template("parts/timeline_entries.html", counting=frozenset(), **shown)
     cards = [_card(tenant_id, score) for score in queries.scores_of(tenant_id, lead_id)]
-    card = next((card for card in cards if card.name == request.args.get("model")), cards[0] if cards else None)
-    receipt = curve = None
-    if card is not None:
-        version = queries.get_version(tenant_id, card.name, card.version)
-        receipt = receipt_of(service.explain_lead(tenant_id, lead_id, card.name), version.document)
-        curve = _curve(queries.history(tenant_id, lead_id, card.name).items, ruler(version))
+    chosen = next((card for card in cards if card.name == request.args.get("model")), cards[0] if cards else None)
+    if chosen is None:
+        return render_template("leads/lead.html", cards=[], card=None, receipt=None, counting=(), **shown)
+    explanation, version = _explained(tenant_id, lead_id, chosen.name)
+    receipt = receipt_of(explanation, version.document)
     here = {str(event.id) for event in happened.items}
     return render_template(
         "leads/lead.html",
         cards=cards,
-        card=card,
+        card=_now(chosen, explanation, version),
         receipt=receipt,
-        history=curve,
-        counting=receipt.counting_events if receipt else frozenset(),
-        links={event: _event_link(lead_id, event, here) for event in (receipt.events if receipt else ())},
+        history=_curve(queries.history(tenant_id, lead_id, chosen.name).items, ruler(version)),
+        counting=receipt.counting_events,
+        links={event: _event_link(lead_id, event, here) for event in receipt.events},
         **shown,
     )
 
@@ -157,11 +162,13 @@ def lead(lead_id: int) -> ResponseReturnValue:
 @signed_in
 def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
-    found = profiles_queries.get_event(tenant_id, lead_id, event_id)
-    message = intake_queries.find_message(tenant_id, found.message_id) if found.message_id else None
+    found = profiles.get_event(tenant_id, lead_id, event_id)
+    message = profiles.get_message(tenant_id, found.message_id) if found.message_id else None
+    lead = profiles.get_lead(tenant_id, lead_id)
     return render_template(
         "leads/event.html",
-        lead=profiles_queries.get_lead(tenant_id, lead_id),
+        lead=lead,
+        title=title_of(lead.id, lead.name, lead.email),
         event=found,
         message=message,
         text=_pretty(message.body) if message else None,
@@ -218,6 +225,28 @@ def _card(tenant_id: int, score: queries.LeadScore) -> Card:
         stage=score.stage,
         tone=scale.tone(score.stage),
         grade=score.grade,
+    )
+
+
+def _explained(tenant_id: int, lead_id: int, name: str) -> tuple[Explanation, ModelVersion]:
+    explanation = service.explain_lead(tenant_id, lead_id, name)
+    # Somebody may have published meanwhile: the receipt is measured by the version that it was made with.
+    versions = queries.list_versions(tenant_id, name)
+    return explanation, next(version for version in versions if version.hash == explanation.content_hash)
+
+
+def _now(card: Card, explanation: Explanation, version: ModelVersion) -> Card:
+    """The stored score is at most a moment old; beside its receipt it has to be the receipt's own."""
+    scale = ruler(version)
+    return replace(
+        card,
+        version=version.number,
+        total=explanation.total,
+        fill=scale.fill(explanation.total),
+        top=scale.top,
+        stage=explanation.stage,
+        tone=scale.tone(explanation.stage),
+        grade=explanation.grade,
     )
 
 
