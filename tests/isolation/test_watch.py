@@ -73,3 +73,18 @@ def test_scoring_names_its_tenant_in_every_statement(victim, watch) -> None:
     queries.history(victim.tenant_id, victim.lead_id, victim.model)
     assert watch.seen > 10
     assert watch.unfiltered == []
+
+
+def test_taking_in_names_its_tenant_in_every_statement(client, tenant, work_off, watch) -> None:
+    batch = [
+        {"type": "identify", "userId": "u1", "traits": {"email": "ada@example.test", "title": "CFO"}},
+        {"type": "track", "userId": "u1", "event": "page.viewed", "properties": {"path": "/pricing"}},
+        {"type": "track", "anonymousId": "a1", "event": "offer.downloaded"},
+        {"type": "identify", "anonymousId": "a1", "userId": "u1"},
+        {"type": "group", "userId": "u1", "groupId": "c1", "traits": {"name": "Quartz"}},
+    ]
+    answer = client.post("/v1/batch", json={"batch": batch}, auth=(tenant.write_key, ""))
+    assert answer.status_code == 200, answer.text
+    assert work_off(tenant.tenant_id) > 0
+    assert watch.seen > 10
+    assert watch.unfiltered == []

@@ -290,7 +290,7 @@ def _by_activity(
 
 
 def _lead_columns(tenant_id: int) -> AnySelect:
-    company = func.coalesce(Company.traits["name"].astext, Company.traits["domain"].astext)
+    company = func.coalesce(Company.traits["name"].astext, Company.traits["domain"].astext, Company.key)
     return (
         select(Lead.id, Lead.name, Lead.email, company, Lead.last_seen_at)
         .outerjoin(Company, and_(Company.tenant_id == Lead.tenant_id, Company.id == Lead.company_id))

@@ -1,5 +1,9 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -234,6 +238,46 @@ class TestTwoWorkers:
         assert drain(tenant.tenant_id, now) == 1
         assert totals(tenant.tenant_id, lead) == {"sample": 50_000}
 
+    def test_facts_publications_and_batches_at_once_neither_block_nor_lose_anything(
+        self, tenant, make_lead, publish, add_events, monkeypatch
+    ) -> None:
+        publish(tenant.tenant_id)
+        leads = [make_lead(tenant.tenant_id) for _ in range(20)]
+        monkeypatch.setattr(jobs, "BATCH", 5)
+        start = Barrier(5)
+        now = datetime.now(UTC)
+        # After all that is made due meanwhile, and before an award fades.
+        later = now + 50 * DAY
+
+        def collect(order: list[int]) -> None:
+            start.wait()
+            for number in range(6):
+                with tenant_session(tenant.tenant_id) as session:
+                    service.mark_due(session, tenant.tenant_id, order, T0)
+                add_events(tenant.tenant_id, order[number], [("offer.downloaded", now, {"offer_id": str(uuid4())})])
+
+        def republish() -> None:
+            start.wait()
+            for points in range(1, 6):
+                publish(tenant.tenant_id, owner=points)
+
+        def score() -> None:
+            start.wait()
+            for _ in range(25):
+                jobs.drain_due(tenant.tenant_id, now=later)
+
+        with ThreadPoolExecutor(5) as pool:
+            work = [pool.submit(collect, leads), pool.submit(collect, leads[::-1]), pool.submit(republish)]
+            work += [pool.submit(score), pool.submit(score)]
+            for each in work:
+                each.result()
+        drain(tenant.tenant_id, later)
+        for lead in leads:
+            why = service.explain_lead(tenant.tenant_id, lead, "sample", at=later)
+            (stored,) = queries.scores_of(tenant.tenant_id, lead)
+            assert (stored.total, stored.version) == (why.total, 6)
+        assert sum(queries.scores_of(tenant.tenant_id, lead)[0].total for lead in leads) == 12 * 10_000
+
 
 class TestABrokenModel:
     @pytest.fixture
@@ -295,3 +339,19 @@ def test_compiled_models_at_hand_are_bounded(monkeypatch) -> None:
     for number in range(5):
         compiled.compiled(f"hash {number}", lambda: "{model: m, rules: [{id: a, on: page.viewed, points: 1}]}")
     assert len(compiled._kept) == 3
+
+
+def test_a_forked_child_can_score_after_its_parent_imported_the_job() -> None:
+    # A parent that had executed Polars, if only at import, would leave the child hanging.
+    program = (
+        "import os, assay.scoring.jobs\n"
+        "from assay.scoring import language, engine\n"
+        "engine.compile_model(language.parse('{model: m, rules: [{id: a, on: page.viewed, points: 1}]}'))\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    import polars as pl\n"
+        "    groups = pl.DataFrame({'a': range(9999)}).lazy().group_by('a').len().collect()\n"
+        "    os._exit(0 if groups.height == 9999 else 1)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
