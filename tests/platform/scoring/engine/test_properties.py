@@ -40,7 +40,7 @@ TEXTS = [
 lengths = st.sampled_from(["1h", "2h", "3h", "5h"])
 points = st.sampled_from([-7, -2.5, -1, 0, 1, 2, 3.333, 10])
 several = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
 
