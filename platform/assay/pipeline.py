@@ -4,7 +4,7 @@ Rows in PostgreSQL are the truth and RQ jobs are nudges: a nudge says «tenant 4
 waits per tenant and stage, and the stage drains its table in batches. Losing a nudge costs at most one sweep's time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -15,8 +15,10 @@ from redis import Redis, RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from assay import facts
+from assay.profiles.service import on_leads_changed
 from assay_tenants.database import engine, timetable_session
 
 log = structlog.get_logger()
@@ -65,6 +67,15 @@ FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.LeadsChanged: SCORE,
     facts.ModelPublished: SCORE,
 }
+
+
+@on_leads_changed
+def make_due(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
+    """Part of the transaction that changes leads: whoever sees their news sees them due."""
+    # Loaded where leads change and nowhere else: the engine takes its memory.
+    from assay.scoring.service import mark_due
+
+    mark_due(session, tenant_id, lead_ids)
 
 
 @dataclass(frozen=True)

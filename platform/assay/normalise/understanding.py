@@ -36,7 +36,8 @@ class Normalised:
 
     record: Record
     source_id: int
-    message_id: UUID
+    #: None for a row of an import, which is no message.
+    message_id: UUID | None
     received_at: datetime
     #: The same however often and in whatever message the event is sent; None for all but events.
     event_id: UUID | None

@@ -1,0 +1,1 @@
+"""Records find their lead: identities, traits, companies, events, merging."""

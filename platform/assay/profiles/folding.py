@@ -1,0 +1,84 @@
+"""A lead is what its identities say together: pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from assay.profiles.companies import NamedCompany
+from assay.profiles.matching import ANONYMOUS_ID, EMAIL, Key, is_personal_address
+from assay.profiles.merging import State, canonical, learn, values_of
+from assay.profiles.naming import lead_name, search_key
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """What is known of a lead through one of its identities."""
+
+    key: Key
+    state: State
+    company: NamedCompany | None
+    company_at: datetime | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A lead as it is stored for lists and rules."""
+
+    name: str | None
+    email: str | None
+    search_key: str
+    #: JSON.
+    traits: str
+    company_id: int | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+def fold(facets: Iterable[Facet]) -> Face:
+    facets = list(facets)
+    merged: State = {}
+    for facet in facets:
+        learn(merged, facet.state)
+    traits: dict[str, Any] = values_of(merged)
+    address = _address(facets)
+    if address is not None:
+        traits.setdefault(EMAIL, address)
+    email = traits.get(EMAIL)
+    if not isinstance(email, str):
+        email = address
+    name = lead_name(traits, [facet.key for facet in facets if facet.key[0] != ANONYMOUS_ID])
+    company = _company(facets)
+    return Face(
+        name=name,
+        email=email,
+        search_key=search_key(name=name, email=email, traits=traits, company=company.name if company else None),
+        traits=canonical(traits),
+        company_id=company.id if company else None,
+        first_seen_at=min(facet.first_seen_at for facet in facets),
+        last_seen_at=max(facet.last_seen_at for facet in facets),
+    )
+
+
+def _address(facets: list[Facet]) -> str | None:
+    """The address seen last."""
+    addresses = [
+        (is_personal_address(facet.key[1]), facet.last_seen_at, facet.key[1])
+        for facet in facets
+        if facet.key[0] == EMAIL
+    ]
+    return max(addresses)[2] if addresses else None
+
+
+def _company(facets: list[Facet]) -> NamedCompany | None:
+    """The one stated last."""
+    newest: tuple[datetime, str] | None = None
+    company = None
+    for facet in facets:
+        if facet.company is not None and facet.company_at is not None:
+            stated = (facet.company_at, facet.company.key)
+            if newest is None or stated > newest:
+                newest, company = stated, facet.company
+    return company

@@ -1,0 +1,119 @@
+"""A batch of records, gathered by what they say of each identity: pure, the first half of applying them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from assay.normalise import Normalised
+from assay.profiles.matching import EMAIL, Key, Persona, persona
+from assay.profiles.merging import State, canonical, learn, micros
+from assay_sdk import Alias, Company, Event, Identify, Value
+
+Named = TypeVar("Named", Key, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event and the identity that did it."""
+
+    id: UUID
+    key: Key
+    type: str
+    at: datetime
+    #: JSON.
+    properties: str
+    source_id: int
+    sender_id: str
+    message_id: UUID | None
+    received_at: datetime
+
+    @property
+    def rank(self) -> tuple[datetime, str, str, Key]:
+        """Of two different events sent under one id the lowest one is kept, whichever came first."""
+        return self.at, self.type, self.properties, self.key
+
+
+@dataclass(slots=True)
+class Gathered:
+    #: First and last sight.
+    sights: dict[Key, tuple[datetime, datetime]] = field(default_factory=dict)
+    traits: dict[Key, State] = field(default_factory=dict)
+    #: Where a person works, by its sender's id, and when that was stated.
+    employers: dict[Key, tuple[datetime, str]] = field(default_factory=dict)
+    companies: dict[str, State] = field(default_factory=dict)
+    #: Pairs of strong identities of one person, the smaller first, and when they were first seen together.
+    links: dict[tuple[Key, Key], datetime] = field(default_factory=dict)
+    #: An anonymous identity and the strong one it came with, and when it first did.
+    claims: dict[tuple[Key, Key], datetime] = field(default_factory=dict)
+    events: dict[UUID, Happening] = field(default_factory=dict)
+
+
+def gather(batch: Iterable[Normalised]) -> Gathered:
+    found = Gathered()
+    for each in batch:
+        record = each.record
+        who = persona(record.ids)
+        also = persona(record.previous) if isinstance(record, Alias) else None
+        _meet(found, [who, also] if also else [who], record.at)
+        if who.shared_address and who.primary:
+            _state(found.traits, who.primary, {EMAIL: who.shared_address}, each)
+        if isinstance(record, Event):
+            _happen(found, who, record, each)
+        elif isinstance(record, Identify):
+            if who.primary:
+                _state(found.traits, who.primary, record.traits, each)
+        elif isinstance(record, Company):
+            _state(found.companies, record.company_id, record.traits, each)
+            if who.primary:
+                employer = (record.at, record.company_id)
+                found.employers[who.primary] = max(found.employers.get(who.primary, employer), employer)
+    return found
+
+
+def _meet(found: Gathered, personas: list[Persona], at: datetime) -> None:
+    """One person shows these identifiers together."""
+    strong = list(dict.fromkeys(key for each in personas for key in each.strong))
+    anonymous = {each.anonymous for each in personas if each.anonymous}
+    for key in {*strong, *anonymous, *(each.primary for each in personas if each.primary)}:
+        sight = found.sights.get(key)
+        if sight is None:
+            found.sights[key] = (at, at)
+        elif not sight[0] <= at <= sight[1]:
+            found.sights[key] = (min(sight[0], at), max(sight[1], at))
+    for other in strong[1:]:
+        _earliest(found.links, (min(strong[0], other), max(strong[0], other)), at)
+    if strong:
+        for device in anonymous:
+            _earliest(found.claims, (device, strong[0]), at)
+
+
+def _earliest(since: dict[tuple[Key, Key], datetime], pair: tuple[Key, Key], at: datetime) -> None:
+    if pair not in since or at < since[pair]:
+        since[pair] = at
+
+
+def _state(states: dict[Named, State], name: Named, values: Mapping[str, Value], each: Normalised) -> None:
+    at, source = micros(each.record.at), each.source_id
+    stated = {field: (at, canonical(value), source) for field, value in values.items() if value is not None}
+    learn(states.setdefault(name, {}), stated)
+
+
+def _happen(found: Gathered, who: Persona, event: Event, each: Normalised) -> None:
+    if who.primary is None or each.event_id is None:
+        return
+    happening = Happening(
+        id=each.event_id,
+        key=who.primary,
+        type=event.type,
+        at=event.at,
+        properties=canonical(dict(event.properties)),
+        source_id=each.source_id,
+        sender_id=event.sender_id,
+        message_id=each.message_id,
+        received_at=each.received_at,
+    )
+    known = found.events.get(happening.id)
+    if known is None or happening.rank < known.rank:
+        found.events[happening.id] = happening

@@ -1,0 +1,154 @@
+"""Leads as they are stored: made, folded, merged, emptied."""
+
+# ruff: noqa: S608 # statements are put together from constants of this module alone
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from assay.profiles.bulk import raw, rows
+from assay.profiles.companies import NamedCompany
+from assay.profiles.folding import Face, Facet, fold
+from assay.profiles.merging import state
+from assay.profiles.naming import company_name
+
+_NAMES = "name, email, search_key, traits, company_id, first_seen_at, last_seen_at"
+_ROWS = """json_to_recordset(CAST(:rows AS json)) AS n (id bigint, name text, email text, search_key text, traits jsonb,
+        company_id bigint, first_seen_at timestamptz, last_seen_at timestamptz)"""
+
+# Sorted before the ids are drawn, so that the smallest id belongs to the first row.
+_INSERT = text(f"""
+    INSERT INTO profiles.leads (tenant_id, {_NAMES})
+    SELECT :tenant_id, {_NAMES} FROM {_ROWS} ORDER BY n.id
+    RETURNING id
+""")
+_UPDATE = text(f"""
+    UPDATE profiles.leads l
+    SET ({_NAMES}) = (n.name, n.email, n.search_key, n.traits, n.company_id, n.first_seen_at, n.last_seen_at)
+    FROM {_ROWS} JOIN profiles.leads o ON o.tenant_id = :tenant_id AND o.id = n.id
+    WHERE l.tenant_id = :tenant_id AND l.id = n.id
+      AND (o.name, o.email, o.search_key, o.traits, o.company_id, o.first_seen_at, o.last_seen_at) IS DISTINCT FROM
+          (n.name, n.email, n.search_key, n.traits, n.company_id, n.first_seen_at, n.last_seen_at)
+    RETURNING l.id, (o.traits, o.company_id, o.first_seen_at) IS DISTINCT FROM
+        (n.traits, n.company_id, n.first_seen_at) AS differs
+""")
+_SEE = text("""
+    UPDATE profiles.leads l
+    SET first_seen_at = LEAST(o.first_seen_at, n.first_seen_at), last_seen_at = GREATEST(o.last_seen_at, n.last_seen_at)
+    FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint, first_seen_at timestamptz, last_seen_at timestamptz)
+    JOIN profiles.leads o ON o.tenant_id = :tenant_id AND o.id = n.id
+    WHERE l.tenant_id = :tenant_id AND l.id = n.id
+      AND (n.first_seen_at < o.first_seen_at OR n.last_seen_at > o.last_seen_at)
+    RETURNING l.id, n.first_seen_at < o.first_seen_at AS differs
+""")
+_FACETS = text("""
+    SELECT i.lead_id, i.kind, i.value, i.traits, i.stated, i.company_at, i.first_seen_at, i.last_seen_at,
+        c.id AS company_id, c.key AS company_key, c.traits AS company_traits
+    FROM profiles.identities i
+    LEFT JOIN profiles.companies c ON c.tenant_id = :tenant_id AND c.id = i.company_id
+    WHERE i.tenant_id = :tenant_id AND i.lead_id = ANY(CAST(:ids AS bigint[]))
+""")
+_BY_COMPANY = text("""
+    SELECT id FROM profiles.leads WHERE tenant_id = :tenant_id AND company_id = ANY(CAST(:ids AS bigint[]))
+""")
+_MERGED = "json_to_recordset(CAST(:rows AS json)) AS n (id bigint, into_id bigint)"
+_MERGE_IDENTITIES = text(f"""
+    UPDATE profiles.identities i SET lead_id = n.into_id FROM {_MERGED}
+    WHERE i.tenant_id = :tenant_id AND i.lead_id = n.id
+""")
+_MERGE_EVENTS = text(f"""
+    UPDATE profiles.events e SET lead_id = n.into_id FROM {_MERGED}
+    WHERE e.tenant_id = :tenant_id AND e.lead_id = n.id
+""")
+_DELETE = text("DELETE FROM profiles.leads WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS bigint[]))")
+_MOVE_IDENTITIES = text(f"""
+    UPDATE profiles.identities i SET lead_id = n.into_id FROM {_MERGED}
+    WHERE i.tenant_id = :tenant_id AND i.id = n.id
+""")
+_MOVE_EVENTS = text(f"""
+    UPDATE profiles.events e SET lead_id = n.into_id FROM {_MERGED}
+    WHERE e.tenant_id = :tenant_id AND e.identity_id = n.id
+""")
+
+
+def make(session: Session, tenant_id: int, faces: list[Face]) -> list[int]:
+    """Ids of the new leads, in the order of ``faces``."""
+    if not faces:
+        return []
+    new = rows(id=range(len(faces)), **_columns(faces))
+    return sorted(session.scalars(_INSERT, {"tenant_id": tenant_id, "rows": new}))
+
+
+def refold(session: Session, tenant_id: int, lead_ids: Collection[int]) -> set[int]:
+    """Folds leads anew from their identities; gives those that a rule could tell from what they were."""
+    facets: dict[int, list[Facet]] = {}
+    for row in session.execute(_FACETS, {"tenant_id": tenant_id, "ids": list(lead_ids)}) if lead_ids else ():
+        facets.setdefault(row.lead_id, []).append(_facet(row))
+    if not facets:
+        return set()
+    faces = [fold(each) for each in facets.values()]
+    news = rows(id=list(facets), **_columns(faces))
+    updated = session.execute(_UPDATE, {"tenant_id": tenant_id, "rows": news})
+    return {row.id for row in updated if row.differs}
+
+
+def see(session: Session, tenant_id: int, sights: Mapping[int, tuple[datetime, datetime]]) -> set[int]:
+    """Widens first and last sight; gives the leads that were first seen earlier than we knew."""
+    if not sights:
+        return set()
+    firsts, lasts = zip(*sights.values(), strict=True)
+    news = rows(id=list(sights), first_seen_at=firsts, last_seen_at=lasts)
+    updated = session.execute(_SEE, {"tenant_id": tenant_id, "rows": news})
+    return {row.id for row in updated if row.differs}
+
+
+def merge(session: Session, tenant_id: int, merged: Mapping[int, int]) -> None:
+    """Each lead's identities and events go over to another lead, and the lead goes."""
+    if merged:
+        ids = {"tenant_id": tenant_id, "rows": rows(id=list(merged), into_id=list(merged.values()))}
+        session.execute(_MERGE_IDENTITIES, ids)
+        session.execute(_MERGE_EVENTS, ids)
+        session.execute(_DELETE, {"tenant_id": tenant_id, "ids": list(merged)})
+
+
+def move(session: Session, tenant_id: int, moved: Mapping[int, int]) -> None:
+    """Each identity goes over to another lead with its events."""
+    if moved:
+        ids = {"tenant_id": tenant_id, "rows": rows(id=list(moved), into_id=list(moved.values()))}
+        session.execute(_MOVE_IDENTITIES, ids)
+        session.execute(_MOVE_EVENTS, ids)
+
+
+def of_companies(session: Session, tenant_id: int, company_ids: Collection[int]) -> set[int]:
+    if not company_ids:
+        return set()
+    return set(session.scalars(_BY_COMPANY, {"tenant_id": tenant_id, "ids": list(company_ids)}))
+
+
+def _facet(row: Any) -> Facet:
+    company = None
+    if row.company_id is not None:
+        company = NamedCompany(row.company_id, row.company_key, company_name(row.company_traits))
+    return Facet(
+        key=(row.kind, row.value),
+        state=state(row.traits, row.stated),
+        company=company,
+        company_at=row.company_at,
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+    )
+
+
+def _columns(faces: list[Face]) -> dict[str, list[Any]]:
+    return {
+        "name": [face.name for face in faces],
+        "email": [face.email for face in faces],
+        "search_key": [face.search_key for face in faces],
+        "traits": [raw(face.traits) for face in faces],
+        "company_id": [face.company_id for face in faces],
+        "first_seen_at": [face.first_seen_at for face in faces],
+        "last_seen_at": [face.last_seen_at for face in faces],
+    }

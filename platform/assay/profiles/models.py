@@ -1,0 +1,122 @@
+"""Leads, their identities and companies, and the events of each."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Identity, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from assay_tenants.database import Base
+
+Instant = DateTime(timezone=True)
+_EMPTY = text("'{}'::jsonb")
+
+
+class Lead(Base):
+    """A person, as far as is known: traits and company are folded from all identities."""
+
+    __tablename__ = "leads"
+    __table_args__ = (
+        Index("leads_by_company", "tenant_id", "company_id", postgresql_where=text("company_id IS NOT NULL")),
+        {"schema": "profiles", "info": {"citus": "distributed"}},
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str | None] = mapped_column(Text)
+    email: Mapped[str | None] = mapped_column(Text)
+    search_key: Mapped[str] = mapped_column(Text, server_default="")
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    company_id: Mapped[int | None] = mapped_column(BigInteger)
+    first_seen_at: Mapped[datetime] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Company(Base):
+    """``key`` is the sender's id of the company; ``stated`` as for identities."""
+
+    __tablename__ = "companies"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "key"),
+        {"schema": "profiles", "info": {"citus": "distributed"}},
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(Text)
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+
+
+class KnownAs(Base):
+    """One identifier of one lead; ``stated`` holds for each trait its instant (microseconds) and source."""
+
+    __tablename__ = "identities"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "kind", "value"),
+        Index("identities_by_lead", "tenant_id", "lead_id"),
+        {"schema": "profiles", "info": {"citus": "distributed"}},
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Text)
+    lead_id: Mapped[int] = mapped_column(BigInteger)
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    company_id: Mapped[int | None] = mapped_column(BigInteger)
+    company_at: Mapped[datetime | None] = mapped_column(Instant)
+    first_seen_at: Mapped[datetime] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Link(Base):
+    """Two identities came in one record, first at ``since``; ``left_id`` is the smaller id."""
+
+    __tablename__ = "links"
+    __table_args__ = (
+        Index("links_by_right", "tenant_id", "right_id"),
+        {"schema": "profiles", "info": {"citus": "distributed"}},
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    left_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    right_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    since: Mapped[datetime] = mapped_column(Instant)
+
+
+class KeptEvent(Base):
+    """Something a lead did; ``lead_id`` follows its identity whenever leads merge."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("events_by_lead", "tenant_id", "lead_id", "occurred_at"),
+        Index("events_by_identity", "tenant_id", "identity_id"),
+        {"schema": "profiles", "info": {"citus": "distributed"}, "postgresql_partition_by": "RANGE (received_at)"},
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger)
+    identity_id: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[str] = mapped_column(Text)
+    occurred_at: Mapped[datetime] = mapped_column(Instant)
+    properties: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    source_id: Mapped[int] = mapped_column(BigInteger)
+    sender_id: Mapped[str] = mapped_column(Text)
+    message_id: Mapped[UUID | None] = mapped_column(Uuid)
+
+
+class SeenEvent(Base):
+    """Ids of all events ever kept: uniqueness inside a time partition is not enough."""
+
+    __tablename__ = "seen"
+    __table_args__ = {"schema": "profiles", "info": {"citus": "distributed"}}
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(Instant)

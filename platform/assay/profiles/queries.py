@@ -1,0 +1,199 @@
+"""Leads and their events, for those who look at them. ``read_facts`` reads them for the engine."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy.orm import Session
+
+from assay.intake.models import Message
+from assay.intake.queries import find_message
+from assay.profiles.frames import read_facts
+from assay.profiles.merging import instant, micros
+from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
+from assay.profiles.naming import company_name
+from assay_tenants.database import tenant_session
+from assay_tenants.errors import BadInput, NotFound
+from assay_tenants.models import Source
+
+__all__ = [
+    "DetailedLead",
+    "LeadEvent",
+    "LeadIdentity",
+    "Timeline",
+    "get_event",
+    "get_lead",
+    "get_message",
+    "identities",
+    "read_facts",
+    "timeline",
+]
+
+PAGE = 50
+_LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class LeadIdentity:
+    kind: str
+    value: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class DetailedLead:
+    id: int
+    name: str | None
+    email: str | None
+    #: The company's name, or its sender's id for it.
+    company: str | None
+    #: With those of its company, which are named ``company.…``.
+    traits: dict[str, Any]
+    identities: list[LeadIdentity]
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class LeadEvent:
+    id: UUID
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    properties: dict[str, Any]
+    #: The name of the source it came from.
+    source: str | None
+    #: The sender's id of it.
+    sender_id: str
+    #: The raw message that brought it; None for a row of an import.
+    message_id: UUID | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Newest first."""
+
+    items: list[LeadEvent]
+    next_cursor: str | None
+
+
+def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
+    with tenant_session(tenant_id) as session:
+        lead = _read_lead(session, tenant_id, lead_id)
+        company = session.get(Company, (tenant_id, lead.company_id)) if lead.company_id is not None else None
+        known = _read_identities(session, tenant_id, lead_id)
+    traits = dict(lead.traits)
+    if company is not None:
+        traits |= {f"company.{name}": value for name, value in company.traits.items()}
+    return DetailedLead(
+        id=lead.id,
+        name=lead.name,
+        email=lead.email,
+        company=(company_name(company.traits) or company.key) if company else None,
+        traits=traits,
+        identities=known,
+        first_seen_at=lead.first_seen_at,
+        last_seen_at=lead.last_seen_at,
+    )
+
+
+def identities(tenant_id: int, lead_id: int) -> list[LeadIdentity]:
+    """Under which identifiers a lead is known."""
+    with tenant_session(tenant_id) as session:
+        _read_lead(session, tenant_id, lead_id)
+        return _read_identities(session, tenant_id, lead_id)
+
+
+def timeline(tenant_id: int, lead_id: int, *, cursor: str | None = None, limit: int = PAGE) -> Timeline:
+    """What a lead did, newest first; ``cursor`` is the ``next_cursor`` of the page before."""
+    query = _events(tenant_id, lead_id).order_by(KeptEvent.occurred_at.desc(), KeptEvent.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(tuple_(KeptEvent.occurred_at, KeptEvent.id) < tuple_(*_place(cursor)))
+    with tenant_session(tenant_id) as session:
+        _read_lead(session, tenant_id, lead_id)
+        rows = session.execute(query).all()
+    events = [_event(row[0], row[1]) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Timeline(events, _cursor(events[-1]) if more else None)
+
+
+def get_event(tenant_id: int, lead_id: int, event_id: UUID) -> LeadEvent:
+    with tenant_session(tenant_id) as session:
+        row = session.execute(_events(tenant_id, lead_id).where(KeptEvent.id == event_id)).one_or_none()
+    if row is None:
+        raise NotFound("event")
+    return _event(row[0], row[1])
+
+
+def get_message(tenant_id: int, message_id: UUID) -> Message:
+    """The raw message that an event came with."""
+    message = find_message(tenant_id, message_id)
+    if message is None:
+        raise NotFound("message")
+    return message
+
+
+def _read_lead(session: Session, tenant_id: int, lead_id: int) -> Lead:
+    lead = session.scalars(select(Lead).where(*_is_lead(tenant_id, lead_id))).one_or_none()
+    if lead is None:
+        raise NotFound("lead")
+    return lead
+
+
+def _is_lead(tenant_id: int, lead_id: int) -> Sequence[ColumnElement[bool]]:
+    return Lead.tenant_id == tenant_id, Lead.id == min(lead_id, _LARGEST_ID)
+
+
+def _read_identities(session: Session, tenant_id: int, lead_id: int) -> list[LeadIdentity]:
+    rows = session.execute(
+        select(KnownAs.kind, KnownAs.value, KnownAs.first_seen_at, KnownAs.last_seen_at)
+        .where(KnownAs.tenant_id == tenant_id, KnownAs.lead_id == lead_id)
+        .order_by(KnownAs.kind, KnownAs.first_seen_at, KnownAs.value)
+    )
+    return [LeadIdentity(*row) for row in rows.tuples()]
+
+
+def _events(tenant_id: int, lead_id: int) -> Select[KeptEvent, str | None]:
+    return (
+        select(KeptEvent, Source.name)
+        .outerjoin(Source, (Source.tenant_id == tenant_id) & (Source.id == KeptEvent.source_id))
+        .where(KeptEvent.tenant_id == tenant_id, KeptEvent.lead_id == min(lead_id, _LARGEST_ID))
+    )
+
+
+def _event(event: KeptEvent, source: str | None) -> LeadEvent:
+    return LeadEvent(
+        id=event.id,
+        type=event.type,
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        properties=event.properties,
+        source=source,
+        sender_id=event.sender_id,
+        message_id=event.message_id,
+    )
+
+
+def _cursor(event: LeadEvent) -> str:
+    place = msgspec.msgpack.encode((micros(event.occurred_at), event.id.bytes))
+    return base64.urlsafe_b64encode(place).rstrip(b"=").decode()
+
+
+def _place(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        microseconds, event_id = msgspec.msgpack.decode(packed, type=tuple[int, bytes])
+        return instant(microseconds), UUID(bytes=event_id)
+    except (binascii.Error, ValueError, OverflowError, msgspec.DecodeError):
+        raise BadInput(
+            "This cursor is not one of this list. Accepted is the next_cursor of the page before; leave it out to "
+            "start at the newest event.",
+            field="cursor",
+        ) from None
