@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from assay.intake.queries import find_message
 from assay.profiles import queries as profiles
 from assay.scoring import queries, service
 from assay.scoring.engine import Explanation
@@ -163,7 +164,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
 def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     found = profiles.get_event(tenant_id, lead_id, event_id)
-    message = profiles.get_message(tenant_id, found.message_id) if found.message_id else None
+    message = find_message(tenant_id, found.message_id) if found.message_id else None
     lead = profiles.get_lead(tenant_id, lead_id)
     return render_template(
         "leads/event.html",

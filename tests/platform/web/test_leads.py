@@ -63,9 +63,8 @@ def ranked(tenant: SignedUp, send: Send) -> None:
         name = service.create_model(tenant.tenant_id, text).name
         service.publish(tenant.tenant_id, name, by="Ada Example")
     send(
-        known(
-            "ada", email="ada@quarry.example.test", name="Ada Quarry", title="CFO", company={"name": "Quarry & Sons"}
-        ),
+        known("ada", email="ada@quarry.example.test", name="Ada Quarry", title="CFO"),
+        {"type": "group", "messageId": "g-1", "userId": "ada", "groupId": "q", "traits": {"name": "Quarry & Sons"}},
         viewed("ada", "/pricing"),
         known("bo", email="bo@lotus.example.test", name="Bo <script>alert(1)</script>"),
         viewed("bo", "/blog"),
