@@ -14,7 +14,7 @@ from assay.scoring.engine.frames import INSTANT, Scene, prepare
 from assay.scoring.language import Comparison, Condition, Model, OnEvents, Rule
 
 #: Leads times rules held in memory at once.
-_MOST_CELLS = 20_000_000
+_MOST_CELLS = 30_000_000
 #: Polars plans slowly over very many expressions at once.
 _MOST_EXPRESSIONS = 500
 # Past the last instant Python and PostgreSQL can both hold, a change is no news to anybody.
@@ -233,6 +233,8 @@ def _capped_rules(model: Model) -> list[pl.Expr]:
     first_matches = {place for place, _ in _first_matches(model)}
     found: list[pl.Expr] = []
     for place, rule in enumerate(model.rules):
+        if rule.min is None and rule.max is None and place not in first_matches:
+            continue
         points = _clamped(pl.col(f"rule:{place}"), rule.min, rule.max)
         if place in first_matches:
             group = (rule.dimension, rule.group)
