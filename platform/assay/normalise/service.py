@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -20,6 +21,7 @@ from assay_tenants.models import Source
 MAX_BYTES = 2 * 1024 * 1024
 # Bounds the transaction when nothing but dead letters comes.
 MAX_TURNS = 20
+FIRST_LOOK = 64
 
 _FETCH = text("""
     SELECT id, received_at, source_id, call, body
@@ -47,14 +49,25 @@ def take(session: Session, tenant_id: int, limit: int) -> list[Normalised]:
     They wait no longer once the caller's transaction commits. What can't be understood becomes a dead letter in the
     same transaction. Others who take at the same time get other messages. Empty when nothing waits.
     """
+    records: list[Normalised] = []
+    messages = size = 0
+    wanted = FIRST_LOOK
     for _ in range(MAX_TURNS):
-        waiting = _lock(session, tenant_id, limit)
+        wanted = min(wanted, limit - messages)
+        waiting = _lock(session, tenant_id, wanted)
         if not waiting:
             break
-        records = _understand_all(session, tenant_id, waiting)
-        if records:
-            return records
-    return []
+        bodies = _fetch(session, tenant_id, waiting, max_bytes=MAX_BYTES - size)
+        records += _understand_all(session, tenant_id, bodies)
+        messages += len(bodies)
+        size += sum(len(row.body or b"") for row in bodies)
+        if len(waiting) < wanted or (records and (messages >= limit or size >= MAX_BYTES)):
+            break
+        if not records:
+            messages = size = 0
+        # No more is locked than will be taken: a lock is a write.
+        wanted = max(1, int((MAX_BYTES - size) * messages / size)) if size else FIRST_LOOK
+    return records
 
 
 def replay(tenant_id: int, message_ids: Sequence[UUID]) -> int:
@@ -84,8 +97,10 @@ def _lock(session: Session, tenant_id: int, limit: int) -> Sequence[Row[UUID, da
     ).all()
 
 
-def _understand_all(session: Session, tenant_id: int, waiting: Sequence[Row[UUID, datetime]]) -> list[Normalised]:
-    rows = session.execute(
+def _fetch(
+    session: Session, tenant_id: int, waiting: Sequence[Row[UUID, datetime]], *, max_bytes: int
+) -> Sequence[Row[Any]]:
+    return session.execute(
         _FETCH,
         {
             "tenant_id": tenant_id,
@@ -93,9 +108,12 @@ def _understand_all(session: Session, tenant_id: int, waiting: Sequence[Row[UUID
             "instants": [row.received_at for row in waiting],
             "first": waiting[0].received_at,
             "last": waiting[-1].received_at,
-            "max_bytes": MAX_BYTES,
+            "max_bytes": max_bytes,
         },
     ).all()
+
+
+def _understand_all(session: Session, tenant_id: int, rows: Sequence[Row[Any]]) -> list[Normalised]:
     sources = session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id))
     names = {source.id: source.plugin for source in sources}
     records: list[Normalised] = []

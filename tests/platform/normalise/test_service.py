@@ -110,6 +110,13 @@ class TestTake:
         keep([track("b")])
         assert [types(taken(tenant)), types(taken(tenant))] == [["a"], ["b"]]
 
+    def test_many_small_ones_come_together(self, tenant: SignedUp, keep: Keep) -> None:
+        names = [f"e{number:03}" for number in range(service.FIRST_LOOK + 40)]
+        for name in names:
+            keep([track(name)])
+        assert types(taken(tenant, len(names) - 1)) == names[:-1]
+        assert types(taken(tenant)) == names[-1:]
+
     def test_two_at_once_get_different_messages(self, tenant: SignedUp, keep: Keep) -> None:
         for name in "abcd":
             keep([track(name)])
