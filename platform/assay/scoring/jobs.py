@@ -15,7 +15,7 @@ from assay.scoring import engine
 from assay.scoring.compiled import compiled
 from assay.scoring.models import Due
 from assay.scoring.queries import LiveVersion, read_live_versions, read_version
-from assay.scoring.storing import Place, Result, forget, plan, store
+from assay.scoring.storing import Place, Result, plan, store
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
 
@@ -43,8 +43,8 @@ def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
             plan(session, tenant_id, lead_ids, {})
             return len(lead_ids)
         alive, results, failed = _evaluate(tenant_id, lead_ids, versions, at)
-        store(session, tenant_id, lead_ids, results, failed=failed, at=at)
-        forget(session, tenant_id, set(lead_ids) - alive)
+        unknown = {(model_id, lead_id) for model_id in failed for lead_id in alive}
+        store(session, tenant_id, lead_ids, results, unknown=unknown, at=at)
         plan(session, tenant_id, lead_ids, _next_due(alive, results, retry_at=at + RETRY_AFTER if failed else None))
     return len(lead_ids)
 
