@@ -7,7 +7,7 @@ from assay import plugins
 from assay.web import attempts
 from assay.web.forms import Form
 from assay.web.settings import public_address
-from assay.web.visitors import COOKIE, enter, leave, safe_next
+from assay.web.visitors import COOKIE, enter, leave, remember, safe_next
 from assay_tenants import access
 from assay_tenants.errors import AssayError
 
@@ -45,10 +45,11 @@ def sign_up() -> ResponseReturnValue:
     except AssayError as error:
         form.refuse(error)
         return _sign_up(form), error.status
+    enter(token)
     page = render_template(
         "access/welcome.html", company=form["company"], write_key=signed_up.write_key, address=public_address()
     )
-    return enter(make_response(page), token)
+    return remember(make_response(page), token)
 
 
 @blueprint.get("/log-in")
@@ -68,7 +69,8 @@ def log_in() -> ResponseReturnValue:
         form.refuse(error)
         return _log_in(form), error.status
     page = safe_next(request.args.get("next")) or url_for("web.leads.index")
-    return enter(make_response(redirect(page, 303)), token)
+    enter(token)
+    return remember(make_response(redirect(page, 303)), token)
 
 
 @blueprint.post("/log-out")

@@ -47,9 +47,14 @@ def to_log_in() -> Response:
     return make_response(redirect(url_for("web.access.log_in_page", next=page), 303))
 
 
-def enter(response: Response, token: str) -> Response:
+def enter(token: str) -> None:
+    """From here on this request is the visitor's, and its forms too."""
     # A form token from before the login is worth nothing after it.
     session.clear()
+    g.visitor = find_visitor(token)
+
+
+def remember(response: Response, token: str) -> Response:
     response.set_cookie(
         COOKIE,
         token,

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,13 @@ class TestSignUp:
         assert leads.status_code == 200
         assert "Feldspar Ltd" in leads.text
         assert "wk_" not in leads.text
+
+    def test_the_welcome_page_is_a_page_like_the_others(self, stranger: Any) -> None:
+        welcome = stranger.sends("/sign-up", on="/sign-up", **fields()).text
+        assert 'href="/models"' in welcome
+        token = re.search(r'name="csrf_token" value="([^"]+)"', welcome)
+        assert token
+        assert stranger.client.post("/log-out", data={"csrf_token": token[1]}).status_code == 303
 
     @pytest.mark.parametrize(
         ("changed", "field", "sentence"),
