@@ -18,7 +18,7 @@ from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
 
 # A message may hold 500 KB and 2,500 events: memory is bounded by bytes, whatever the number of messages.
-MAX_BYTES = 2 * 1024 * 1024
+MAX_BYTES = 1024 * 1024
 # Bounds the transaction when nothing but dead letters comes.
 MAX_TURNS = 20
 FIRST_LOOK = 64
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 
 def take(session: Session, tenant_id: int, limit: int) -> list[Normalised]:
-    """The records of the oldest waiting messages, of at most ``limit`` of them and about two megabytes.
+    """The records of the oldest waiting messages, of at most ``limit`` of them and about a megabyte.
 
     They wait no longer once the caller's transaction commits. What can't be understood becomes a dead letter in the
     same transaction. Others who take at the same time get other messages. Empty when nothing waits.
