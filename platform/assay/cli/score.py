@@ -24,6 +24,8 @@ from assay_sdk.flatten import as_text, flatten
 _INSTANT = pl.Datetime("us", "UTC")
 _MOST_PROBLEMS = 50
 _REASONS = 3
+#: Nobody reads further, and laying out more takes longer than scoring them.
+_MOST_ROWS = 1000
 
 
 @click.command()
@@ -400,7 +402,7 @@ def _show_table(model: CompiledModel, ranked: Sequence[Explanation], at: datetim
     table.add_column("stage")
     table.add_column("grade")
     table.add_column("top reasons", overflow="fold")
-    for rank, one in enumerate(ranked, start=1):
+    for rank, one in enumerate(ranked[:_MOST_ROWS], start=1):
         reasons = ", ".join(_reasons(one)[:_REASONS])
         cells = [str(rank), str(one.lead_id), str(number(one.total)), one.stage or "", one.grade or "", reasons]
         # Text, not markup: a lead may be called [red].
@@ -409,3 +411,5 @@ def _show_table(model: CompiledModel, ranked: Sequence[Explanation], at: datetim
     if not console.is_terminal:
         console.width = max(console.width, 120)
     console.print(table)
+    if len(ranked) > _MOST_ROWS:
+        click.echo(f"note: and {len(ranked) - _MOST_ROWS:,} more; --format csv and json list all", err=True)

@@ -357,3 +357,8 @@ class TestOtherShapes:
             "D4",
             "+20 owner",
         ]
+
+    def test_a_table_ends_where_nobody_reads_on(self, run: Run) -> None:
+        result = run(leads="lead_id,title\n" + "".join(f"{n},CFO\n" for n in range(1005)), shape="table")
+        assert "note: and 5 more; --format csv and json list all" in result.stderr
+        assert "1000" in result.stdout
