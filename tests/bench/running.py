@@ -33,14 +33,18 @@ class Running:
 
 
 @contextmanager
-def assay_running(port: int = 18_100) -> Iterator[Running]:
+def assay_running(*, demo: bool = False, port: int = 18_100) -> Iterator[Running]:
     """Also connects this process to its database, for making tenants."""
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
         data_dir = Path(folder) / "data"
         began = time.monotonic()
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "assay.cli", "run", "--no-demo", "--port", str(port), "--data-dir", str(data_dir)],
+            [
+                *(sys.executable, "-m", "assay.cli", "run", "--port", str(port), "--data-dir", str(data_dir)),
+                "--demo" if demo else "--no-demo",
+            ],
             env={name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")},
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
