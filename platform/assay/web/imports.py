@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from assay.intake import imports
 from assay.web.forms import Form
 from assay.web.visitors import ID, signed_in, visitor
-from assay_tenants.errors import AssayError
+from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("imports", __name__)
 
@@ -14,7 +14,9 @@ REFUSED_PAGE = 50
 COLUMNS = [
     ("id_column", "Column with your own id of the lead", "As in the heading row, for example customer_no."),
     ("email_column", "Column with the e-mail address", "As in the heading row, for example mail."),
+    ("time_column", "Column with the time", "When an event happened, or when a lead's traits were true."),
 ]
+OPTIONS = ("id_column", "email_column", "time_column", "delimiter")
 
 
 @blueprint.get("/imports")
@@ -26,23 +28,42 @@ def index() -> ResponseReturnValue:
 @blueprint.post("/imports")
 @signed_in
 def start() -> ResponseReturnValue:
-    form = Form.read(request.form, needed={})
+    form = Form.read(request.form, needed={"kind": "Say whether the rows are leads or events."})
     file = request.files.get("file")
     if file is None or not file.filename:
         form.errors["file"] = "Choose a file."
+    if file is None or form.errors:
         return _page(form), 422
     try:
-        import_id = imports.start_import(visitor().tenant_id, form["kind"], file.filename, file.stream, {})
-    except AssayError as error:
+        import_id = imports.start_import(
+            visitor().tenant_id,
+            kind=form["kind"],
+            filename=file.filename or "",
+            stream=file.stream,
+            options={name: form[name] for name in OPTIONS},
+        )
+    except BadInput as error:
         form.refuse(error)
-        return _page(form), error.status
+        return _page(form), 422
     return redirect(url_for("web.imports.show", import_id=import_id), 303)
 
 
 @blueprint.get(f"/imports/<{ID}:import_id>")
 @signed_in
 def show(import_id: int) -> ResponseReturnValue:
-    return ""
+    tenant_id = visitor().tenant_id
+    found = imports.get_import(tenant_id, import_id)
+    refused = imports.refused_rows(tenant_id, import_id, cursor=request.args.get("cursor"), limit=REFUSED_PAGE)
+    more = None
+    if refused.next_cursor:
+        more = url_for("web.imports.show", import_id=import_id, cursor=refused.next_cursor)
+    shown = {"import": found, "refused": refused.items, "more_refused": more}
+    target = request.headers.get("HX-Target", "")
+    if target == "tr#more":
+        return render_template("parts/refused_rows.html", **shown)
+    if target == "div#import":
+        return render_template("parts/import_progress.html", **shown)
+    return render_template("imports/show.html", **shown)
 
 
 def _page(form: Form) -> str:

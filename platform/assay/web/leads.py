@@ -152,7 +152,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
         cards=cards,
         card=_now(chosen, explanation, version),
         receipt=receipt,
-        history=_curve(queries.history(tenant_id, lead_id, chosen.name).items, ruler(version)),
+        history=_curve(queries.history(tenant_id, lead_id, chosen.name).items, explanation, ruler(version)),
         counting=receipt.counting_events,
         links={event: _event_link(lead_id, event, here) for event in receipt.events},
         **shown,
@@ -251,16 +251,11 @@ def _now(card: Card, explanation: Explanation, version: ModelVersion) -> Card:
     )
 
 
-def _curve(past: Sequence[queries.PastScore], scale: Ruler) -> Curve | None:
-    """Nothing to draw while there is nothing to compare."""
-    if not past:
-        return None
-    oldest_first = past[::-1]
+def _curve(past: Sequence[queries.PastScore], now: Explanation, scale: Ruler) -> Curve:
+    """From the first score to this moment: the last one still holds."""
+    drawn = [(row.at, row.total) for row in reversed(past) if row.at < now.at] + [(now.at, now.total)]
     return Curve(
-        series={
-            "at": [row.at.timestamp() for row in oldest_first],
-            "points": [row.total / POINT for row in oldest_first],
-        },
+        series={"at": [at.timestamp() for at, _ in drawn], "points": [total / POINT for _, total in drawn]},
         rows=past,
         low=scale.low / POINT,
         high=scale.high / POINT,

@@ -3,6 +3,19 @@ import "uplot/dist/uPlot.min.css";
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const clock = { hour: "2-digit", minute: "2-digit" };
+const day = { day: "numeric", month: "short" };
+const DAY = 24 * 60 * 60;
+
+/** As coarse as the distance between two marks allows, and never a month in digits. */
+function marks(_plot, instants, _axis, _space, step) {
+  const parts = step >= 28 * DAY ? { month: "short", year: "numeric" } : step >= DAY ? day : step >= 60 ? clock : { ...clock, second: "2-digit" };
+  const format = new Intl.DateTimeFormat(undefined, parts);
+  return instants.map((instant) => format.format(new Date(instant * 1000)));
+}
+
+const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
 function draw(figure) {
   const series = JSON.parse(figure.dataset.series);
   const axis = {
@@ -20,11 +33,12 @@ function draw(figure) {
       cursor: { y: false, points: { size: 8 } },
       legend: { live: true },
       scales: { y: { range: (_plot, from, to) => [Math.min(low, from), Math.max(high, to)] } },
-      axes: [axis, { ...axis, size: 44 }],
+      axes: [{ ...axis, values: marks, space: 72 }, { ...axis, size: 44 }],
       series: [
-        { label: "When", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: "When", value: (_plot, instant) => (instant == null ? "–" : exactly.format(new Date(instant * 1000))) },
         {
           label: "Score",
+          value: (_plot, points) => points ?? "–",
           stroke: ink("--gold"),
           fill: ink("--gold-wash"),
           width: 2,
