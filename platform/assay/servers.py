@@ -76,6 +76,8 @@ class Server:
 
     name: str
     stop_signal: signal.Signals
+    #: What the kernel sends it should we be killed.
+    last_word: signal.Signals
     user: str | None = None
 
     def __init__(self, places: Places) -> None:
@@ -89,7 +91,7 @@ class Server:
         log = self.places.logs / f"{self.name}.log"
         if log.exists() and log.stat().st_size > LOG_SIZE_KEPT:
             log.replace(log.with_suffix(".log.1"))
-        parent, last_word = os.getpid(), self.stop_signal
+        parent, last_word = os.getpid(), self.last_word
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
@@ -128,7 +130,7 @@ class Server:
 class Postgres(Server):
     name = "postgres"
     # A fast shutdown: the polite one waits for clients that may never leave.
-    stop_signal = signal.SIGINT
+    stop_signal = last_word = signal.SIGINT
 
     def __init__(self, places: Places) -> None:
         super().__init__(places)
@@ -240,8 +242,11 @@ class Postgres(Server):
 class Redis(Server):
     name = "redis"
     stop_signal = signal.SIGTERM
+    # Stopping politely it would remove its socket, which by then may be that of the next run.
+    last_word = signal.SIGKILL
 
     def start(self) -> None:
+        self.end_leftover()
         configuration = self.places.data_dir / "redis.conf"
         configuration.write_text(REDIS_CONF.format(socket=self.places.redis_socket, folder=self.places.sockets))
         # Left by a killed run, it would look like a server that is ready.
@@ -251,6 +256,15 @@ class Redis(Server):
     def is_ready(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:
             return attempt.connect_ex(os.fsencode(self.places.redis_socket)) == 0
+
+    def end_leftover(self) -> None:
+        """Where the kernel doesn't end the children of the killed, the last run's Redis still listens."""
+        with socket.socket(socket.AF_UNIX) as old, contextlib.suppress(OSError):
+            old.settimeout(STOP_PATIENCE)
+            old.connect(os.fsencode(self.places.redis_socket))
+            old.sendall(b"SHUTDOWN NOSAVE\r\n")
+            while old.recv(4096):
+                pass
 
 
 def pids_of_postgres(folder: Path) -> set[int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from redis import Redis
 
 from assay import pipeline, roles
 from assay.cli.run import QUEUES
@@ -61,7 +62,11 @@ class Run:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 belongs = process.environ().get("ASSAY_DATA_DIR") == str(self.folder)
-                if belongs or process.cwd() == str(self.folder / "postgres") or str(self.folder) in process.cmdline():
+                # Servers rename themselves: PostgreSQL's helpers are told by where they are.
+                at_work = process.cwd() == str(self.folder / "postgres") or str(self.folder) in " ".join(
+                    process.cmdline()
+                )
+                if belongs or at_work:
                     found.append(process)
         return [process for process in dict.fromkeys(found) if is_alive(process)]
 
@@ -179,6 +184,21 @@ def test_a_killed_supervisor_leaves_no_orphan(start: Callable[..., Run]) -> None
     run.process.kill()
     run.process.wait(PATIENCE)
     wait_until(lambda: run.processes() == [], run)
+
+
+def test_started_at_once_after_only_the_supervisor_was_killed(start: Callable[..., Run]) -> None:
+    port = str(free_port())
+    run = start("--no-demo", "--port", port)
+    run.port()
+    before = run.processes()
+    run.process.kill()
+    run.process.wait(PATIENCE)
+    again = start("--no-demo", "--port", port)
+    assert again.port() == int(port)
+    psutil.wait_procs(before, timeout=PATIENCE)
+    # What ended late must not have taken away what the new ones had made.
+    assert Redis.from_url(Places(again.folder).redis_url).ping()
+    assert is_healthy(int(port))
 
 
 def test_killed_half_way_the_history_arrives_once(start: Callable[..., Run]) -> None:
