@@ -1,6 +1,5 @@
 """Leads ranked by score, and one lead with the receipt of each of its scores."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from assay.scoring import queries, service
 from assay.scoring.engine import Explanation
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion
+from assay.web.messages import readable
 from assay.web.receipts import receipt_of
 from assay.web.rulers import Ruler, ruler
 from assay.web.settings import EXAMPLE_KEY, public_address
@@ -24,7 +24,7 @@ from assay.web.words import POINT
 blueprint = Blueprint("leads", __name__)
 
 PAGE = 50
-TIMELINE = 30
+TIMELINE = 20
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
         title=title_of(lead.id, lead.name, lead.email),
         event=found,
         message=message,
-        text=_pretty(message.body) if message else None,
+        text=readable(message.body, found.sender_id) if message else None,
     )
 
 
@@ -266,12 +266,3 @@ def _event_link(lead_id: int, event_id: str, on_this_page: Collection[str]) -> s
     if event_id in on_this_page:
         return f"#event-{event_id}"
     return url_for("web.leads.event", lead_id=lead_id, event_id=event_id)
-
-
-def _pretty(body: bytes) -> str:
-    """The request as it came, only with its JSON set out in lines."""
-    text = body.decode("utf-8", "replace")
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
-        return text
