@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from assay.profiles.companies import NamedCompany
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, Key, is_personal_address
-from assay.profiles.merging import State, canonical, learn, values_of
-from assay.profiles.naming import lead_name, search_key
+from assay.profiles.merging import State, canonical, learn, traits_of, values_of
+from assay.profiles.naming import TELLING, lead_name, search_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ def fold(facets: Iterable[Facet]) -> Face:
     merged: State = {}
     for facet in facets:
         learn(merged, facet.state)
-    traits: dict[str, Any] = values_of(merged)
     address = _address(facets)
     if address is not None:
-        traits.setdefault(EMAIL, address)
+        merged.setdefault(EMAIL, (0, canonical(address), 0))
+    traits = values_of({name: merged[name] for name in TELLING & merged.keys()})
     email = traits.get(EMAIL)
     if not isinstance(email, str):
         email = address
@@ -55,7 +54,7 @@ def fold(facets: Iterable[Facet]) -> Face:
         name=name,
         email=email,
         search_key=search_key(name=name, email=email, traits=traits, company=company.name if company else None),
-        traits=canonical(traits),
+        traits=traits_of(merged),
         company_id=company.id if company else None,
         first_seen_at=min(facet.first_seen_at for facet in facets),
         last_seen_at=max(facet.last_seen_at for facet in facets),

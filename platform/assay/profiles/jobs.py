@@ -1,8 +1,10 @@
 """Batches of waiting records are applied: one transaction each."""
 
 from assay.facts import LeadsChanged, tell_after_commit
-from assay.normalise import take
+from assay.intake import imports
+from assay.normalise import Normalised, event_id, find_fault, take
 from assay.profiles import service
+from assay_sdk import Event, Record
 from assay_tenants.database import tenant_session
 
 # A message may hold one event or 2,500; ``take`` bounds the bytes.
@@ -16,3 +18,35 @@ def drain_messages(tenant_id: int) -> int:
         if records and service.apply(session, tenant_id, records):
             tell_after_commit(session, LeadsChanged(tenant_id))
     return len(records)
+
+
+def drain_imports(tenant_id: int) -> int:
+    """Works off some rows of one import; tells how many lines it took, 0 when no import waits."""
+    with tenant_session(tenant_id) as session:
+        batch = imports.take(session, tenant_id)
+        if batch is None:
+            return 0
+        if service.apply(session, tenant_id, _checked(batch)):
+            tell_after_commit(session, LeadsChanged(tenant_id))
+        imports.advance(session, batch)
+    return max(batch.rows, 1)
+
+
+def _checked(batch: imports.Batch) -> list[Normalised]:
+    """The records of the good rows; a row with a record that can't be kept is refused as a whole."""
+    good: list[Normalised] = []
+    for number, records in list(batch.records.items()):
+        faults = (find_fault(record, received_at=batch.row.created_at) for record in records)
+        fault = next((fault for fault in faults if fault), None)
+        if fault is None:
+            good += [_normalised(record, batch) for record in records]
+        else:
+            column = (fault.field or "").rpartition("traits.")[2].rpartition("properties.")[2]
+            batch.refuse(number, fault.message, column=column or None)
+    return good
+
+
+def _normalised(record: Record, batch: imports.Batch) -> Normalised:
+    source_id = batch.row.source_id
+    id_ = event_id(source_id, record.sender_id) if isinstance(record, Event) else None
+    return Normalised(record, source_id, None, batch.row.created_at, id_)

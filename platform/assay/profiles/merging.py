@@ -4,6 +4,7 @@ import json
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any, Generic, TypeVar
 
 #: When it was stated (microseconds), the value as canonical JSON, its source. The greatest one wins.
@@ -13,7 +14,6 @@ State = dict[str, Statement]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_text = json.JSONEncoder(ensure_ascii=False).encode
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -28,18 +28,23 @@ def instant(microseconds: int) -> datetime:
 
 def canonical(value: Any) -> str:
     """A value's one JSON text: the same before it is stored as JSONB and after it is read back."""
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is int:
+        return str(value)
+    if kind is float:
         text = repr(value + 0.0)
         return f"{Decimal(text):f}" if "e" in text else text
     if isinstance(value, list | tuple):
         return f"[{','.join(map(canonical, value))}]"
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return canonical_object((key, canonical(value[key])) for key in sorted(value))
-    return _text(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def canonical_object(members: Iterable[tuple[str, str]]) -> str:
-    return "{" + ",".join(f"{_text(name)}:{text}" for name, text in members) + "}"
+    return "{" + ",".join([f"{encode_basestring(name)}:{text}" for name, text in members]) + "}"
 
 
 def state(traits: Mapping[str, Any], stated: Mapping[str, Any]) -> State:

@@ -10,6 +10,8 @@ _NAMES = ("name", "full_name", "fullName", "fullname")
 _FIRST_NAMES = ("first_name", "firstName", "firstname", "given_name")
 _LAST_NAMES = ("last_name", "lastName", "lastname", "family_name")
 _COMPANY_NAMES = ("company.name", "company", "company_name", "companyName")
+#: All traits that the name, the address or the search key of a lead may come from.
+TELLING = frozenset((EMAIL, *_NAMES, *_FIRST_NAMES, *_LAST_NAMES, *_COMPANY_NAMES))
 _LONGEST = 200
 # Letters that Unicode does not decompose into a plain letter and an accent.
 _PLAIN = str.maketrans({"đ": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"})

@@ -1,0 +1,123 @@
+"""How imports are getting on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from assay.intake.imports.models import Format, Import, Kind, RefusedRow, State
+from assay_tenants.database import tenant_session
+from assay_tenants.errors import BadInput, NotFound
+
+LATEST = 100
+PAGE = 50
+_LARGEST_ID = 2**63 - 1
+_FALLBACK = (
+    "The file is not UTF-8 and was read as Windows-1252. If names look wrong, save it as UTF-8 and send it again."
+)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    id: int
+    kind: Kind
+    format: Format
+    filename: str
+    state: State
+    bytes_total: int
+    bytes_read: int
+    rows_read: int
+    rows_refused: int
+    #: Why it failed as a whole.
+    error: str | None
+    #: How the file was understood, where its sender should have a look at it.
+    note: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ReportedRow:
+    #: As a spreadsheet shows it: the heading is row 1.
+    row_number: int
+    column_name: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class RefusedRows:
+    items: list[ReportedRow]
+    next_cursor: str | None
+
+
+def get_import(tenant_id: int, import_id: int) -> ImportReport:
+    with tenant_session(tenant_id) as session:
+        return _report(_read(session, tenant_id, import_id))
+
+
+def list_imports(tenant_id: int) -> list[ImportReport]:
+    """The latest ones, newest first."""
+    with tenant_session(tenant_id) as session:
+        rows = session.scalars(
+            select(Import).where(Import.tenant_id == tenant_id).order_by(Import.id.desc()).limit(LATEST)
+        )
+        return [_report(row) for row in rows]
+
+
+def refused_rows(tenant_id: int, import_id: int, *, cursor: str | None = None, limit: int = PAGE) -> RefusedRows:
+    """In the file's order; ``cursor`` is the ``next_cursor`` of the page before."""
+    with tenant_session(tenant_id) as session:
+        _read(session, tenant_id, import_id)
+        rows = session.scalars(
+            select(RefusedRow)
+            .where(
+                RefusedRow.tenant_id == tenant_id,
+                RefusedRow.import_id == import_id,
+                RefusedRow.row_number > _row(cursor),
+            )
+            .order_by(RefusedRow.row_number)
+            .limit(limit + 1)
+        ).all()
+    items = [ReportedRow(row.row_number, row.column_name, row.reason) for row in rows[:limit]]
+    return RefusedRows(items, str(items[-1].row_number) if len(rows) > limit else None)
+
+
+def _row(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise BadInput(
+            "This cursor is not one of this list. Accepted is the next_cursor of the page before; leave it out to "
+            "start at the first row.",
+            field="cursor",
+        )
+    return int(cursor)
+
+
+def _read(session: Session, tenant_id: int, import_id: int) -> Import:
+    row = session.scalars(
+        select(Import).where(Import.tenant_id == tenant_id, Import.id == min(import_id, _LARGEST_ID))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("import")
+    return row
+
+
+def _report(row: Import) -> ImportReport:
+    fallback = row.options["reading"].get("encoding") == "windows-1252"
+    return ImportReport(
+        id=row.id,
+        kind=row.kind,
+        format=row.format,
+        filename=row.filename,
+        state=row.state,
+        bytes_total=row.bytes_total,
+        bytes_read=row.bytes_read,
+        rows_read=row.rows_read,
+        rows_refused=row.rows_refused,
+        error=row.error,
+        note=_FALLBACK if fallback else None,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
