@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from assay import api
+from assay.intake import imports
 from assay.profiles.models import KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, service
 from assay.settings import Settings
@@ -81,6 +83,7 @@ class Victim:
     lead_id: int
     event_id: UUID
     model: str
+    import_id: int
 
 
 @pytest.fixture
@@ -113,7 +116,9 @@ def victim(tenant: SignedUp) -> Victim:
         )
         service.mark_due(session, tenant_id, [lead.id])
     assert jobs.drain_due(tenant_id) == 1
-    return Victim(tenant_id, lead.id, event_id, "secret-model")
+    file = BytesIO(b"id,name\n1,Secret Person\n,nobody\n")
+    import_id = imports.start_import(tenant_id, kind="leads", filename="secret.csv", stream=file)
+    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "model": (victim.model, "nobodys-model"),
         "name": (victim.model, "nobodys-model"),
         "number": (1, 77),
-        "import_id": (getattr(victim, "import_id", 1), 999_999_999),
+        "import_id": (victim.import_id, 999_999_999),
     }
 
 

@@ -27,14 +27,20 @@ FILE: dict[str, Any] = {
 }
 
 
+def option(description: str) -> fields.String:
+    return fields.String(validate=validate.Length(1, 200), metadata={"description": description})
+
+
 class NewImportQuery(Schema):
     kind = fields.String(
         required=True, validate=validate.OneOf(("leads", "events")), metadata={"description": "What a row is"}
     )
-    filename = fields.String(
-        validate=validate.Length(1, 200),
-        metadata={"description": "For people to recognise it; its ending tells the format"},
-    )
+    filename = option("For people to recognise it; an ending .csv or .jsonl tells the format")
+    name = option("Tells rows without any id apart, with their row number; default: the file's name")
+    id_column = option("The column with your own id of the lead")
+    email_column = option("The column with the e-mail address")
+    time_column = option("The column that says when the traits were stated, or when the event happened")
+    delimiter = option("`,` `;` `|` or `tab`; default: found out")
 
 
 class RefusedRowsQuery(Schema):
@@ -53,6 +59,7 @@ class ImportSchema(Schema):
     rows_read = fields.Integer()
     rows_refused = fields.Integer()
     error = fields.String(allow_none=True, metadata={"description": "Why it failed as a whole"})
+    note = fields.String(allow_none=True, metadata={"description": "How the file was understood, if that was in doubt"})
     created_at = fields.AwareDateTime()
     finished_at = fields.AwareDateTime(allow_none=True)
 
@@ -62,7 +69,7 @@ class ImportsSchema(Schema):
 
 
 class RefusedRowSchema(Schema):
-    row_number = fields.Integer(metadata={"description": "The line in the file; the first is 1"})
+    row_number = fields.Integer(metadata={"description": "As a spreadsheet shows it: the heading is row 1"})
     column = fields.String(attribute="column_name", allow_none=True)
     reason = fields.String()
 
@@ -81,9 +88,10 @@ def list_imports() -> dict[str, object]:
 @part.serves("POST", "/imports", answer=ImportSchema, query=NewImportQuery, body=FILE, status=202)
 def start_import(query: dict[str, Any]) -> object:
     """Send a file; it is read in the background."""
+    kind = query.pop("kind")
     filename, stream = _file()
     import_id = imports.start_import(
-        tenant_id(), kind=query["kind"], filename=query.get("filename") or filename, stream=stream
+        tenant_id(), kind=kind, filename=query.pop("filename", filename), stream=stream, options=query
     )
     return imports.get_import(tenant_id(), import_id)
 
