@@ -57,8 +57,9 @@ def supervise(supervisor: Supervisor, settings: Settings) -> None:
     if not supervisor.run_once(child("migrate", settings, patience=WORKER_PATIENCE)):
         return
     for queue in QUEUES:
-        supervisor.add(child("worker", settings, queue, patience=WORKER_PATIENCE))
-    supervisor.add(child("timetable", settings, patience=WORKER_PATIENCE))
+        # The timetable needs a thread, not the sixty megabytes of a process of its own.
+        extra = ("--with-timetable",) if queue == QUEUES[0] else ()
+        supervisor.add(child("worker", settings, queue, *extra, patience=WORKER_PATIENCE))
     supervisor.add(child("serve", settings, patience=WEB_PATIENCE))
     if not supervisor.wait_until(lambda: answers(settings.host, settings.port)):
         return

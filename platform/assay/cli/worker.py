@@ -7,7 +7,8 @@ from assay.cli.entrance import enter
 
 @click.command()
 @click.argument("queue")
-def worker(queue: str) -> None:
+@click.option("--with-timetable", is_flag=True, help="Also start what is due by the clock, which saves a process.")
+def worker(queue: str, with_timetable: bool) -> None:
     """Works off one QUEUE: intake or scoring. More speed is more processes."""
     settings = enter(f"worker {queue}")
     # Polars reads it once, when it is imported.
@@ -17,4 +18,4 @@ def worker(queue: str) -> None:
 
     if queue not in QUEUES:
         raise click.BadParameter(f"there is no queue {queue!r}; accepted: {', '.join(QUEUES)}.", param_hint="QUEUE")
-    work(queue, settings)
+    work(queue, settings, keeps_time=with_timetable)

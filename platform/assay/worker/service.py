@@ -3,6 +3,7 @@
 import os
 import socket
 from importlib import import_module
+from threading import Event, Thread
 
 from redis import Redis
 from redis.client import Pipeline
@@ -10,7 +11,9 @@ from rq import Queue, SimpleWorker, worker_registration
 from rq.serializers import JSONSerializer
 
 from assay import pipeline
+from assay.pipeline import TIMETABLE
 from assay.settings import Settings
+from assay.worker.timetable import rounds
 from assay_tenants import database
 
 # A worker that is gone is noticed after this, and its job given to another.
@@ -33,7 +36,7 @@ class Worker(SimpleWorker):
             worker_registration.register(self)
 
 
-def work(queue: str, settings: Settings) -> None:
+def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     """Works until told to stop (SIGTERM); a job under way is finished first."""
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=2))
     redis = Redis.from_url(settings.redis_url, health_check_interval=30)
@@ -41,6 +44,8 @@ def work(queue: str, settings: Settings) -> None:
     for stage in pipeline.STAGES.values():
         if stage.queue == queue:
             import_module(stage.drain.partition(":")[0])
+    if keeps_time:
+        Thread(target=rounds, args=(TIMETABLE, redis, Event().wait), name="timetable", daemon=True).start()
     Worker(
         # Only a worker of a single queue moves a job out of it without a moment in which a kill loses it.
         [Queue(queue, connection=redis, serializer=JSONSerializer)],
