@@ -8,7 +8,8 @@ import pytest
 from assay.intake import imports
 from assay_tenants.access.service import SignedUp
 
-LEADS = b"email;name\nada@quarry.example.test;Ada Quarry\n<b>nobody</b>;Nobody\n"
+LEADS = b"email;name\nada@quarry.example.test;Ada Quarry\nbo@quarry.example.test;Bo;too much\n"
+EVENTS = b"email;type;occurred_at\nada@quarry.example.test;page.viewed;<b>yesterday</b>\n"
 
 
 def upload(person: Any, body: bytes = LEADS, *, filename: str = "leads.csv", **fields: str) -> Any:
@@ -60,8 +61,15 @@ class TestShow:
         page = person.opens(finished).text
         assert "Done" in page
         assert "every 1s" not in page
-        assert re.search(r'id="row-3".*?<code>email</code>', page, re.DOTALL)
-        assert "<b>nobody" not in page
+        assert 'id="row-3"' in page
+        assert "the heading has 2" in page
+
+    def test_says_which_cell_was_wrong(self, person: Any, work_off: Callable[[int], int]) -> None:
+        address = upload(person, EVENTS, kind="events").location
+        work_off(person.tenant_id)
+        page = person.opens(address).text
+        assert re.search(r'id="row-2".*?<code>occurred_at</code>', page, re.DOTALL)
+        assert "<b>yesterday" not in page
 
     def test_the_progress_comes_without_the_page_around_it(self, person: Any, finished: str) -> None:
         part = person.opens(finished, HX_Request="true", HX_Target="div#import").text
@@ -72,7 +80,7 @@ class TestShow:
         self, person: Any, work_off: Callable[[int], int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("assay.web.imports.REFUSED_PAGE", 2)
-        address = upload(person, b"email\n" + b"nobody\n" * 3).location
+        address = upload(person, b"email\n" + b"ada@quarry.example.test,x\n" * 3).location
         work_off(person.tenant_id)
         page = person.opens(address).text
         more = re.search(r'hx-get="(/imports/\d+\?cursor=[^"]+)"', page)

@@ -1,5 +1,8 @@
+import json
 import re
+import shlex
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -60,5 +63,24 @@ def test_the_neighbours_keys_are_not_there(
     assert keys.find_caller(neighbour.write_key, kind="write") is not None
 
 
-def test_the_examples_have_our_address(person: Any) -> None:
-    assert "http://localhost/v1/track" in person.opens("/settings").text
+def example(page: str, name: str) -> str:
+    found = re.search(rf'<code id="example-{name}">(.*?)</code>', page, re.DOTALL)
+    assert found
+    return unescape(found[1])
+
+
+def test_the_curl_example_does_what_it_says(person: Any, tenant: SignedUp, work_off: Callable[[int], int]) -> None:
+    command = shlex.split(example(person.opens("/settings").text, "curl"))
+    assert command[:4] == ["curl", "http://localhost/v1/batch", "-u", "YOUR_WRITE_KEY:"]
+    body = json.loads(command[command.index("-d") + 1])
+    answer = person.client.post("/v1/batch", json=body, auth=(tenant.write_key, ""))
+    assert answer.status_code == 200
+    work_off(tenant.tenant_id)
+    assert "ada@example.com" in person.opens("/leads").text
+
+
+def test_a_new_write_key_stands_in_the_examples(person: Any) -> None:
+    page = person.sends("/settings/keys/write", on="/settings", name="Website").text
+    secret = secret_in(page)
+    for name in ("curl", "python", "node"):
+        assert secret in example(page, name)
