@@ -62,13 +62,13 @@ def fold(facets: Iterable[Facet]) -> Face:
 
 
 def _address(facets: list[Facet]) -> str | None:
-    """The address seen last."""
+    """The personal address seen first: which one was seen last would have to be looked up at every event."""
     addresses = [
-        (is_personal_address(facet.key[1]), facet.last_seen_at, facet.key[1])
+        (not is_personal_address(facet.key[1]), facet.first_seen_at, facet.key[1])
         for facet in facets
         if facet.key[0] == EMAIL
     ]
-    return max(addresses)[2] if addresses else None
+    return min(addresses)[2] if addresses else None
 
 
 def _company(facets: list[Facet]) -> NamedCompany | None:

@@ -16,7 +16,7 @@ from assay.profiles.companies import NamedCompany
 from assay.profiles.folding import Facet, fold
 from assay.profiles.gathering import Gathered
 from assay.profiles.identities import Known, Placement
-from assay.profiles.matching import Key
+from assay.profiles.matching import EMAIL, Key
 from assay.profiles.merging import learn, state, stated_of, traits_of
 
 _STATED = text("""
@@ -75,6 +75,9 @@ def keep(
     kept = Kept(stale=set(survivors), changed={*placement.merged, *survivors})
     for key, identity in known.items():
         kept.places[key] = identity.id, placement.lead_of(identity.lead_id)
+        if key[0] == EMAIL and found.sights[key][0] < identity.first_seen_at:
+            # A lead goes by the address that was seen first.
+            kept.stale.add(kept.places[key][1])
     kept.stale |= {kept.places[key][1] for key in _learn(session, tenant_id, found, known, companies)}
     _welcome(session, tenant_id, found, kept, placement, companies)
     _move(session, tenant_id, kept, placement)

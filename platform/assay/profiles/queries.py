@@ -157,7 +157,7 @@ def _read_identities(session: Session, tenant_id: int, lead_id: int) -> list[Lea
         .where(KnownAs.tenant_id == tenant_id, KnownAs.lead_id == lead_id)
         .order_by(KnownAs.kind, KnownAs.first_seen_at, KnownAs.value)
     )
-    return [LeadIdentity(*row) for row in rows.tuples()]
+    return [LeadIdentity(*row) for row in rows]
 
 
 def _events(tenant_id: int, lead_id: int) -> Select[KeptEvent, str | None]:
