@@ -39,7 +39,8 @@ class Worker(SimpleWorker):
 def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     """Works until told to stop (SIGTERM); a job under way is finished first."""
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=2))
-    redis = Redis.from_url(settings.redis_url, health_check_interval=30)
+    # A worker waits for a job longer than redis-py would wait for an answer by default.
+    redis = Redis.from_url(settings.redis_url, socket_timeout=LIFE_SIGN_SECONDS, health_check_interval=30)
     pipeline.connect(redis)
     for stage in pipeline.STAGES.values():
         if stage.queue == queue:

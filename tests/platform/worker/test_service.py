@@ -34,6 +34,17 @@ def test_a_worker_works_in_its_own_process_and_stops_when_told(environ: dict[str
         assert worker.wait(30) == 0
 
 
+def test_an_idle_worker_stays_connected(environ: dict[str, str]) -> None:
+    # Longer than the five seconds after which redis-py gives up an answer by default.
+    command = [sys.executable, "-m", "assay.cli", "worker", "intake", "--with-timetable"]
+    worker = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
+    time.sleep(9)
+    worker.send_signal(signal.SIGTERM)
+    _, complaints = worker.communicate(timeout=30)
+    assert complaints == ""
+    assert worker.returncode == 0
+
+
 def test_a_worker_is_known_again_after_redis_was_wiped(redis: Redis) -> None:
     worker = Worker([Queue("wiped", connection=redis, serializer=JSONSerializer)], connection=redis)
     worker.register_birth()
