@@ -73,8 +73,8 @@ class Columns:
 
     @cached_property
     def reserved(self) -> frozenset[str]:
-        """Columns that are neither trait nor property."""
-        taken = (self.id, self.anonymous_id, self.time, self.type, self.message_id)
+        """Columns that are neither trait nor property under their own name."""
+        taken = (self.id, self.email, self.anonymous_id, self.time, self.type, self.message_id)
         return frozenset(name for name in taken if name)
 
     @cached_property

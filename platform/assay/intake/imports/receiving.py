@@ -81,13 +81,13 @@ def _inflated(parts: Iterator[bytes]) -> Iterator[bytes]:
     inflater = zlib.decompressobj(wbits=31)
     try:
         for part in _chained(first, parts):
-            rest = part
+            # Tapes padded files with zeros, and some programs still do.
+            rest = part.lstrip(b"\0") if inflater.eof else part
             while rest:
                 if inflater.eof:
                     inflater = zlib.decompressobj(wbits=31)
                 # Bounded at each step: a small file may inflate to a very large one.
                 yield inflater.decompress(rest, CHUNK)
-                # Tapes padded files with zeros, and some programs still do.
                 rest = inflater.unused_data.lstrip(b"\0") if inflater.eof else inflater.unconsumed_tail
         if not inflater.eof:
             yield inflater.flush()

@@ -16,6 +16,7 @@ from assay_sdk import Company, Event, Identifiers, Identify, Record, Value
 
 # Leads of a file without any id are told apart by the file's name and the row.
 _VENDOR = "import"
+_EMAIL = "email"
 _NESTED = {"leads": "traits", "events": "properties"}
 
 Cells = dict[str, Value]
@@ -75,6 +76,8 @@ class Reader:
         if columns.time and columns.time in found:
             at = parse_instant(str(found[columns.time]), column=columns.time)
         traits = _rest(found, columns)
+        if ids.email:
+            traits[_EMAIL] = ids.email
         key = found.get(columns.company_key) if columns.company_key else None
         if key is None:
             return [Identify(ids, traits, at)]
@@ -93,10 +96,7 @@ def _event(found: Cells, columns: Columns) -> Event:
         raise RowRefused("The event does not say when it happened.", column=columns.time or "occurred_at")
     at = parse_instant(str(found[columns.time]), column=columns.time)
     type_ = str(found[columns.type])
-    kept = {columns.email} if columns.email else set()
-    properties = {
-        name.removeprefix("properties."): value for name, value in _rest(found, columns).items() if name not in kept
-    }
+    properties = {name.removeprefix("properties."): value for name, value in _rest(found, columns).items()}
     sender_id = found.get(columns.message_id) if columns.message_id else None
     try:
         return Event(ids, type_, properties, at, sender_id=str(sender_id or _fingerprint(ids, type_, at, properties)))
