@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from redis import Redis, RedisError
 from rq import SimpleWorker
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from assay import roles
@@ -16,7 +16,7 @@ from assay.pipeline import QUEUES
 from assay.places import Places
 from assay.plugins import installed
 from assay.settings import Settings, unknown_names
-from assay_tenants.database import PowerfulRole, configure, refuse_powerful_role
+from assay_tenants.database import PowerfulRole, refuse_powerful_role
 
 OLDEST_POSTGRES = 160000
 OLDEST_REDIS = (6, 2)
@@ -50,7 +50,7 @@ def check_names(settings: Settings) -> Iterator[Finding]:
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
-    engine = configure(settings.database_url, pool_size=1)
+    engine = _engine(settings.database_url)
     try:
         with engine.connect() as connection:
             yield _version_of_postgres(connection)
@@ -101,7 +101,7 @@ def check_migrations(settings: Settings) -> Iterator[Finding]:
     if not settings.migration_database_url:
         yield Finding("migrations", "unknown: ASSAY_MIGRATION_DATABASE_URL is not set here")
         return
-    engine = create_engine(settings.migration_database_url.replace("postgresql://", "postgresql+psycopg://", 1))
+    engine = _engine(settings.migration_database_url)
     try:
         with engine.connect() as connection:
             if connection.execute(text("SELECT to_regclass('public.alembic_version')")).scalar_one() is None:
@@ -165,6 +165,11 @@ def check_key(settings: Settings) -> Iterator[Finding]:
 
 
 CHECKS = (check_names, check_key, check_database, check_migrations, check_redis, check_plugins)
+
+
+def _engine(url: str) -> Engine:
+    """For looking alone: the doors to the database stay as they are."""
+    return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), connect_args={"connect_timeout": 5})
 
 
 def _is_embedded(settings: Settings) -> bool:
