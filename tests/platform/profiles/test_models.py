@@ -1,0 +1,32 @@
+"""The models say what the migrations made."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, create_engine
+
+from assay.embedded import Embedded
+from assay.intake.imports.models import Import, ImportChunk, RefusedRow
+from assay.profiles.models import Company, KeptEvent, KnownAs, Lead, Link, SeenEvent
+
+MODELS = (Company, KeptEvent, KnownAs, Lead, Link, SeenEvent, Import, ImportChunk, RefusedRow)
+
+
+@pytest.fixture
+def owner(servers: Embedded) -> Connection:
+    url = servers.owner_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_engine(url).connect()
+
+
+def test_models_are_as_migrated(owner: Connection) -> None:
+    ours = MetaData()
+    for model in MODELS:
+        model.metadata.tables[f"{model.__table__.schema}.{model.__tablename__}"].to_metadata(ours)
+    names = {(table.schema, table.name) for table in ours.tables.values()}
+    options = {
+        "include_schemas": True,
+        "compare_type": True,
+        "include_object": lambda thing, name, kind, *_: kind != "table" or (thing.schema, name) in names,
+    }
+    with owner:
+        assert compare_metadata(MigrationContext.configure(owner, opts=options), ours) == []
