@@ -34,6 +34,11 @@ def prepare(settings: Settings) -> None:
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=1))
     pipeline.connect(Redis.from_url(settings.redis_url))
     account = accounts.prepare(settings.data_dir, tracking_plugin=installed().tracking_source().name)
+    leads = (
+        "Its 200 made-up leads are there; a few events a minute keep their scores moving."
+        if account.has_history
+        else "200 made-up leads are being sent through the public endpoint; their scores appear within seconds."
+    )
     click.echo(
         f"""
   Assay is ready:  {settings.address}
@@ -42,6 +47,6 @@ def prepare(settings: Settings) -> None:
     password       {account.password}
     write key      {account.write_key}
 
-  200 made-up leads are being sent through the public endpoint; their scores appear within seconds and keep moving.
+  {leads}
 """
     )
