@@ -12,8 +12,6 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
 
-from assay.intake.models import Message
-from assay.intake.queries import find_message
 from assay.profiles.frames import read_facts
 from assay.profiles.merging import instant, micros
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
@@ -29,8 +27,6 @@ __all__ = [
     "Timeline",
     "get_event",
     "get_lead",
-    "get_message",
-    "identities",
     "read_facts",
     "timeline",
 ]
@@ -104,13 +100,6 @@ def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
     )
 
 
-def identities(tenant_id: int, lead_id: int) -> list[LeadIdentity]:
-    """Under which identifiers a lead is known."""
-    with tenant_session(tenant_id) as session:
-        _read_lead(session, tenant_id, lead_id)
-        return _read_identities(session, tenant_id, lead_id)
-
-
 def timeline(tenant_id: int, lead_id: int, *, cursor: str | None = None, limit: int = PAGE) -> Timeline:
     """What a lead did, newest first; ``cursor`` is the ``next_cursor`` of the page before."""
     query = _events(tenant_id, lead_id).order_by(KeptEvent.occurred_at.desc(), KeptEvent.id.desc()).limit(limit + 1)
@@ -130,14 +119,6 @@ def get_event(tenant_id: int, lead_id: int, event_id: UUID) -> LeadEvent:
     if row is None:
         raise NotFound("event")
     return _event(row[0], row[1])
-
-
-def get_message(tenant_id: int, message_id: UUID) -> Message:
-    """The raw message that an event came with."""
-    message = find_message(tenant_id, message_id)
-    if message is None:
-        raise NotFound("message")
-    return message
 
 
 def _read_lead(session: Session, tenant_id: int, lead_id: int) -> Lead:

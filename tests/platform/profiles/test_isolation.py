@@ -55,7 +55,6 @@ def test_the_neighbour_finds_nothing_by_id(lead_id: int, world: Any, neighbour: 
     event = queries.timeline(world.tenant_id, lead_id).items[0]
     for ask in (
         lambda: queries.get_lead(neighbour.tenant_id, lead_id),
-        lambda: queries.identities(neighbour.tenant_id, lead_id),
         lambda: queries.timeline(neighbour.tenant_id, lead_id),
         lambda: queries.get_event(neighbour.tenant_id, lead_id, event.id),
     ):

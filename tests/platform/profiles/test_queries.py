@@ -69,10 +69,6 @@ class TestGetEvent:
         with pytest.raises(NotFound, match="no such event"):
             queries.get_event(world.tenant_id, lead_id, uuid4())
 
-    def test_an_unknown_message_is_not_found(self, world: Any) -> None:
-        with pytest.raises(NotFound, match="no such message"):
-            queries.get_message(world.tenant_id, uuid4())
-
 
 class TestReadFacts:
     def test_gives_the_frames_of_the_engine(self, world: Any, lead_id: int, minutes: At) -> None:
