@@ -2,7 +2,7 @@
 
 from assay.normalise.checking import find_fault
 from assay.normalise.ids import event_id
-from assay.normalise.service import take
+from assay.normalise.service import refuse, take
 from assay.normalise.understanding import Normalised
 
-__all__ = ["Normalised", "event_id", "find_fault", "take"]
+__all__ = ["Normalised", "event_id", "find_fault", "refuse", "take"]

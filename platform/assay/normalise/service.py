@@ -1,19 +1,20 @@
 """Works off waiting messages, in the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, delete, select, text
+from sqlalchemy import Row, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from assay import facts, plugins
 from assay.intake.models import Message, Waiting
 from assay.normalise.models import DeadLetter
-from assay.normalise.understanding import Kept, Letter, Normalised, understand
+from assay.normalise.understanding import Kept, Letter, Normalised, letter, understand
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
 
@@ -68,6 +69,36 @@ def take(session: Session, tenant_id: int, limit: int) -> list[Normalised]:
         # No more is locked than will be taken: a lock is a write.
         wanted = max(1, int((MAX_BYTES - size) * messages / size)) if size else FIRST_LOOK
     return records
+
+
+def refuse(session: Session, tenant_id: int, refused: Sequence[tuple[Normalised, str]]) -> None:
+    """Dead letters for records that were understood, yet could not be kept."""
+    taken = _last_positions(session, tenant_id, {record.message_id for record, _ in refused if record.message_id})
+    letters = []
+    for record, reason in refused:
+        if record.message_id is None:
+            continue
+        position = taken[record.message_id] = taken.get(record.message_id, -1) + 1
+        letters.append(
+            {
+                "tenant_id": tenant_id,
+                "message_id": record.message_id,
+                "received_at": record.received_at,
+                "source_id": record.source_id,
+                **asdict(letter(reason, position=position, excerpt=repr(record.record))),
+            }
+        )
+    if letters:
+        session.execute(insert(DeadLetter), letters)
+
+
+def _last_positions(session: Session, tenant_id: int, message_ids: Collection[UUID]) -> dict[UUID, int]:
+    query = (
+        select(DeadLetter.message_id, func.max(DeadLetter.position))
+        .where(DeadLetter.tenant_id == tenant_id, DeadLetter.message_id.in_(message_ids))
+        .group_by(DeadLetter.message_id)
+    )
+    return {row[0]: row[1] for row in session.execute(query)} if message_ids else {}
 
 
 def replay(tenant_id: int, message_ids: Sequence[UUID]) -> int:
@@ -125,7 +156,7 @@ def _understand_all(session: Session, tenant_id: int, rows: Sequence[Row[Any]]) 
         message = Kept(row.id, row.source_id, row.received_at, row.call, row.body)
         understood, refused = _understand(message, names.get(row.source_id))
         records += understood
-        letters += [(message, letter) for letter in refused]
+        letters += [(message, one) for one in refused]
     _write_letters(session, tenant_id, [row.id for row in rows], letters)
     session.execute(
         _DONE,
@@ -159,13 +190,10 @@ def _write_letters(
                 {
                     "tenant_id": tenant_id,
                     "message_id": message.id,
-                    "position": letter.position,
                     "received_at": message.received_at,
                     "source_id": message.source_id,
-                    "field": letter.field,
-                    "reason": letter.reason,
-                    "excerpt": letter.excerpt,
+                    **asdict(one),
                 }
-                for message, letter in letters
+                for message, one in letters
             ],
         )

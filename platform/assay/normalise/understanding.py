@@ -65,8 +65,8 @@ def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Le
                 records.append(_normalised(message, found, position))
                 continue
             refused = Misunderstood(fault.message, field=fault.field, position=position, excerpt=repr(found))
-        letter = _letter(refused, letters)
-        letters[letter.position] = letter
+        one = _letter(refused, letters)
+        letters[one.position] = one
     return records, list(letters.values())
 
 
@@ -106,8 +106,17 @@ def _normalised(message: Kept, record: Record, position: int) -> Normalised:
 def _letter(refused: Misunderstood, others: dict[int, Letter]) -> Letter:
     """Two that claim the same place both stay: the second moves to the next free one."""
     position = next(place for place in count(max(refused.position, 0)) if place not in others)
-    field = _storable(refused.field, FIELD) if refused.field else None
-    return Letter(position, field, _storable(refused.reason, REASON), _storable(refused.excerpt, EXCERPT))
+    return letter(refused.reason, position=position, field=refused.field, excerpt=refused.excerpt)
+
+
+def letter(reason: str, *, position: int, field: str | None = None, excerpt: str) -> Letter:
+    """One that the database takes, whatever is in the texts."""
+    return Letter(
+        position,
+        _storable(field, FIELD) if field else None,
+        _storable(reason, REASON),
+        _storable(excerpt, EXCERPT),
+    )
 
 
 def _storable(text: str, most: int) -> str:

@@ -2,7 +2,7 @@
 
 from assay.facts import LeadsChanged, tell_after_commit
 from assay.intake import imports
-from assay.normalise import Normalised, event_id, find_fault, take
+from assay.normalise import Normalised, event_id, find_fault, refuse, take
 from assay.profiles import service
 from assay_sdk import Event, Record
 from assay_tenants.database import tenant_session
@@ -15,8 +15,11 @@ def drain_messages(tenant_id: int) -> int:
     """Works off one batch of raw messages; tells how many records they held."""
     with tenant_session(tenant_id) as session:
         records = take(session, tenant_id, MESSAGES)
-        if records and service.apply(session, tenant_id, records):
-            tell_after_commit(session, LeadsChanged(tenant_id))
+        if records:
+            outcome = service.apply_each(session, tenant_id, records)
+            refuse(session, tenant_id, outcome.refused)
+            if outcome.changed:
+                tell_after_commit(session, LeadsChanged(tenant_id))
     return len(records)
 
 
@@ -26,10 +29,21 @@ def drain_imports(tenant_id: int) -> int:
         batch = imports.take(session, tenant_id)
         if batch is None:
             return 0
-        if service.apply(session, tenant_id, _checked(batch)):
-            tell_after_commit(session, LeadsChanged(tenant_id))
+        good = _checked(batch)
+        if good:
+            outcome = service.apply_each(session, tenant_id, good)
+            numbers = _numbers(batch)
+            for refused, reason in outcome.refused:
+                batch.refuse(numbers[id(refused.record)], reason, column=None)
+            if outcome.changed:
+                tell_after_commit(session, LeadsChanged(tenant_id))
         imports.advance(session, batch)
     return max(batch.rows, 1)
+
+
+def _numbers(batch: imports.Batch) -> dict[int, int]:
+    """The row of each record, by the record's identity."""
+    return {id(record): number for number, records in batch.records.items() for record in records}
 
 
 def _checked(batch: imports.Batch) -> list[Normalised]:

@@ -1,9 +1,13 @@
 """Records find their lead. The result depends on the set of all records, not on their order, number or batches."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from assay.normalise import Normalised
@@ -15,6 +19,8 @@ from assay.profiles.matching import Key
 LeadsChangedAction = Callable[[Session, int, Collection[int]], None]
 
 _actions: list[LeadsChangedAction] = []
+
+log = structlog.get_logger()
 
 # Two batches of one tenant could each find half of a person, and neither join them.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('assay.profiles', :tenant_id))")
@@ -51,6 +57,47 @@ def apply(session: Session, tenant_id: int, records: Sequence[Normalised]) -> se
         for action in _actions:
             action(session, tenant_id, changed)
     return changed
+
+
+@dataclass
+class Outcome:
+    """What became of a batch: the leads with news, and the records that nothing could be done with, with the reason."""
+
+    changed: set[int] = field(default_factory=set)
+    refused: list[tuple[Normalised, str]] = field(default_factory=list)
+
+
+def apply_each(session: Session, tenant_id: int, records: Sequence[Normalised]) -> Outcome:
+    """Like ``apply``, but a record that makes it fail takes only itself along: its batch is halved until it is found.
+
+    Raises what the database raises when it is away, and the last error when not one of several records could be
+    applied: then it is not the records that are at fault.
+    """
+    try:
+        with session.begin_nested():
+            return Outcome(changed=apply(session, tenant_id, records))
+    except PoolTimeout:
+        raise
+    except DBAPIError as error:
+        if not isinstance(error, DataError | IntegrityError):
+            raise
+        cause: Exception = error
+    except Exception as error:  # noqa: BLE001 # whatever a record does to us, its neighbours must go on
+        cause = error
+    if len(records) == 1:
+        log.warning("profiles.record_refused", tenant_id=tenant_id, message_id=str(records[0].message_id), error=cause)
+        return Outcome(refused=[(records[0], f"This could not be kept: {_reason(cause)}")])
+    half = len(records) // 2
+    parts = [apply_each(session, tenant_id, part) for part in (records[:half], records[half:])]
+    outcome = Outcome(parts[0].changed | parts[1].changed, parts[0].refused + parts[1].refused)
+    if len(outcome.refused) == len(records):
+        raise cause
+    return outcome
+
+
+def _reason(error: Exception) -> str:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return f"{type(original).__name__}: {str(original).partition(chr(10))[0]}"
 
 
 def _links(placement: identities.Placement, places: Mapping[Key, events.Place]) -> Iterator[tuple[int, int, datetime]]:
