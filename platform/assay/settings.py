@@ -217,7 +217,7 @@ def secret_key_in(data_dir: Path) -> str:
     path = data_dir / "secret-key"
     try:
         # Created with its mode: a chmod afterwards would leave a moment in which others can read it.
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 # a descriptor is no path
             file.write(secrets.token_urlsafe(SECRET_KEY_BYTES))
     except FileExistsError:
         pass

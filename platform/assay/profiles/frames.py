@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
+import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped] # published without types
 import polars as pl
 
 from assay_tenants.database import engine

@@ -178,7 +178,7 @@ class Clumsy(Source):
             case b"gives up":
                 raise Misunderstood("It makes no sense.", field="all")
             case b"yields a dict":
-                yield {}  # type: ignore[misc]
+                yield {}  # type: ignore[misc] # the mistake
             case b"same place":
                 yield Misunderstood("one", position=0)
                 yield Misunderstood("two", position=0)

@@ -124,7 +124,7 @@ class TestTraits:
 
     def test_null_says_nothing(self, world: Any, minutes: At) -> None:
         world.apply(Identify(user("u1"), {"title": "CFO"}, minutes(0)))
-        world.apply(Identify(user("u1"), {"title": None}, minutes(1)))  # type: ignore[dict-item]
+        world.apply(Identify(user("u1"), {"title": None}, minutes(1)))  # type: ignore[dict-item] # what plugins may do
         (lead,) = world.state().values()
         assert lead["traits"] == {"title": "CFO"}
 

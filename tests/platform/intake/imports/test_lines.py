@@ -16,7 +16,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
 def opened(body: bytes, position: int = 0, *, newline: str = "\n", encoding: str = "utf-8") -> Lines:
     size = module.CHUNK
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
-    chunk: Callable[[int], bytes | None] = lambda number: chunks[number] if number < len(chunks) else None  # noqa: E731
+    chunk: Callable[[int], bytes | None] = lambda number: chunks[number] if number < len(chunks) else None  # noqa: E731 # reads better beside its data
     return Lines(chunk, position=position, newline=newline, encoding=encoding)
 
 

@@ -161,7 +161,7 @@ class TestEvents:
         assert event == Event(Identifiers("7", "a@b.test"), "page.viewed", properties, MAY, "m1")
 
     def test_a_line_is_an_event(self) -> None:
-        line = '{"lead_id": "7", "message_id": "m1", "type": "page.viewed", "occurred_at": "2026-05-31", "properties": {"p": {"q": 1}}}'  # noqa: E501
+        line = '{"lead_id": "7", "message_id": "m1", "type": "page.viewed", "occurred_at": "2026-05-31", "properties": {"p": {"q": 1}}}'  # noqa: E501 # one line of a file
         assert read_line("events", line) == [Event(Identifiers("7"), "page.viewed", {"p.q": 1}, MAY, "m1")]
 
     def test_without_an_id_its_content_is_its_id(self) -> None:
