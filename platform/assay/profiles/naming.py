@@ -9,9 +9,10 @@ from assay.profiles.matching import EMAIL, USER_ID, VENDOR, Key
 _NAMES = ("name", "full_name", "fullName", "fullname")
 _FIRST_NAMES = ("first_name", "firstName", "firstname", "given_name")
 _LAST_NAMES = ("last_name", "lastName", "lastname", "family_name")
-_COMPANY_NAMES = ("company.name", "company", "company_name", "companyName")
+#: What a lead's own traits call its company, where no company is known by them.
+COMPANY_NAMES = ("company.name", "company", "company_name", "companyName")
 #: All traits that the name, the address or the search key of a lead may come from.
-TELLING = frozenset((EMAIL, *_NAMES, *_FIRST_NAMES, *_LAST_NAMES, *_COMPANY_NAMES))
+TELLING = frozenset((EMAIL, *_NAMES, *_FIRST_NAMES, *_LAST_NAMES, *COMPANY_NAMES))
 _LONGEST = 200
 # Letters that Unicode does not decompose into a plain letter and an accent.
 _PLAIN = str.maketrans({"đ": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"})
@@ -46,8 +47,13 @@ def company_name(traits: Mapping[str, Any]) -> str | None:
     return _first(traits, ("name", "domain"))
 
 
+def named_by(traits: Mapping[str, Any]) -> str | None:
+    """The company that a lead's own traits name."""
+    return _first(traits, COMPANY_NAMES)
+
+
 def search_key(*, name: str | None, email: str | None, traits: Mapping[str, Any], company: str | None) -> str:
-    parts = (name, email, company or _first(traits, _COMPANY_NAMES))
+    parts = (name, email, company or named_by(traits))
     return " ".join(dict.fromkeys(folded(part) for part in parts if part))
 
 

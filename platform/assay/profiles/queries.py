@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from assay.profiles.frames import read_facts
 from assay.profiles.merging import instant, micros
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
-from assay.profiles.naming import company_name
+from assay.profiles.naming import company_name, named_by
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Source
@@ -48,7 +48,7 @@ class DetailedLead:
     id: int
     name: str | None
     email: str | None
-    #: The company's name, or its sender's id for it.
+    #: The company's name, or its sender's id for it; without a company, what the lead's traits call it.
     company: str | None
     #: With those of its company, which are named ``company.…``.
     traits: dict[str, Any]
@@ -92,7 +92,7 @@ def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
         id=lead.id,
         name=lead.name,
         email=lead.email,
-        company=(company_name(company.traits) or company.key) if company else None,
+        company=(company_name(company.traits) or company.key) if company else named_by(lead.traits),
         traits=traits,
         identities=known,
         first_seen_at=lead.first_seen_at,

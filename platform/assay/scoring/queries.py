@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from assay.profiles.models import Company, Lead
-from assay.profiles.naming import folded
+from assay.profiles.naming import COMPANY_NAMES, folded
 from assay.scoring import cursors
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion, Score, ScoreHistory
@@ -290,12 +290,19 @@ def _by_activity(
 
 
 def _lead_columns(tenant_id: int) -> AnySelect:
-    company = func.coalesce(Company.traits["name"].astext, Company.traits["domain"].astext, Company.key)
+    own = (_text(Lead.traits, name) for name in COMPANY_NAMES)
+    company = func.coalesce(_text(Company.traits, "name"), _text(Company.traits, "domain"), Company.key, *own)
     return (
         select(Lead.id, Lead.name, Lead.email, company, Lead.last_seen_at)
         .outerjoin(Company, and_(Company.tenant_id == Lead.tenant_id, Company.id == Lead.company_id))
         .where(Lead.tenant_id == tenant_id)
     )
+
+
+def _text(traits: InstrumentedAttribute[dict[str, Any]], name: str) -> ColumnElement[str | None]:
+    """A trait that is a text and says something."""
+    words = func.nullif(func.btrim(traits[name].astext), "")
+    return case((func.jsonb_typeof(traits[name]) == "string", words))
 
 
 def _matches(text: str) -> ColumnElement[bool]:

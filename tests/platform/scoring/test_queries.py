@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from assay.profiles.queries import get_lead
 from assay.scoring import jobs, queries, service
 from assay.scoring.errors import NoSuchModel
 from assay_tenants.errors import BadInput
@@ -63,6 +64,20 @@ class TestListLeads:
             dimensions={},
             next_change=T0 + 60 * DAY,
         )
+
+    @pytest.mark.parametrize(
+        ("traits", "company"),
+        [
+            pytest.param({"company.name": "Quarry & Sons"}, "Quarry & Sons", id="as imports name it"),
+            pytest.param({"company_name": " Lotus "}, "Lotus", id="as forms name it"),
+            pytest.param({"company": {"id": 7}, "companyName": "Onyx"}, "Onyx", id="only a text is a name"),
+            pytest.param({"company.name": "", "company": ""}, None, id="empty"),
+        ],
+    )
+    def test_a_company_nobody_described_is_named_by_the_lead(self, tenant, make_lead, traits, company) -> None:
+        lead = make_lead(tenant.tenant_id, traits=traits)
+        (item,) = queries.list_leads(tenant.tenant_id).items
+        assert (item.company, get_lead(tenant.tenant_id, lead).company) == (company, company)
 
     def test_another_model_ranks_otherwise(self, tenant, publish, make_lead) -> None:
         publish(tenant.tenant_id, "first")
