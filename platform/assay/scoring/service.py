@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from polars import DataFrame
 from sqlalchemy import BigInteger, Select, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import IntegrityError
@@ -125,8 +126,18 @@ def _upsert_due(session: Session, rows: Select[*tuple[Any, ...]]) -> None:
     )
 
 
-def explain_lead(tenant_id: int, lead_id: int, name: str, *, at: datetime | None = None) -> engine.Explanation:
-    """The score of the published version at an instant (default: now), with every part of it."""
+@dataclass(frozen=True)
+class Scored:
+    """What the engine needs to score one lead."""
+
+    version: ModelVersion
+    model: engine.CompiledModel
+    leads: DataFrame
+    events: DataFrame
+
+
+def read_scored(tenant_id: int, lead_id: int, name: str) -> Scored:
+    """The lead's facts, as far as the published version of the model asks for them."""
     with tenant_session(tenant_id) as session:
         row = read_model(session, tenant_id, name)
         if row.published_version is None:
@@ -138,7 +149,13 @@ def explain_lead(tenant_id: int, lead_id: int, name: str, *, at: datetime | None
     )
     if leads.is_empty():
         raise NoSuchLead
-    (explanation,) = engine.explain(model, leads, events, at or datetime.now(UTC))
+    return Scored(version, model, leads, events)
+
+
+def explain_lead(tenant_id: int, lead_id: int, name: str, *, at: datetime | None = None) -> engine.Explanation:
+    """The score of the published version at an instant (default: now), with every part of it."""
+    read = read_scored(tenant_id, lead_id, name)
+    (explanation,) = engine.explain(read.model, read.leads, read.events, at or datetime.now(UTC))
     return explanation
 
 
