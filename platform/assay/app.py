@@ -6,6 +6,7 @@ from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from redis import Redis
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from assay import api, intake, pipeline, web
@@ -33,6 +34,9 @@ def create_app(settings: Settings) -> Flask:
 
 
 def is_healthy() -> ResponseReturnValue:
-    with database.engine().connect() as connection:
-        connection.execute(text("SELECT 1"))
+    try:
+        with database.engine().connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return jsonify(status="unavailable", reason="The database is away."), 503, {"Retry-After": "5"}
     return jsonify(status="ok")

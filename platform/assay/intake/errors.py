@@ -3,6 +3,7 @@
 AssayError
 + BadCall              400: which field or byte is at fault, what was wrong, what is accepted
 + WriteKeyRefused      401: says how to send a key
++ NoSuchCall           404: another path under /v1/
 + CallNotAllowed       405
 + CannotKeep           503: not on disk, so not accepted; says when to try again
 """
@@ -30,6 +31,17 @@ class WriteKeyRefused(AssayError):
             f"{wrong} Send a write key as the user name of HTTP Basic authentication with an empty password, "
             'as "Authorization: Bearer <write key>", or as "writeKey" in the body.',
             field="writeKey",
+        )
+
+
+class NoSuchCall(AssayError):
+    status = 404
+    code = "no_such_call"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"There is no call at {path[:100]}. Send a POST to /v1/batch, or to /v1/ followed by identify, track, page, "
+            "screen, group or alias."
         )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from assay.intake.bodies import read_body
 from assay.intake.callers import Callers
 from assay.intake.calls import CALLS, Call, check
-from assay.intake.errors import CallNotAllowed, CannotKeep, WriteKeyRefused
+from assay.intake.errors import CallNotAllowed, CannotKeep, NoSuchCall, WriteKeyRefused
 from assay.intake.ids import message_id
 from assay.intake.writer import RETRY_AFTER, Received, Writer
 from assay_tenants.errors import AssayError
@@ -44,11 +44,14 @@ class Tracking:
         self.writer = Writer()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        call = _PATHS.get(environ["PATH_INFO"])
-        if call is None:
+        path = environ["PATH_INFO"]
+        call = _PATHS.get(path)
+        if call is None and not path.startswith("/v1/"):
             return self.rest(environ, start_response)
         status, headers, body = _ACCEPTED
         try:
+            if call is None:
+                raise NoSuchCall(path)
             self.accept(call, environ)
         except AssayError as error:
             status, headers, body = _refusal(error)

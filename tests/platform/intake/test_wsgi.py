@@ -358,6 +358,13 @@ class TestRefuse:
         answer = post(client, "/v1/track", TRACK | {"writeKey": tenant.write_key}, **basic("wk_1_" + "a" * 44))
         assert answer.status_code == 401
 
+    @pytest.mark.parametrize("path", ["/v1/", "/v1/tracks", "/v1/track/", "/v1/Track", "/v1/é"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_other_paths_are_answered_for_programs(self, client: FlaskClient, path: str, method: str) -> None:
+        answer = client.open(path, method=method)
+        assert (answer.status_code, answer.json["code"]) == (404, "no_such_call")
+        assert "/v1/batch" in answer.json["message"]
+
     @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
     def test_other_methods(self, client: FlaskClient, method: str) -> None:
         answer = client.open("/v1/batch", method=method)
