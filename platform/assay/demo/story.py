@@ -40,12 +40,31 @@ BENCH_TITLES = (
 COUNTRIES = ("VN", "RO", "CH", "DE", "SG", "TW", "MD", "FR")
 GUIDES = ("alloy-sorting", "soil-survey", "choosing-a-bench-system", "validation-handbook")
 WEBINARS = ("sampling-in-the-rain", "gmp-made-plain")
-# How much somebody does, in what share of people, and how long ago it ended at the latest.
+# The things somebody may do next, each with its weight. Only keen people ask for a demo, a trial or a quote.
+HABITS = {
+    "keen": {"page": 12, "email": 3, "guide": 2, "pricing": 2, "webinar": 1, "commit": 1.6},
+    "comparing": {"page": 9, "email": 4, "guide": 2, "pricing": 1.5, "webinar": 0.7},
+    "browsing": {"page": 9, "email": 5, "guide": 0.5, "careers": 0.3},
+    "gone quiet": {"page": 9, "email": 5, "guide": 1.5, "pricing": 0.7, "unsubscribe": 0.8},
+}
+
+
+@dataclass(frozen=True)
+class Temper:
+    """How much somebody does, in what share of people, and how long ago it ended at the latest."""
+
+    share: float
+    amounts: range
+    quiet_since: timedelta
+    #: How often, beside the others, somebody like this is the next to do something.
+    pace: float
+
+
 TEMPERS = {
-    "keen": (0.12, range(18, 34), timedelta(0)),
-    "comparing": (0.28, range(8, 18), timedelta(days=2)),
-    "browsing": (0.35, range(2, 7), timedelta(days=1)),
-    "gone quiet": (0.25, range(5, 14), timedelta(days=25)),
+    "keen": Temper(0.09, range(16, 34), timedelta(0), 10),
+    "comparing": Temper(0.24, range(8, 20), timedelta(days=1), 2),
+    "browsing": Temper(0.39, range(2, 9), timedelta(days=1), 0.5),
+    "gone quiet": Temper(0.28, range(4, 14), timedelta(days=18), 0),
 }
 
 
@@ -88,7 +107,7 @@ class Story:
         given, family = GIVEN[number % len(GIVEN)], FAMILY[number // 10 % len(FAMILY)]
         company_id, company = dice.choice(companies)
         is_field = company["industry"] in {"Mining", "Recycling", "Construction"}
-        product = "handheld" if dice.random() < (0.85 if is_field else 0.2) else "bench"
+        product = "handheld" if dice.random() < (0.85 if is_field else 0.3) else "bench"
         title = dice.choice(FIELD_TITLES if product == "handheld" else BENCH_TITLES)
         if company["industry"] == "Education" and dice.random() < 0.6:
             title = "Student"
@@ -100,7 +119,7 @@ class Story:
             "country": dice.choice(COUNTRIES),
             "product_interest": product,
         }
-        (temper,) = dice.choices(list(TEMPERS), [share for share, _, _ in TEMPERS.values()])
+        (temper,) = dice.choices(list(TEMPERS), [temper.share for temper in TEMPERS.values()])
         return Person(f"lumen-{number:03}", traits, product, company_id, company, temper)
 
     def history(self) -> Iterator[Call]:
@@ -110,10 +129,10 @@ class Story:
             yield from self._history_of(person, dice)
 
     def _history_of(self, person: Person, dice: random.Random) -> Iterator[Call]:
-        _, amounts, quiet_since = TEMPERS[person.temper]
-        span = PAST - quiet_since
-        count = dice.choice(amounts)
-        moments = sorted(self.until - quiet_since - span * dice.random() ** 1.4 for _ in range(count))
+        temper = TEMPERS[person.temper]
+        span = PAST - temper.quiet_since
+        count = dice.choice(temper.amounts)
+        moments = sorted(self.until - temper.quiet_since - span * dice.random() ** 1.4 for _ in range(count))
         known_at = min(moments) - timedelta(seconds=1)
         for index, call in enumerate(introductions(person)):
             yield dated(call, known_at, f"{person.user_id}-is-{index}")
@@ -127,16 +146,18 @@ def introductions(person: Person) -> tuple[Call, Call]:
 
 
 def something(person: Person, dice: random.Random) -> Call:
-    """One thing this person might do next; keen ones do what buyers do."""
-    weights = [9, 4, 2, 2, 1, 1.2] if person.temper in {"keen", "comparing"} else [9, 5, 1, 0.5, 0.3, 0]
-    (kind,) = dice.choices(["page", "email", "guide", "pricing", "webinar", "commit"], weights)
+    """One thing this person might do next."""
+    habits = HABITS[person.temper]
+    (kind,) = dice.choices(list(habits), list(habits.values()))
     if kind == "page":
         below = dice.choice(("", "/specifications", "/stories", "/questions"))
         return page(person, f"/{person.product}{below}")
-    if kind == "pricing":
-        return page(person, "/pricing")
+    if kind in ("pricing", "careers"):
+        return page(person, f"/{kind}")
     if kind == "email":
         return track(person, "Email Opened", {"campaign": dice.choice(("spring-letter", "field-notes", "lab-notes"))})
+    if kind == "unsubscribe":
+        return track(person, "Email Unsubscribed", {"campaign": "spring-letter"})
     if kind == "guide":
         return track(person, "Guide Downloaded", {"guide": dice.choice(GUIDES)})
     if kind == "webinar":

@@ -9,7 +9,7 @@ import structlog
 from segment.analytics.client import Client  # type: ignore[import-untyped] # it ships no types
 
 from assay.demo import account as accounts
-from assay.demo.story import Call, Story, something
+from assay.demo.story import TEMPERS, Call, Story, something
 
 log = structlog.get_logger()
 
@@ -40,11 +40,13 @@ def trickle(data_dir: Path, address: str, *, per_minute: int) -> None:
     # Without its background thread, which would wake twice a second all day.
     client = Client(account.write_key, host=address, sync_mode=True, max_retries=2)
     dice = random.Random()  # noqa: S311 # a story, not a secret
-    awake = [person for person in Story(account.since).people if person.temper != "gone quiet"]
+    people = Story(account.since).people
+    paces = [TEMPERS[person.temper].pace for person in people]
     while True:
         time.sleep(dice.expovariate(per_minute / 60))
+        (person,) = dice.choices(people, paces)
         try:
-            send(client, something(dice.choice(awake), dice))
+            send(client, something(person, dice))
         except Exception as error:  # noqa: BLE001 # the library raises whatever its transport raises
             log.warning("demo.not_sent", error=str(error))
 

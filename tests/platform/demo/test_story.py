@@ -1,13 +1,63 @@
+import random
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from itertools import pairwise
+from typing import Any
 
+import polars as pl
 import pytest
 
 from assay.demo.account import MODELS
-from assay.demo.story import PAST, Story
+from assay.demo.story import PAST, TEMPERS, Call, Story, dated, something
 from assay.scoring import engine, language
 
 UNTIL = datetime(2026, 11, 21, 12, tzinfo=UTC)
+INSTANT = pl.Datetime("us", "UTC")
+
+
+def frames(calls: Iterable[Call]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The story as the engine reads it."""
+    leads: dict[str, dict[str, Any]] = {}
+    events: list[dict[str, Any]] = []
+    for call in calls:
+        told = call.arguments
+        lead = leads.setdefault(told["user_id"], {"lead_id": told["user_id"], "first_seen_at": told["timestamp"]})
+        if call.method in ("identify", "group"):
+            prefix = "trait:" if call.method == "identify" else "trait:company."
+            lead.update({prefix + name: str(value) for name, value in told["traits"].items()})
+            continue
+        properties = {f"property:{name}": value for name, value in told["properties"].items()}
+        type_ = "page.viewed" if call.method == "page" else told["event"].lower().replace(" ", ".")
+        what = {"event_id": told["message_id"], "type": type_, "occurred_at": told["timestamp"]}
+        events.append({"lead_id": told["user_id"], **what, **properties})
+    instants = {"first_seen_at": INSTANT, "occurred_at": INSTANT}
+    both = [pl.DataFrame(rows, infer_schema_length=None) for rows in (list(leads.values()), events)]
+    people, happened = (frame.cast({n: t for n, t in instants.items() if n in frame.columns}) for frame in both)
+    return people, happened
+
+
+def traffic(story: Story, hours: int) -> list[Call]:
+    """What the trickle would send after the history, on a straight clock."""
+    dice = random.Random(1)
+    paces = [TEMPERS[person.temper].pace for person in story.people]
+    moments = [UNTIL + timedelta(seconds=5 * number) for number in range(hours * 720)]
+    people = dice.choices(story.people, paces, k=len(moments))
+    return [
+        dated(something(person, dice), moment, f"later-{number}")
+        for number, (person, moment) in enumerate(zip(people, moments, strict=True))
+    ]
+
+
+def compiled(name: str) -> engine.CompiledModel:
+    text = files("assay.demo").joinpath("models", f"{name}.yaml").read_text(encoding="utf-8")
+    return engine.compile_model(language.parse(text))
+
+
+@pytest.fixture(scope="module")
+def history() -> tuple[pl.DataFrame, pl.DataFrame]:
+    return frames(Story(UNTIL).history())
 
 
 def test_it_is_the_same_each_time() -> None:
@@ -32,8 +82,42 @@ def test_nobody_can_be_written_to() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_its_models_are_models(name: str) -> None:
-    text = files("assay.demo").joinpath("models", f"{name}.yaml").read_text(encoding="utf-8")
-    model = language.parse(text)
-    engine.compile_model(model)
-    assert model.name == name
+class TestModels:
+    def test_they_are_named_as_their_files(self, name: str) -> None:
+        assert compiled(name).name == name
+
+    @pytest.mark.parametrize("hours", [0, 24], ids=["at the start", "after a day"])
+    def test_ranking_tells_something(self, name: str, hours: int) -> None:
+        story = Story(UNTIL)
+        facts = frames([*story.history(), *traffic(story, hours)])
+        scored = engine.score([compiled(name)], *facts, UNTIL + timedelta(hours=hours))
+        totals = [total / 1000 for total in scored["total"]]
+        assert max(totals) >= 80
+        assert sum(total >= 95 for total in totals) <= 8
+        assert sum(total == max(totals) for total in totals) <= 4
+        assert len(set(totals)) > 60
+        assert None in set(scored["stage"])
+        assert scored["stage"].n_unique() == 4
+
+    def test_the_higher_the_fewer(self, name: str, history: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+        scored = engine.score([compiled(name)], *history, UNTIL)
+        stages = Counter(scored["stage"])
+        first, second, third = (stage.name for stage in compiled(name).model.stages)
+        assert stages[first] > stages[second] > 2 * stages[third]
+        assert 5 <= stages[third] <= 25
+
+    def test_receipts_show_every_kind_of_part(self, name: str, history: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+        found = [part for each in engine.explain(compiled(name), *history, UNTIL) for part in each.parts]
+        assert sum(part.points < 0 for part in found) > 10
+        assert sum("expired" in part.why for part in found) > 100
+        assert sum("over the cap" in part.why for part in found) > 10
+        assert all(part.title for part in found)
+
+    def test_something_moves_near_the_top_while_one_watches(self, name: str) -> None:
+        story = Story(UNTIL)
+        facts = frames([*story.history(), *traffic(story, 1)])
+        model, until = compiled(name), UNTIL + timedelta(hours=1)
+        totals = [engine.score([model], *facts, until - timedelta(seconds=5 * n))["total"] for n in range(60)]
+        top = totals[0].arg_sort(descending=True)[:50]
+        moves = [(earlier.gather(top) != later.gather(top)).sum() for later, earlier in pairwise(totals)]
+        assert sum(moves) >= 5
