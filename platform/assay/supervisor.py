@@ -16,9 +16,10 @@ from assay.servers import Server
 
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
+# Work waits as long as its worker does.
+LONGEST_DELAY = 8.0
 # Whoever ran this long was well; its next failure is a first one again.
-WELL_AFTER = 60.0
+WELL_AFTER = 10.0
 
 
 class StartFailed(Exception):

@@ -10,9 +10,7 @@ def test_health(client: FlaskClient) -> None:
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
-def test_health_without_a_database_says_when_to_ask_again(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_health_without_a_database_says_when_to_ask_again(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = create_engine("postgresql+psycopg://nobody@/nothing?host=/nonexistent")
     monkeypatch.setattr(database, "engine", lambda: nowhere)
     answer = client.get("/healthz")

@@ -40,8 +40,8 @@ class NoSuchCall(AssayError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"There is no call at {path[:100]}. Send a POST to /v1/batch, or to /v1/ followed by identify, track, page, "
-            "screen, group or alias."
+            f"There is no call at {path[:100]}. Send a POST to /v1/batch, or to /v1/ followed by identify, track, "
+            "page, screen, group or alias."
         )
 
 
