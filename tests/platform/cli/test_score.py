@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,7 +244,7 @@ class TestRefusals:
             ),
             pytest.param({"leads": "lead_id,t\n,1\n"}, "line 2, column lead_id: is empty", id="lead_id empty"),
             pytest.param(
-                {"leads": "lead_id,t\na\n"}, "line 2: has 1 cells where the first line names 2 columns", id="short row"
+                {"leads": "lead_id,t\na\n"}, "line 2: has 1 cell where the first line names 2 columns", id="short row"
             ),
             pytest.param({"leads": 'lead_id,t\na,"x\n'}, "line 2: unexpected end of data", id="open quote"),
             pytest.param(
@@ -288,6 +291,13 @@ class TestRefusals:
             pytest.param(
                 {"events": '{"lead_id": "\\ud800"}'}, "line 1: holds half of a surrogate pair", id="surrogate"
             ),
+            pytest.param(
+                {"events": '{"a": ' + "1" * 5000 + "}"},
+                "line 1: holds a number of 5,000 digits; write it as text",
+                id="a number too long",
+            ),
+            pytest.param({"leads": "x" * 5000 + "\n"}, "x" * 500, id="a long column name"),
+            pytest.param({"leads": "\x1b[2J\n"}, "found: \ufffd[2J", id="control characters"),
             pytest.param({"events": '{"a":' * 100_000}, "line 1: is nested too deeply", id="deep"),
             pytest.param({"at": "tomorrow"}, "--at: 'tomorrow' is not an instant", id="at"),
             pytest.param({"model": "model: m"}, "model.yaml: rules: is missing", id="model"),
@@ -299,7 +309,7 @@ class TestRefusals:
         assert result.exit_code == 2
         assert result.stdout == ""
         assert message in result.stderr
-        assert all(line.startswith("error: ") for line in result.stderr.splitlines())
+        assert all(line.startswith("error: ") and len(line) < 1050 for line in result.stderr.splitlines())
         assert "Traceback" not in result.output
 
     def test_every_mistake_at_once(self, run: Run) -> None:
@@ -362,3 +372,34 @@ class TestOtherShapes:
         result = run(leads="lead_id,title\n" + "".join(f"{n},CFO\n" for n in range(1005)), shape="table")
         assert "note: and 5 more; --format csv and json list all" in result.stderr
         assert "1000" in result.stdout
+
+    def test_nothing_in_a_table_steers_the_terminal(self, run: Run) -> None:
+        model = MODEL.replace("title: A model", 'title: "[/b] [red]A model"')
+        output = run(leads="lead_id,title\n\x1b[2Jx,CFO\n", model=model, shape="table").stdout
+        assert "[/b] [red]A model, 2026" in output
+        assert "\ufffd[2Jx" in output
+        assert "\x1b" not in output
+
+
+class TestWriting:
+    @pytest.fixture
+    def command(self, tmp_path: Path) -> list[str]:
+        (tmp_path / "leads.csv").write_text("lead_id,title,company.employees\nNguyễn 👋,CFO,1\n", "utf-8")
+        (tmp_path / "model.yaml").write_text(MODEL, "utf-8")
+        arguments = ["score", str(tmp_path / "leads.csv"), "--model", str(tmp_path / "model.yaml"), "--format"]
+        return [sys.executable, "-m", "assay.cli", *arguments]
+
+    @pytest.mark.parametrize(("shape", "shown"), [("json", "Nguyễn 👋"), ("csv", "Nguyễn 👋"), ("table", "Nguy?n ?")])
+    def test_a_terminal_that_knows_ascii_alone(self, command: list[str], shape: str, shown: str) -> None:
+        environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        done = subprocess.run([*command, shape], env=environ, capture_output=True, check=True)
+        assert shown in done.stdout.decode()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+    @pytest.mark.parametrize("shape", ["json", "csv", "table"])
+    def test_a_full_disk(self, command: list[str], shape: str) -> None:
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run([*command, shape], stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 1
+        assert done.stderr.decode().startswith("error: the answer cannot be written: No space left")
+        assert b"Traceback" not in done.stderr
