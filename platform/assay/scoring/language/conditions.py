@@ -57,7 +57,7 @@ def _read_comparisons(value: Mapping[str, Any], subject: Subject) -> Condition:
     if other in value:
         place = "'when' reads traits of the lead" if subject == "trait" else "'where' reads properties of the event"
         errors[other] = [f"{place}: write {subject!r}"]
-    elif subject not in value:
+    elif subject not in value and not any(word in LATER_IN_CONDITION for word in value):
         errors[subject] = [f"is missing: name the {subject} to compare"]
     name = value.get(subject)
     if subject in value and not (isinstance(name, str) and name.strip() and len(name) <= MOST_NAME):

@@ -247,7 +247,7 @@ class RuleWords(_Capped):
                 errors["fades"] = [
                     f"needs an award with an instant: an event rule (on) or idle with kept: true, not {triggers[0]!r}"
                 ]
-        if "group" in original and "dimension" not in original:
+        if original.get("group") is not None and original.get("dimension") is None:
             errors["group"] = ["needs a dimension: groups are declared inside one"]
         errors.update(_points_missing(data, original))
         return errors

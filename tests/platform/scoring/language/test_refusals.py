@@ -127,6 +127,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "did you mean 'interest'?",
     ),
     ("group without dimension", with_rule(group="g"), "rules[0].group", "needs a dimension"),
+    ("group with dimension null", with_rule(group="g", dimension=None), "rules[0].group", "needs a dimension"),
     (
         "group unknown",
         with_rule(dimension="d", group="h") | {"dimensions": {"d": {"groups": {"g": {}}}}},
@@ -296,6 +297,12 @@ def test_every_mistake_is_told_at_once() -> None:
         "rules[3]",
         "stages[1].name",
         "stages[1].from",
+    }
+
+
+def test_a_word_of_later_asks_for_nothing_else() -> None:
+    assert problems(with_condition({"event": "a.done", "gte": 3})) == {
+        "rules[0].when.event": "'event' is not supported yet"
     }
 
 
