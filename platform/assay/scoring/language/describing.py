@@ -16,8 +16,6 @@ _WORDS = {
     "gte": "is at least",
     "lt": "is below",
     "lte": "is at most",
-    "within": "is at most this old:",
-    "older_than": "is at least this old:",
 }
 _FLAGS = {
     "exists": ("is known", "is not known"),
@@ -55,8 +53,10 @@ def _predicate(comparison: Comparison) -> str:
         if len(operand) > _MOST_LISTED:
             shown.append(f"{len(operand) - _MOST_LISTED} more")
         return f"is {listed(shown)}" if word == "in" else f"is neither {listed(shown, 'nor')}"
-    if word in ("within", "older_than") and isinstance(operand, int):
-        return f"{_WORDS[word]} {spoken(operand)}"
+    if word == "within" and isinstance(operand, int):
+        return f"is less than {spoken(operand)} ago"
+    if word == "older_than" and isinstance(operand, int):
+        return f"is at least {spoken(operand)} ago"
     return f"{_WORDS[word]} {_text(operand)}"
 
 

@@ -165,7 +165,8 @@ class TestHash:
         ({"trait": "country", "not_in": ["VN", "CH"]}, "country is neither VN nor CH"),
         ({"trait": "age", "between": [25, 45]}, "age is between 25 and 45"),
         ({"trait": "email", "is_valid_email": False}, "email is not a valid e-mail address"),
-        ({"trait": "seen", "older_than": "60d"}, "seen is at least this old: 60 days"),
+        ({"trait": "seen", "older_than": "60d"}, "seen is at least 60 days ago"),
+        ({"trait": "seen", "within": "1d"}, "seen is less than 1 day ago"),
         ({"not": {"trait": "a", "is": True}}, "not (a is true)"),
         (
             {"any": [{"trait": "a", "gt": 1}, {"all": [{"trait": "b", "exists": True}, {"trait": "c", "lt": 2}]}]},
