@@ -4,6 +4,8 @@ An award frame has one row per matching event or silence: `lead`, `t` (the award
 behind it, or null), `points` and `verdict`, which is COUNTS or the reason why the rule's own words leave it out.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from assay.scoring.engine.chains import greedy
@@ -19,6 +21,9 @@ BEFORE_FROM = 4
 WITHOUT_VALUE = 5
 STILL_ACTIVE = 6
 REPLACED = 7
+
+# Polars takes time in the square of how many plans it collects at once: minutes for a model of 5,000 rules.
+_MOST_PLANS = 16
 
 
 def of_events(scene: Scene, trigger: OnEvents, points: int) -> pl.LazyFrame:
@@ -68,7 +73,7 @@ def _verdict(counts: pl.Expr, otherwise: int) -> pl.Expr:
 
 
 def sums(awards: pl.LazyFrame, expires_after: int | None, at: int) -> pl.LazyFrame:
-    """Per lead: what the awards give at the instant, whether any gives, and when that next changes by itself."""
+    """Per lead: what the awards give at the instant, whether there is any, and when that next changes by itself."""
     counting = awards.filter(pl.col("verdict") == COUNTS)
     arrived = pl.col("t") <= at
     changes: pl.Expr
@@ -79,5 +84,14 @@ def sums(awards: pl.LazyFrame, expires_after: int | None, at: int) -> pl.LazyFra
         changes = pl.when(arrived).then(pl.col("t") + expires_after).otherwise("t")
     gives = pl.when(arrived).then("points").otherwise(0)
     return counting.group_by("lead").agg(
-        gives.sum().alias("points"), (gives != 0).any().alias("hit"), changes.min().alias("next")
+        gives.sum().alias("points"), arrived.any().alias("hit"), changes.min().alias("next")
     )
+
+
+def collected(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """What each plan yields, in order, several worked out side by side."""
+    return [
+        frame
+        for begin in range(0, len(plans), _MOST_PLANS)
+        for frame in pl.collect_all(plans[begin : begin + _MOST_PLANS])
+    ]

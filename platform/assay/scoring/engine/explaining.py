@@ -129,7 +129,7 @@ def _awards(model: CompiledModel, scene: Scene) -> Iterator[tuple[int, _Award]]:
     for place, rule, silence in model.silence_rules:
         family = tiers[silences.family(rule, silence)]
         plans.append((place, rule, silence, silences.awards(scene, rule, silence, family, known[silence.of])))
-    frames = pl.collect_all([frame.join(names, on="row", how="left") for *_, frame in plans])
+    frames = awards.collected([frame.join(names, on="row", how="left") for *_, frame in plans])
     for (place, rule, trigger, _), frame in zip(plans, frames, strict=True):
         for row in frame.select("lead", "t", "points", "verdict", "event_id", "type").iter_rows():
             lead, t, points, verdict, event_id, event_type = row
@@ -176,7 +176,7 @@ def _apply_caps(model: CompiledModel, earned: list[_Award]) -> None:
     by_rule: dict[int, list[_Award]] = {}
     for award in ordered:
         by_rule.setdefault(award.place, []).append(award)
-    hits = {place for place, found in by_rule.items() if any(award.left for award in found)}
+    hits = {place for place, found in by_rule.items() if any(award.refusal is None for award in found)}
     for place, found in by_rule.items():
         rule = model.model.rules[place]
         _cap(found, rule.min, rule.max, f"rule {rule.id}")

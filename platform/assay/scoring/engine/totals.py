@@ -25,7 +25,7 @@ _LAST_INSTANT = 253_402_300_799_999_999
 class Given:
     """What one rule gives each lead, before caps: dense columns in the order of the leads.
 
-    `hit` tells whether any award gives something; only first-match groups ask.
+    `hit` tells whether the rule matches, be it for 0 points; only first-match groups ask.
     """
 
     points: pl.Series
@@ -80,7 +80,7 @@ def _earned(models: Sequence[CompiledModel], scene: Scene) -> dict[_Key, pl.Data
     plans = [
         sums(awards.of_events(scene, trigger, points), trigger.expires_after, scene.at) for trigger, points in wanted
     ]
-    return dict(zip(wanted, pl.collect_all(plans), strict=True))
+    return dict(zip(wanted, awards.collected(plans), strict=True))
 
 
 def _total(model: CompiledModel, scene: Scene, shared: dict[_Key, pl.DataFrame]) -> pl.DataFrame:
@@ -125,8 +125,11 @@ def _from_traits(model: CompiledModel, scene: Scene, firsts: Container[int]) -> 
             pl.when(trait_holds(scene, condition)).then(rule.points).otherwise(0).cast(pl.Int64).alias(str(place))
             for place, rule, condition in part
         ]
-        for place, points in zip((place for place, *_ in part), scene.leads.select(gives), strict=True):
-            found[place] = Given(points, points != 0 if place in firsts else None)
+        hits = scene.leads.select(
+            trait_holds(scene, condition).alias(str(place)) for place, _, condition in part if place in firsts
+        )
+        for (place, *_), points in zip(part, scene.leads.select(gives), strict=True):
+            found[place] = Given(points, hits[str(place)] if place in firsts else None)
     return found
 
 
@@ -143,7 +146,7 @@ def _from_silences(model: CompiledModel, scene: Scene, firsts: Container[int]) -
         earned = silences.awards(scene, rule, trigger, family, known[trigger.of])
         plans.append(sums(earned, trigger.expires_after, scene.at))
         plans.append(silences.changes(scene, trigger, known[trigger.of]))
-    collected = pl.collect_all(plans)
+    collected = awards.collected(plans)
     found: dict[int, Given] = {}
     for (place, _, _), gives, turns in zip(model.silence_rules, collected[::2], collected[1::2], strict=True):
         dense = _dense(gives, scene, hit=place in firsts)
@@ -228,7 +231,7 @@ def _first_matches(model: Model) -> list[tuple[int, Rule]]:
 
 
 def _capped_rules(model: Model) -> list[pl.Expr]:
-    """Each rule within its own caps; in a first-match group, nothing once a rule before it has given something."""
+    """Each rule within its own caps; in a first-match group, nothing once a rule before it has matched."""
     before: dict[tuple[str | None, str | None], pl.Expr] = {}
     first_matches = {place for place, _ in _first_matches(model)}
     found: list[pl.Expr] = []

@@ -219,7 +219,7 @@ def score(model: Model, lead: Lead, happened: Sequence[Event], at: int) -> Resul
         for group in dimension.groups:
             members = [place for place in places if model.rules[place].group == group.name]
             if group.first_match:
-                members = [place for place in members if any(given[place])][:1]
+                members = [place for place in members if given[place]][:1]
             value += clamp(sum(capped[place] for place in members), group.min, group.max)
         dimensions[dimension.name] = clamp(value, dimension.min, dimension.max)
     raw = sum(dimensions.values())

@@ -131,12 +131,23 @@ class TestFirstMatch:
         events = [(0, "a.done"), (0, "b.done")]
         assert [run(model, events=events, at=day).raw for day in (9, 10)] == [9000, 5000]
 
-    def test_an_award_of_nothing_is_no_match(self, run: Run) -> None:
+    @pytest.mark.parametrize(
+        ("stopper", "facts"),
+        [
+            pytest.param(has("a", 0), {"traits": {"a": True, "b": True}}, id="trait"),
+            pytest.param(on("a", 0), {"traits": {"b": True}, "events": [(0, "a.done")]}, id="event"),
+            pytest.param(on("a", 7, max=0), {"traits": {"b": True}, "events": [(0, "a.done")]}, id="capped to nothing"),
+        ],
+    )
+    def test_a_match_for_nothing_stops_the_others(self, run: Run, stopper: dict[str, Any], facts: Any) -> None:
+        place = {"dimension": "d", "group": "g"}
         model = {
             "dimensions": {"d": {"groups": {"g": {"first_match": True}}}},
-            "rules": [has("a", 0, dimension="d", group="g"), has("b", 5, dimension="d", group="g")],
+            "rules": [stopper | place, has("b", 5, **place)],
         }
-        assert run(model, traits={"a": True, "b": True}).raw == 5000
+        found = run(model, **facts)
+        assert found.raw == 0
+        assert found.parts[1].why == "b is true; rule a matched first in group g"
 
 
 class TestScale:

@@ -145,3 +145,19 @@ class TestFuture:
 
     def test_a_left_out_future_event_changes_nothing(self, run: Run) -> None:
         assert run(rule(count="once"), events=done(0, 5), at=1).next_change is None
+
+
+class TestManyRules:
+    def test_each_keeps_its_own_awards(self, run: Run) -> None:
+        days = range(40)
+        model = {
+            "rules": [
+                *({"id": f"r{day}", "on": f"a.done{day}", "points": day} for day in days),
+                *({"id": f"s{day}", "idle": {"for": f"{day + 1}d"}, "points": -day} for day in days),
+            ]
+        }
+        found = run(model, events=[(0, f"a.done{day}") for day in days], at=100)
+        assert {part.rule: part.points // 1000 for part in found.parts} == {
+            **{f"r{day}": day for day in days},
+            **{f"s{day}": -day for day in days},
+        }
