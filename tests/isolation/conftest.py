@@ -15,6 +15,9 @@ from werkzeug.test import TestResponse
 
 from assay import api
 from assay.intake import imports
+from assay.intake.ids import message_id
+from assay.intake.models import Message
+from assay.normalise.models import DeadLetter
 from assay.profiles.models import KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, service
 from assay.settings import Settings
@@ -84,6 +87,7 @@ class Victim:
     event_id: UUID
     model: str
     import_id: int
+    message_id: UUID
 
 
 @pytest.fixture
@@ -118,7 +122,16 @@ def victim(tenant: SignedUp) -> Victim:
     assert jobs.drain_due(tenant_id) == 1
     file = BytesIO(b"id,name\n1,Secret Person\n,nobody\n")
     import_id = imports.start_import(tenant_id, kind="leads", filename="secret.csv", stream=file)
-    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id)
+    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, refused_message(tenant_id))
+
+
+def refused_message(tenant_id: int) -> UUID:
+    id_ = message_id(YESTERDAY)
+    with tenant_session(tenant_id) as session:
+        what = {"tenant_id": tenant_id, "received_at": YESTERDAY, "source_id": 1}
+        session.add(Message(**what, id=id_, call="batch", body=b'{"secret": "Secret Person"}'))
+        session.add(DeadLetter(**what, message_id=id_, position=0, reason="Secret Person has no id.", excerpt="secret"))
+    return id_
 
 
 @pytest.fixture(scope="session")

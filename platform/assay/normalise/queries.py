@@ -1,7 +1,7 @@
 """What could not be understood, newest first."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
@@ -31,8 +31,17 @@ def list_dead_letters(tenant_id: int, limit: int, cursor: str | None = None) -> 
     return DeadLetters(page, _cursor(page[-1]) if len(found) > limit else None)
 
 
+def dead_letters_of(tenant_id: int, message_id: UUID) -> list[DeadLetter]:
+    """What could not be understood of one message, in its order."""
+    query = select(DeadLetter).where(DeadLetter.tenant_id == tenant_id, DeadLetter.message_id == message_id)
+    with tenant_session(tenant_id) as session:
+        return list(session.scalars(query.order_by(DeadLetter.position)))
+
+
 def _cursor(letter: DeadLetter) -> str:
-    return f"{letter.received_at.isoformat()}_{letter.message_id}_{letter.position}"
+    # A plus sign would be a space in an address.
+    received_at = letter.received_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{received_at}_{letter.message_id}_{letter.position}"
 
 
 def _place(cursor: str) -> tuple[datetime, UUID, int]:

@@ -11,12 +11,13 @@ from assay_tenants.errors import BadInput
 blueprint = Blueprint("imports", __name__)
 
 REFUSED_PAGE = 50
-COLUMNS = [
+MORE = [
     ("id_column", "Column with your own id of the lead", "As in the heading row, for example customer_no."),
     ("email_column", "Column with the e-mail address", "As in the heading row, for example mail."),
     ("time_column", "Column with the time", "When an event happened, or when a lead's traits were true."),
+    ("name", "Name of this list", "Tells rows without any id from those of other lists; empty: the file's name."),
 ]
-OPTIONS = ("id_column", "email_column", "time_column", "delimiter")
+OPTIONS = (*(name for name, _, _ in MORE), "delimiter")
 
 
 @blueprint.get("/imports")
@@ -68,5 +69,5 @@ def show(import_id: int) -> ResponseReturnValue:
 
 def _page(form: Form) -> str:
     return render_template(
-        "imports/index.html", form=form, columns=COLUMNS, imports=imports.list_imports(visitor().tenant_id)
+        "imports/index.html", form=form, more=MORE, imports=imports.list_imports(visitor().tenant_id)
     )

@@ -14,17 +14,19 @@ from assay.scoring import queries, service
 from assay.scoring.engine import Explanation
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion
+from assay.web.curves import drawing
 from assay.web.messages import readable
 from assay.web.receipts import receipt_of
 from assay.web.rulers import Ruler, ruler
 from assay.web.settings import EXAMPLE_KEY, public_address
 from assay.web.visitors import ID, signed_in, visitor
-from assay.web.words import POINT
+from assay_tenants.errors import NotFound
 
 blueprint = Blueprint("leads", __name__)
 
 PAGE = 50
 TIMELINE = 20
+HISTORY = 100
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,6 @@ class Card:
     stage: str | None
     tone: int
     grade: str | None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Score over time: for the drawing, and the same as rows of a table."""
-
-    series: dict[str, list[float]]
-    rows: Sequence[queries.PastScore]
-    low: float
-    high: float
 
 
 @blueprint.get("/")
@@ -140,23 +132,34 @@ def lead(lead_id: int) -> ResponseReturnValue:
     }
     if request.headers.get("HX-Target") == "li#more-events":
         return render_template("parts/timeline_entries.html", counting=frozenset(), **shown)
-    cards = [_card(tenant_id, score) for score in queries.scores_of(tenant_id, lead_id)]
-    chosen = next((card for card in cards if card.name == request.args.get("model")), cards[0] if cards else None)
+    scores = queries.scores_of(tenant_id, lead_id)
+    chosen = _asked_for(scores)
     if chosen is None:
         return render_template("leads/lead.html", cards=[], card=None, receipt=None, counting=(), **shown)
-    explanation, version = _explained(tenant_id, lead_id, chosen.name)
+    explanation, version = _explained(tenant_id, lead_id, chosen.model)
     receipt = receipt_of(explanation, version.document)
     here = {str(event.id) for event in happened.items}
     return render_template(
         "leads/lead.html",
-        cards=cards,
-        card=_now(chosen, explanation, version),
+        cards=[_card(tenant_id, score) for score in scores],
+        card=_now(_card(tenant_id, chosen), explanation, version),
         receipt=receipt,
-        history=_curve(queries.history(tenant_id, lead_id, chosen.name).items, explanation, ruler(version)),
+        history=queries.history(tenant_id, lead_id, chosen.model, limit=HISTORY),
         counting=receipt.counting_events,
         links={event: _event_link(lead_id, event, here) for event in receipt.events},
         **shown,
     )
+
+
+@blueprint.get(f"/leads/<{ID}:lead_id>/curve")
+@signed_in
+def curve(lead_id: int) -> ResponseReturnValue:
+    """The drawing alone: the page comes without it, and it follows."""
+    tenant_id = visitor().tenant_id
+    chosen = _asked_for(queries.scores_of(tenant_id, lead_id))
+    if chosen is None:
+        raise NotFound("lead")
+    return render_template("parts/curve.html", drawing=drawing(tenant_id, lead_id, chosen))
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/events/<uuid:event_id>")
@@ -214,6 +217,11 @@ def subtitle_of(name: str | None, email: str | None, company: str | None) -> str
     return " · ".join(part for part in (email if name != email and name else None, company) if part)
 
 
+def _asked_for(scores: Sequence[queries.LeadScore]) -> queries.LeadScore | None:
+    """The one under the model that the address names, else the first."""
+    return next((score for score in scores if score.model == request.args.get("model")), scores[0] if scores else None)
+
+
 def _card(tenant_id: int, score: queries.LeadScore) -> Card:
     scale = ruler(queries.get_version(tenant_id, score.model, score.version))
     return Card(
@@ -248,17 +256,6 @@ def _now(card: Card, explanation: Explanation, version: ModelVersion) -> Card:
         stage=explanation.stage,
         tone=scale.tone(explanation.stage),
         grade=explanation.grade,
-    )
-
-
-def _curve(past: Sequence[queries.PastScore], now: Explanation, scale: Ruler) -> Curve:
-    """From the first score to this moment: the last one still holds."""
-    drawn = [(row.at, row.total) for row in reversed(past) if row.at < now.at] + [(now.at, now.total)]
-    return Curve(
-        series={"at": [at.timestamp() for at, _ in drawn], "points": [total / POINT for _, total in drawn]},
-        rows=past,
-        low=scale.low / POINT,
-        high=scale.high / POINT,
     )
 
 

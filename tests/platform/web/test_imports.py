@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from assay.intake import imports
+from assay.intake.imports.models import Import
 from assay_tenants.access.service import SignedUp
+from assay_tenants.database import tenant_session
 
 LEADS = b"email;name\nada@quarry.example.test;Ada Quarry\nbo@quarry.example.test;Bo;too much\n"
 EVENTS = b"email;type;occurred_at\nada@quarry.example.test;page.viewed;<b>yesterday</b>\n"
@@ -49,6 +52,23 @@ class TestStart:
         assert f'id="{field}-wrong"' in answer.text
         assert sentence in answer.text
         assert imports.list_imports(person.tenant_id) == []
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("id_column", "no"), ("email_column", "mail"), ("time_column", "since"), ("name", "Fair 2026")],
+    )
+    def test_options_reach_the_import(self, person: Any, field: str, value: str) -> None:
+        assert f'name="{field}"' in person.opens("/imports").text
+        upload(person, b"no;mail;since\n1;a@quarry.example.test;2026-01-01\n", **{field: value})
+        with tenant_session(person.tenant_id) as session:
+            options = session.scalars(select(Import.options).where(Import.tenant_id == person.tenant_id)).one()
+        assert options[field] == value
+
+    def test_an_option_that_was_wrong_is_not_hidden(self, person: Any) -> None:
+        answer = upload(person, name="x" * 300)
+        assert answer.status_code == 422
+        assert '<details class="help" open>' in answer.text
+        assert 'id="name-wrong"' in answer.text
 
     def test_a_file_that_is_no_text_stops_with_a_reason(self, person: Any) -> None:
         page = person.opens(upload(person, b"PK\x03\x04...").location).text

@@ -1,5 +1,7 @@
+import json
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -123,6 +125,7 @@ class TestList:
         assert "<html" not in answer.text
         assert len(names_in(answer.text)) == 2
         assert 'hx-swap-oob="true"' in answer.text
+        assert "2 leads found" in answer.text
         assert "Known" in answer.text
 
     def test_a_refresh_leaves_the_filters_alone(self, person: Any, ranked: None) -> None:
@@ -172,6 +175,27 @@ class TestLead:
     def test_shows_the_score_under_another_model(self, person: Any, ranked: None) -> None:
         address = lead_address(person.opens("/leads").text, "Ada Quarry").partition("?")[0]
         assert 'data-total="1"' in person.opens(f"{address}?model=other").text
+
+    def test_the_curve_ends_at_the_score(self, person: Any, ranked: None) -> None:
+        address = lead_address(person.opens("/leads").text, "Ada Quarry")
+        link = re.search(r'hx-get="(/leads/\d+/curve[^"]*)"', person.opens(address).text)
+        assert link
+        drawn = person.opens(link[1]).text
+        series = re.search(r'data-series="([^"]+)"', drawn)
+        assert series
+        assert json.loads(unescape(series[1]))["points"][-1] == 37.5
+        assert 'data-max="100' in drawn
+        assert "As version 1 would have scored" in drawn
+        assert "37.5 now" in drawn
+
+    def test_the_curve_is_the_recorded_one_where_dates_are_compared(
+        self, person: Any, ranked: None, tenant: SignedUp, work_off: Callable[[int], int]
+    ) -> None:
+        service.save_draft(tenant.tenant_id, "other", OTHER.replace("exists: true", "within: 3d"))
+        service.publish(tenant.tenant_id, "other", by="Ada Example")
+        work_off(tenant.tenant_id)
+        address = lead_address(person.opens("/leads").text, "Ada Quarry").partition("?")[0]
+        assert "As it was recorded" in person.opens(f"{address}/curve?model=other").text
 
     def test_earlier_events_come_in_pages(
         self, person: Any, ranked: None, send: Send, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ const ink = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const clock = { hour: "2-digit", minute: "2-digit" };
 const day = { day: "numeric", month: "short" };
 const DAY = 24 * 60 * 60;
+const HEIGHT = 220;
 
 /** As coarse as the distance between two marks allows, and never a month in digits. */
 function marks(_plot, instants, _axis, _space, step) {
@@ -29,7 +30,7 @@ function draw(figure) {
   return new uPlot(
     {
       width: figure.clientWidth,
-      height: 220,
+      height: HEIGHT,
       cursor: { y: false, points: { size: 8 } },
       legend: { live: true },
       scales: { y: { range: (_plot, from, to) => [Math.min(low, from), Math.max(high, to)] } },
@@ -53,11 +54,20 @@ function draw(figure) {
   );
 }
 
-for (const figure of document.querySelectorAll("[data-series]")) {
+function show(figure) {
   let plot = draw(figure);
-  new ResizeObserver(() => plot.setSize({ width: figure.clientWidth, height: 220 })).observe(figure);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  new ResizeObserver(() => plot.setSize({ width: figure.clientWidth, height: HEIGHT })).observe(figure);
+  dark.addEventListener("change", () => {
     plot.destroy();
     plot = draw(figure);
   });
 }
+
+/** Drawings follow their page, which is read meanwhile. */
+function showAll() {
+  for (const figure of document.querySelectorAll("[data-series]:empty")) show(figure);
+}
+
+showAll();
+document.addEventListener("htmx:after:swap", showAll);
