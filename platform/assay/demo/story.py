@@ -61,7 +61,7 @@ class Temper:
 
 
 TEMPERS = {
-    "keen": Temper(0.09, range(16, 34), timedelta(0), 10),
+    "keen": Temper(0.09, range(16, 34), timedelta(0), 14),
     "comparing": Temper(0.24, range(8, 20), timedelta(days=1), 2),
     "browsing": Temper(0.39, range(2, 9), timedelta(days=1), 0.5),
     "gone quiet": Temper(0.28, range(4, 14), timedelta(days=18), 0),
