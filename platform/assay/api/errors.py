@@ -8,7 +8,7 @@ import structlog
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from assay.scoring.language import InvalidModel
 from assay_tenants.errors import AssayError, BadInput, NotSignedIn, TooManyAttempts
@@ -47,8 +47,8 @@ class BodyTooLarge(AssayError):
 
 
 def handle(blueprint: Blueprint) -> None:
-    # One for Exception would do, but Flask looks for the most specific class of all blueprints' and the app's handlers.
-    for family in (AssayError, InvalidModel, HTTPException, Exception):
+    # One for Exception would do, but Flask looks for the most specific of all blueprints' and the app's handlers.
+    for family in (404, 405, AssayError, InvalidModel, HTTPException, Exception):
         blueprint.register_error_handler(family, render)
 
 
@@ -65,8 +65,8 @@ def render(error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
         status = error.code
         sentence = SENTENCES.get(status) or error.description or HTTPStatus(status).phrase
-        allowed = dict(error.get_headers()).get("Allow")
-        headers = {"Allow": allowed} if allowed else {}
+        allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
+        headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
         return _problem(status, HTTPStatus(status).phrase.lower().replace(" ", "_"), sentence, [], headers)
     if isinstance(error, OperationalError | PoolTimeout):
         log.warning("api.database_away", error=str(error))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from apispec import APISpec
-from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from assay.api import errors
 
@@ -64,27 +64,15 @@ def blueprint(spec: APISpec) -> Blueprint:
         page = render_template("api/reference.html", info=document["info"], chapters=chapters(document))
         return Response(page, headers=SECURITY)
 
-    @pages.route("/", methods=METHODS, strict_slashes=False)
-    @pages.route("/<path:rest>", methods=METHODS)
-    def unknown(rest: str = "") -> ResponseReturnValue:
-        # Without this view, a wrong path would be answered for browsers, in HTML.
-        raise _mismatch()
+    @pages.before_app_request
+    def answer_for_no_route() -> Response | None:
+        # In front of the application's own handlers, which answer browsers in HTML.
+        astray = request.routing_exception
+        if request.path.startswith("/api/") and isinstance(astray, NotFound | MethodNotAllowed):
+            return errors.render(astray)
+        return None
 
     return pages
-
-
-def _mismatch() -> HTTPException:
-    """405 where another method would do, else 404."""
-    routes = current_app.create_url_adapter(request)
-    allowed = []
-    for method in METHODS if routes else ():
-        try:
-            endpoint, _ = routes.match(method=method)  # type: ignore[union-attr] # looked at above
-        except HTTPException:
-            continue
-        if endpoint != request.endpoint:
-            allowed.append(method)
-    return MethodNotAllowed(allowed) if allowed else NotFound()
 
 
 def chapters(document: Mapping[str, Any]) -> list[Chapter]:

@@ -5,8 +5,6 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from assay import api
-from assay.settings import Settings
 from assay_tenants.access.service import SignedUp
 from assay_tenants.keys import issue_key
 
@@ -15,10 +13,8 @@ Call = Callable[..., TestResponse]
 
 
 @pytest.fixture(scope="session")
-def api_app(settings: Settings, connected: None) -> Flask:
-    """The application with this one door."""
-    app = Flask("assay", static_folder=None)
-    api.register(app, settings)
+def api_app(app: Flask) -> Flask:
+    """The application with all its doors, as it is served: the handlers of one must not answer for another."""
     return app
 
 

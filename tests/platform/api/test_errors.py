@@ -80,7 +80,10 @@ def test_problems_of_a_model_are_named(call, body, field, message) -> None:
         pytest.param("GET", "/models/%ED%A0%80", {}, 404, "no such model", id="a name that is no text"),
         pytest.param("GET", f"/models/sample/versions/{2**31}", {}, 404, "no such model", id="a version of no model"),
         pytest.param("GET", "/starters/missing", {}, 404, "no such starter", id="starter"),
+        pytest.param("GET", "/leads/%0A", {}, 404, "no such resource", id="a line end"),
         pytest.param("DELETE", "/leads", {}, 405, "not accepted here", id="method"),
+        pytest.param("TRACE", "/leads", {}, 405, "not accepted here", id="a method of no view"),
+        pytest.param("TRACE", "/nothing", {}, 404, "no such resource", id="no such path for any method"),
         pytest.param("POST", "/models", {"data": MODEL}, 415, "application/yaml", id="no content type"),
         pytest.param("POST", "/models", {"data": {"a": MODEL}}, 415, "not application/x-www-form", id="a form"),
         pytest.param("POST", "/models", {"data": b"\xff", "headers": YAML}, 422, "byte 1", id="not UTF-8"),
@@ -92,7 +95,7 @@ def test_bad_requests_say_so(call, method, path, options, status, message) -> No
 
 
 def test_a_wrong_method_is_told_the_right_ones(call) -> None:
-    assert call("DELETE", "/models").headers["Allow"] == "GET, POST"
+    assert call("DELETE", "/models").headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 class TestWhoIsAsking:
