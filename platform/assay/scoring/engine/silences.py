@@ -73,7 +73,7 @@ def awards(
     scene: Scene, rule: Rule, trigger: WhenSilent, tiers: Sequence[WhenSilent], known: pl.DataFrame
 ) -> pl.LazyFrame:
     """The awards of an idle rule; `tiers` are its family, `known` its silences."""
-    deeper = [_reached(other, scene.at) for other in tiers if other.replaces and other.length > trigger.length]
+    deeper = [_reached(other, scene.at) for other in _next_deeper(trigger, tiers)]
     replaced = reduce(or_, deeper) if deeper else pl.lit(value=False)
     verdict = pl.when(replaced).then(REPLACED).otherwise(COUNTS)
     return (
@@ -87,6 +87,16 @@ def awards(
             verdict.cast(pl.UInt8).alias("verdict"),
         )
     )
+
+
+def _next_deeper(trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> list[WhenSilent]:
+    """The nearest tier that replaces this one, kept or not: a silence that reached a deeper one reached it too."""
+    nearest: dict[bool, WhenSilent] = {}
+    for other in tiers:
+        is_nearer = other.kept not in nearest or other.length < nearest[other.kept].length
+        if other.replaces and other.length > trigger.length and is_nearer:
+            nearest[other.kept] = other
+    return list(nearest.values())
 
 
 def _reached(trigger: WhenSilent, at: int) -> pl.Expr:

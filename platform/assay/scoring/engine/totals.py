@@ -96,6 +96,7 @@ def _total(model: CompiledModel, scene: Scene, shared: dict[_Key, pl.DataFrame])
     frame = scene.leads.select("lead_id").hstack(columns)
     return (
         frame.lazy()
+        .with_columns(_firsts(model.model))
         .with_columns(_capped_rules(model.model))
         .with_columns(_groups(model.model))
         .with_columns(_dimensions(model.model))
@@ -230,9 +231,20 @@ def _first_matches(model: Model) -> list[tuple[int, Rule]]:
     return [(place, rule) for place, rule in enumerate(model.rules) if (rule.dimension, rule.group) in groups]
 
 
+def _firsts(model: Model) -> list[pl.Expr]:
+    """For each first-match group, the place of the rule that matches first."""
+    hits: dict[str, list[pl.Expr]] = {}
+    for place, rule in _first_matches(model):
+        hits.setdefault(_first(rule), []).append(pl.when(pl.col(f"hit:{place}")).then(place))
+    return [pl.coalesce(places).alias(name) for name, places in hits.items()]
+
+
+def _first(rule: Rule) -> str:
+    return f"first:{rule.dimension}/{rule.group}"
+
+
 def _capped_rules(model: Model) -> list[pl.Expr]:
-    """Each rule within its own caps; in a first-match group, nothing once a rule before it has matched."""
-    before: dict[tuple[str | None, str | None], pl.Expr] = {}
+    """Each rule within its own caps; in a first-match group, only the first rule that matches."""
     first_matches = {place for place, _ in _first_matches(model)}
     found: list[pl.Expr] = []
     for place, rule in enumerate(model.rules):
@@ -240,11 +252,7 @@ def _capped_rules(model: Model) -> list[pl.Expr]:
             continue
         points = _clamped(pl.col(f"rule:{place}"), rule.min, rule.max)
         if place in first_matches:
-            group = (rule.dimension, rule.group)
-            hit = pl.col(f"hit:{place}")
-            if group in before:
-                points = pl.when(before[group]).then(0).otherwise(points)
-            before[group] = before[group] | hit if group in before else hit
+            points = pl.when(pl.col(_first(rule)) == place).then(points).otherwise(0)
         found.append(points.alias(f"rule:{place}"))
     return found
 

@@ -286,3 +286,8 @@ def test_quality_of_what_is_missing_is_unknown(run: Run) -> None:
 
 def test_a_hostile_pattern_costs_no_time(run: Run) -> None:
     assert not holds(run, {"trait": "x", "matches": "^(a+)+$"}, "a" * 100_000 + "b")
+
+
+@pytest.mark.parametrize(("joint", "expected"), [("any", True), ("all", False)])
+def test_very_many_conditions(run: Run, joint: str, expected: bool) -> None:
+    assert holds(run, {joint: [{"trait": "x", "is": f"v{n}"} for n in range(3000)]}, "v2999") is expected
