@@ -8,6 +8,8 @@ from assay.scoring.language.words import unknown_name
 
 Errors = dict[Any, Any]
 
+MOST_STAGES = 100
+
 
 def check_model(document: Mapping[str, Any]) -> Errors:
     """Messages at their places. Reads the raw document, so that one mistake hides no other."""
@@ -18,8 +20,11 @@ def check_model(document: Mapping[str, Any]) -> Errors:
         errors["rules"] = rules
     if isinstance(document.get("rules"), list) and not document["rules"]:
         errors["rules"] = ["must hold at least one rule"]
-    stages = _check_stages(_list(document.get("stages")))
-    if stages:
+    steps = _list(document.get("stages"))
+    stages = _check_stages(steps)
+    if len(steps) > MOST_STAGES:
+        errors["stages"] = [f"has {len(steps):,} stages; at most {MOST_STAGES} are accepted"]
+    elif stages:
         errors["stages"] = stages
     grades = {
         name: [unknown_name("dimension", name, list(dimensions))]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -90,8 +91,7 @@ def _read_json(text: str) -> object | None:
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(items)
         if len(found) < len(items):
-            names = [name for name, _ in items]
-            twice.extend(name for name in found if names.count(name) > 1)
+            twice.extend(name for name, times in Counter(name for name, _ in items).items() if times > 1)
         return found
 
     try:

@@ -12,6 +12,7 @@ from assay.scoring.language.quantities import MOST_POINTS, MOST_SUM, microsecond
 
 MISSING: dict[str, Any] = {"required": "is missing", "null": "must have a value"}
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
+MOST_TYPES = 1000
 _EVENT_TYPE = re.compile(r"[^\sA-Z*\[\]{},]{1,200}")
 
 
@@ -105,6 +106,8 @@ class EventTypes(fields.Field[tuple[str, ...]]):
             return (_event_type(value),)
         if not isinstance(value, list) or not value:
             raise ValidationError("must be an event type such as page.viewed, or a list of them")
+        if len(value) > MOST_TYPES:
+            raise ValidationError(f"lists {len(value):,} event types; at most {MOST_TYPES:,} are accepted")
         found: list[str] = []
         errors: dict[int, list[str]] = {}
         for index, item in enumerate(value):

@@ -3,6 +3,9 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
+# Looking for the nearest of very many names, once a rule, takes minutes.
+_MOST_NAMES = 30
+
 #: Words of the language that this engine does not run.
 LATER_IN_MODEL = ("audience", "overrides", "examples")
 LATER_IN_RULE = ("milestone",)
@@ -31,6 +34,8 @@ def unknown_name(kind: str, name: str, declared: Collection[str]) -> str:
     """The sentence for a reference to something the model does not declare."""
     if not declared:
         return f"the {kind} {name!r} is not declared; the model declares none"
+    if len(declared) > _MOST_NAMES:
+        return f"the {kind} {name!r} is not declared; the model declares {len(declared):,} others"
     near = get_close_matches(name, declared, n=1, cutoff=0.65)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"the {kind} {name!r} is not declared; {hint}declared: {', '.join(declared)}"

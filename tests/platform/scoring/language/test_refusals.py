@@ -227,6 +227,19 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("other model", with_condition({"model": "n", "gte": 3}), "rules[0].when.model", "'model' is not supported yet"),
     ("stage of a model", with_condition({"stage": "Lead"}), "rules[0].when.stage", "'stage' is not supported yet"),
+    (
+        "very many stages",
+        {**with_event(), "stages": [{"name": f"s{n}", "from": n} for n in range(101)]},
+        "stages",
+        "has 101 stages; at most 100",
+    ),
+    ("very many types", with_event(on=[f"a.b{n}" for n in range(1001)]), "rules[0].on", "at most 1,000 are accepted"),
+    (
+        "one of very many dimensions",
+        {**with_rule(dimension="x"), "dimensions": {f"d{n}": {} for n in range(31)}},
+        "rules[0].dimension",
+        "'x' is not declared; the model declares 31 others",
+    ),
     ("all empty", with_condition({"all": []}), "rules[0].when.all", "at least one condition"),
     ("all beside is", with_condition({"all": [], "trait": "x"}), "rules[0].when.all", "stand alone"),
     (
