@@ -7,8 +7,10 @@ from assay.intake.imports.errors import FileRefused, RowRefused, Unclosed
 from assay.intake.imports.receiving import CHUNK
 
 LONGEST_LINE = 1024 * 1024
+LONGEST_CELL = csv.field_size_limit()
+_TOO_LONG = "field larger than"
 # A quotation mark that is never closed makes one cell of all that follows.
-_UNCLOSED = ("field larger than", "unexpected end of data")
+_UNCLOSED = (_TOO_LONG, "unexpected end of data")
 _WORDS = {
     "new-line character seen in unquoted field - do you need to open the file in universal-newline mode?": (
         "A line break stands inside a cell without quotation marks."
@@ -64,11 +66,15 @@ def table_rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str] | Row
     """Rows of a CSV file; not a line more is taken than a row needs. Blank lines have no cells."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
+        lines_before = reader.line_num
         try:
             yield next(reader)
         except StopIteration:
             return
         except csv.Error as error:
+            if str(error).startswith(_TOO_LONG) and reader.line_num == lines_before + 1:
+                yield RowRefused(f"A cell has more than {LONGEST_CELL:,} characters.")
+                continue
             if str(error).startswith(_UNCLOSED):
                 raise Unclosed from error
             yield RowRefused(_WORDS.get(str(error), f"The row can't be read: {error}."))

@@ -72,6 +72,13 @@ class TestTableRows:
         assert isinstance(first, RowRefused)
         assert second == ["y", "z"]
 
+    @pytest.mark.parametrize("mark", [b"", b'"'], ids=["bare", "quoted"])
+    def test_an_endless_cell_does_not_break_the_next_row(self, mark: bytes) -> None:
+        first, second = table_rows(opened(b"a," + mark + b"x" * 200_000 + mark + b"\ny,z\n"), ",")
+        assert isinstance(first, RowRefused)
+        assert first.reason == "A cell has more than 131,072 characters."
+        assert second == ["y", "z"]
+
     @pytest.mark.parametrize("rest", [b"", b"x" * 200_000])
     def test_an_open_quotation_mark_ends_it(self, rest: bytes) -> None:
         rows = table_rows(opened(b'a,b\n"c,d\n' + rest), ",")
