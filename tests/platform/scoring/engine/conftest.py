@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +72,10 @@ def events_frame() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def run(leads_frame: Callable[..., pl.DataFrame], events_frame: Callable[..., pl.DataFrame]) -> Run:
-    """Scores one lead: traits, events as (day, type, properties…), at a day; checks that the receipt adds up."""
+    """Scores one lead: traits, events as (day, type, properties…), at a day; checks that the receipt adds up.
+
+    Two neighbours have the very same facts, ids of events included: nothing may leak from one to another.
+    """
 
     def one(
         model: Mapping[str, Any],
@@ -83,22 +87,27 @@ def run(leads_frame: Callable[..., pl.DataFrame], events_frame: Callable[..., pl
     ) -> Explanation:
         compiled = compile_model(load({"model": "m", **model}))
         seen = None if first_seen is None else DAY_0 + timedelta(days=first_seen)
-        leads = leads_frame([{"lead_id": "lead", "first_seen_at": seen, "traits": traits or {}}])
+        names = ("neighbour", "lead", "other neighbour")
+        leads = leads_frame([{"lead_id": name, "first_seen_at": seen, "traits": traits or {}} for name in names])
         happened = events_frame(
             [
                 {
-                    "lead_id": "lead",
+                    "lead_id": name,
                     "event_id": f"e{place}",
                     "type": event[1],
                     "occurred_at": DAY_0 + timedelta(days=event[0]),
                     "properties": event[2] if len(event) > 2 else {},
                 }
                 for place, event in enumerate(events)
+                for name in names
             ]
         )
         instant = DAY_0 + timedelta(days=at)
-        (explanation,) = explain(compiled, leads, happened, instant)
-        (row,) = score([compiled], leads, happened, instant).iter_rows(named=True)
+        before, explanation, after = explain(compiled, leads, happened, instant)
+        assert replace(before, lead_id="lead") == explanation == replace(after, lead_id="lead")
+        rows = score([compiled], leads, happened, instant).drop("lead_id").rows(named=True)
+        assert rows[0] == rows[1] == rows[2]
+        row = rows[1]
         assert sum(part.points for part in explanation.parts) == explanation.raw == row["raw"]
         assert (explanation.total, explanation.stage, explanation.grade) == (row["total"], row["stage"], row["grade"])
         assert explanation.dimensions == json.loads(row["dimensions"])
