@@ -60,7 +60,7 @@ function open(area) {
         look,
         // Escape, then Tab leaves the editor: the keyboard must never be caught in it.
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ "aria-label": area.dataset.label, "aria-describedby": "editor-keys" }),
+        EditorView.contentAttributes.of({ tabindex: "0", "aria-label": area.dataset.label, "aria-describedby": "editor-keys" }),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;
           area.value = update.state.doc.toString();
