@@ -118,6 +118,7 @@ def test_from_sign_up_to_a_score_that_adds_up(page: Page, address: str, watch: W
     publish_a_starter(page)
     find_the_lead(page)
     read_the_receipt(page)
+    watch_a_score_move(page, address, write_key)
     log_out(page)
     assert watch.complaints == []
     assert watch.strangers == []
@@ -193,6 +194,17 @@ def read_the_receipt(page: Page) -> None:
     )
     expect(page.locator(".timeline")).to_contain_text("demo.requested")
     expect(page.locator(".chart canvas")).to_be_visible()
+
+
+def watch_a_score_move(page: Page, address: str, write_key: str) -> None:
+    page.get_by_role("link", name="Leads").first.click()
+    expect(page.locator("tr[data-moved]")).to_have_count(0)
+    viewed = {"type": "track", "messageId": "newcomer-3", "userId": "u-1", "event": "page.viewed"}
+    batch = [{**viewed, "properties": {"path": "/pricing"}}]
+    answer = httpx.post(f"{address}/v1/batch", json={"batch": batch}, auth=(write_key, ""))
+    assert answer.status_code == 200, answer.text
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Ada Quarry"))
+    expect(row).to_have_attribute("data-moved", "up", timeout=PATIENCE_MS)
 
 
 def log_out(page: Page) -> None:
