@@ -22,6 +22,14 @@ class InUse(EmbeddedError):
         )
 
 
+class Unusable(EmbeddedError):
+    def __init__(self, data_dir: Path, error: OSError) -> None:
+        super().__init__(
+            f"The data folder {data_dir} can't be used: {error.filename}: {error.strerror}. "
+            "Set ASSAY_DATA_DIR to a folder that you may write to."
+        )
+
+
 def completed(settings: Settings) -> Settings:
     """The settings with what was left empty filled in from the data folder."""
     places = Places(settings.data_dir)
@@ -34,7 +42,10 @@ def completed(settings: Settings) -> Settings:
     if settings.embedded_redis:
         settings = dataclasses.replace(settings, redis_url=places.redis_url)
     if not settings.secret_key and settings.data_dir.is_dir():
-        settings = dataclasses.replace(settings, secret_key=secret_key_in(settings.data_dir))
+        try:
+            settings = dataclasses.replace(settings, secret_key=secret_key_in(settings.data_dir))
+        except OSError as error:
+            raise Unusable(settings.data_dir, error) from None
     return settings
 
 
@@ -98,8 +109,11 @@ class Embedded:
 def start(data_dir: Path, *, database: bool = True, redis: bool = True) -> Embedded:
     """Starts the servers of a data folder, made on first use, and waits until they answer."""
     places = Places(data_dir.absolute())
-    prepare_folders(places)
-    lock = Lock(places)
+    try:
+        prepare_folders(places)
+        lock = Lock(places)
+    except OSError as error:
+        raise Unusable(data_dir, error) from None
     embedded = Embedded(places, lock, Postgres(places), Redis(places))
     try:
         if redis:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from assay import roles
+from assay.cli.entrance import reason
 from assay.migrating import newest
 from assay.pipeline import QUEUES
 from assay.places import Places
@@ -60,7 +61,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
     except PowerfulRole as powerful:
         yield Finding("role", "sees across tenants", str(powerful))
     except DBAPIError as error:
-        yield Finding("PostgreSQL", _reason(error), _start_or("ASSAY_DATABASE_URL", embedded=_is_embedded(settings)))
+        yield Finding("PostgreSQL", reason(error), _start_or("ASSAY_DATABASE_URL", embedded=_is_embedded(settings)))
     else:
         yield Finding("role", f"{engine.url.username}: held back by row-level security")
     finally:
@@ -110,7 +111,7 @@ def check_migrations(settings: Settings) -> Iterator[Finding]:
                 found = connection.execute(text("SELECT version_num FROM public.alembic_version")).scalar()
     except DBAPIError as error:
         remedy = _start_or("ASSAY_MIGRATION_DATABASE_URL", embedded=_is_embedded(settings))
-        yield Finding("migrations", _reason(error), remedy)
+        yield Finding("migrations", reason(error), remedy)
     else:
         is_newest = found == newest()
         yield Finding(
@@ -130,7 +131,7 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
         yield from _workers(redis)
     except RedisError as error:
         embedded = settings.redis_url == Places(settings.data_dir).redis_url
-        yield Finding("Redis", _reason(error), _start_or("ASSAY_REDIS_URL", embedded=embedded))
+        yield Finding("Redis", reason(error), _start_or("ASSAY_REDIS_URL", embedded=embedded))
 
 
 def _workers(redis: Redis) -> Iterator[Finding]:
@@ -153,8 +154,8 @@ def check_plugins(settings: Settings) -> Iterator[Finding]:
     plugins = installed()
     for name in sorted(plugins.sources):
         yield Finding("plugin", name)
-    for name, reason in sorted(plugins.broken.items()):
-        yield Finding("plugin", f"{name} can't be loaded: {reason}", "Upgrade or uninstall it.")
+    for name, why in sorted(plugins.broken.items()):
+        yield Finding("plugin", f"{name} can't be loaded: {why}", "Upgrade or uninstall it.")
     if not plugins.sources:
         yield Finding("plugins", "none found", "Install at least assay-segment.")
 
@@ -178,9 +179,3 @@ def _is_embedded(settings: Settings) -> bool:
 
 def _start_or(variable: str, *, embedded: bool) -> str:
     return "Start it with `assay run`." if embedded else f"Check {variable}, and that the server is up."
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
-    lines = str(cause).strip().splitlines()
-    return f"not reachable: {lines[0] if lines else type(cause).__name__}"

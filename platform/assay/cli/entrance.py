@@ -1,5 +1,10 @@
 """What each command does first: settings, then logging in its process's name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
 from assay import logs
 from assay.embedded import completed
 from assay.settings import BadSetting, Settings
@@ -16,3 +21,27 @@ def enter_with_key(process: str) -> Settings:
     if not settings.secret_key:
         raise BadSetting("secret_key", "is not set, and there is no data folder to keep one in", "32 random characters")
     return settings
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Whoever can't be reached is named in a sentence: a page of our code says nothing about it."""
+    from redis import RedisError
+    from sqlalchemy.exc import OperationalError
+
+    from assay_tenants.database import PowerfulRole
+
+    try:
+        yield
+    except PowerfulRole as powerful:
+        raise click.ClickException(str(powerful)) from None
+    except OperationalError as error:
+        raise click.ClickException(f"PostgreSQL is {reason(error)}. `assay doctor` says more.") from None
+    except RedisError as error:
+        raise click.ClickException(f"Redis is {reason(error)}. `assay doctor` says more.") from None
+
+
+def reason(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return f"not reachable: {lines[0].rstrip('.') if lines else type(cause).__name__}"

@@ -1,6 +1,6 @@
 import click
 
-from assay.cli.entrance import enter
+from assay.cli.entrance import enter, starting
 from assay.roles import statements
 from assay.settings import BadSetting
 
@@ -21,4 +21,5 @@ def migrate(print_roles: bool) -> None:
         raise BadSetting("migration_database_url", "is not set", "the database's address with the role assay_owner")
     from assay.migrating import upgrade
 
-    upgrade(settings.migration_database_url)
+    with starting():
+        upgrade(settings.migration_database_url)

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.entrance import enter, enter_with_key
+from assay.cli.entrance import enter, enter_with_key, starting
 from assay.lifeline import die_with_parent
 
 if TYPE_CHECKING:
@@ -48,4 +48,10 @@ def application() -> "Flask":
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from assay.app import create_app
 
-    return create_app(enter("web"))
+    try:
+        with starting():
+            return create_app(enter("web"))
+    except click.ClickException as refusal:
+        # Not in the hands of click here.
+        refusal.show()
+        raise SystemExit(1) from None

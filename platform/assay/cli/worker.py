@@ -2,7 +2,7 @@ import os
 
 import click
 
-from assay.cli.entrance import enter
+from assay.cli.entrance import enter, starting
 
 
 @click.command()
@@ -18,4 +18,5 @@ def worker(queue: str, with_timetable: bool) -> None:
 
     if queue not in QUEUES:
         raise click.BadParameter(f"there is no queue {queue!r}; accepted: {', '.join(QUEUES)}.", param_hint="QUEUE")
-    work(queue, settings, keeps_time=with_timetable)
+    with starting():
+        work(queue, settings, keeps_time=with_timetable)
