@@ -170,8 +170,9 @@ class TestStages:
         stages = [{"name": "cold", "from": -1000}, {"name": "warm", "from": 30}]
         assert run({"rules": [has("a", 5)], "stages": stages}).stage == "cold"
 
-    def test_stages_read_the_shown_total(self, run: Run) -> None:
-        model = {"rules": [has("a", 130)], "scale": {"max": 100}, "stages": [{"name": "beyond", "above": 100}]}
+    @pytest.mark.parametrize("edge", [{"above": 100}, {"from": 101}])
+    def test_stages_read_the_shown_total(self, run: Run, edge: dict[str, int]) -> None:
+        model = {"rules": [has("a", 130)], "scale": {"max": 100}, "stages": [{"name": "beyond", **edge}]}
         assert run(model, traits={"a": True}).stage is None
 
 

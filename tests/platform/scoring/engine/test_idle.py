@@ -115,6 +115,34 @@ class TestTiers:
         }
         assert run(model, events=[(0, "a.done")], at=70).raw == -3000
 
+    def test_only_tiers_of_the_same_group_replace(self, run: Run) -> None:
+        model = {
+            "dimensions": {"d": {"groups": {"g": {}, "h": {}}}},
+            "rules": [
+                silent("30d", -1, tiers="replace", dimension="d", group="g"),
+                silent("60d", -2, tiers="replace", dimension="d", group="h"),
+            ],
+        }
+        assert run(model, events=[(0, "a.done")], at=70).raw == -3000
+
+    @pytest.mark.parametrize(
+        ("day", "points"),
+        [
+            pytest.param(65, -7, id="both deeper ones reached"),
+            pytest.param(75, -3, id="returned: the kept one stays"),
+            pytest.param(101, -4, id="silent again: the shallow one beside what was kept"),
+        ],
+    )
+    def test_a_kept_tier_and_a_passing_one_replace_the_same(self, run: Run, day: int, points: int) -> None:
+        model = {
+            "rules": [
+                silent("30d", -1, tiers="replace"),
+                silent("50d", -3, tiers="replace", kept=True),
+                silent("60d", -4, tiers="cumulative"),
+            ]
+        }
+        assert run(model, events=[(0, "a.done"), (70, "a.done")], at=day).raw == points * 1000
+
 
 class TestKept:
     @pytest.mark.parametrize(
