@@ -81,6 +81,14 @@ class TestWhileSilent:
         found = run(self.model, events=events, first_seen=first_seen, at=at).next_change
         assert found == (None if expected is None else DAY_0 + timedelta(days=expected))
 
+    def test_a_future_event_of_another_type_begins_a_silence(self, run: Run) -> None:
+        model = {"rules": [silent(of="c.done")]}
+        events = [(50, "b.done")]
+        change = run(model, events=events, at=3).next_change
+        assert change is not None
+        assert change <= DAY_0 + timedelta(days=80)
+        assert run(model, events=events, at=80).raw == -15_000
+
 
 class TestTiers:
     @staticmethod
