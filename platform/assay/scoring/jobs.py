@@ -1,6 +1,7 @@
 """Scores leads that are due."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,7 +16,7 @@ from assay.scoring import engine
 from assay.scoring.compiled import compiled
 from assay.scoring.models import Due
 from assay.scoring.queries import LiveVersion, read_live_versions, read_version
-from assay.scoring.storing import Place, Result, plan, store
+from assay.scoring.storing import Place, Result, Step, Stored, plan, read_stored, store
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
 
@@ -24,6 +25,25 @@ log = structlog.get_logger()
 BATCH = 1_000
 # For leads that a model failed on; anything sooner would only spin on the same mistake.
 RETRY_AFTER = timedelta(minutes=5)
+# Each costs an evaluation. After a long sleep, what changed more often than that is told as of the look.
+INSTANTS = 50
+
+
+Versions = Sequence[tuple[LiveVersion, engine.CompiledModel | None]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of some leads."""
+
+    leads: pl.DataFrame
+    events: pl.DataFrame
+    #: The ids of those that exist.
+    alive: set[int]
+
+    def of(self, lead_ids: Collection[int]) -> "Facts":
+        chosen = pl.col("lead_id").is_in(list(lead_ids))
+        return Facts(self.leads.filter(chosen), self.events.filter(chosen), self.alive & set(lead_ids))
 
 
 def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
@@ -42,10 +62,14 @@ def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
         if not versions:
             plan(session, tenant_id, lead_ids, {})
             return len(lead_ids)
-        alive, results, failed = _evaluate(tenant_id, lead_ids, versions, at)
-        unknown = {(model_id, lead_id) for model_id in failed for lead_id in alive}
-        store(session, tenant_id, lead_ids, results, unknown=unknown, at=at)
-        plan(session, tenant_id, lead_ids, _next_due(alive, results, retry_at=at + RETRY_AFTER if failed else None))
+        facts = _read(tenant_id, lead_ids, versions)
+        results, failed = _evaluate(tenant_id, versions, facts, at)
+        stored = read_stored(session, tenant_id, lead_ids)
+        steps = [] if failed else _steps(versions, facts, stored, at)
+        unknown = {(model_id, lead_id) for model_id in failed for lead_id in facts.alive}
+        store(session, tenant_id, stored, steps, results, unknown=unknown, at=at)
+        retry_at = at + RETRY_AFTER if failed else None
+        plan(session, tenant_id, lead_ids, _next_due(facts.alive, results, retry_at=retry_at))
     return len(lead_ids)
 
 
@@ -61,7 +85,7 @@ def _lock_due(session: Session, tenant_id: int, now: datetime) -> list[int]:
     )
 
 
-def _compiled_versions(session: Session, tenant_id: int) -> list[tuple[LiveVersion, engine.CompiledModel | None]]:
+def _compiled_versions(session: Session, tenant_id: int) -> Versions:
     """None stands for a version that can't be compiled: a mistake of ours, as it was checked when it was published."""
     found: list[tuple[LiveVersion, engine.CompiledModel | None]] = []
     for live in read_live_versions(session, tenant_id):
@@ -79,39 +103,74 @@ def _source(session: Session, tenant_id: int, live: LiveVersion) -> str:
     return read_version(session, tenant_id, live.model_id, live.number).source
 
 
-def _evaluate(
-    tenant_id: int,
-    lead_ids: Sequence[int],
-    versions: Sequence[tuple[LiveVersion, engine.CompiledModel | None]],
-    at: datetime,
-) -> tuple[set[int], dict[Place, Result], set[int]]:
-    """The leads that exist, their scores, and the ids of models that failed."""
-    usable = [(live, model) for live, model in versions if model is not None]
-    failed = {live.model_id for live, model in versions if model is None}
+def _read(tenant_id: int, lead_ids: Sequence[int], versions: Versions) -> Facts:
+    models = [model for _, model in versions if model is not None]
     leads, events = read_facts(
         tenant_id,
         lead_ids,
-        traits=_union(model.traits for _, model in usable),
-        properties=_union(model.properties for _, model in usable),
-        types=_all_types([model.event_types for _, model in usable]),
+        traits=_union(model.traits for model in models),
+        properties=_union(model.properties for model in models),
+        types=_all_types([model.event_types for model in models]),
     )
-    alive = set(leads["lead_id"].to_list())
+    return Facts(leads, events, set(leads["lead_id"].to_list()))
+
+
+def _evaluate(tenant_id: int, versions: Versions, facts: Facts, at: datetime) -> tuple[dict[Place, Result], set[int]]:
+    """The leads' scores, and the ids of models that failed."""
+    usable = [(live, model) for live, model in versions if model is not None]
+    failed = {live.model_id for live, model in versions if model is None}
     try:
-        return alive, _results(usable, engine.score([model for _, model in usable], leads, events, at)), failed
+        return _results(usable, facts, at), failed
     except Exception:  # found out below, one by one
         log.warning("scoring.batch_failed", tenant_id=tenant_id, exc_info=True)
     results: dict[Place, Result] = {}
     for live, model in usable:
         try:
-            results |= _results([(live, model)], engine.score([model], leads, events, at))
+            results |= _results([(live, model)], facts, at)
         except Exception:  # noqa: BLE001 # one model's mistake must not stop the others
             _report(tenant_id, live)
             failed.add(live.model_id)
-    return alive, results, failed
+    return results, failed
 
 
-def _results(versions: Iterable[tuple[LiveVersion, engine.CompiledModel]], frame: pl.DataFrame) -> dict[Place, Result]:
+def _steps(versions: Versions, facts: Facts, stored: Stored, at: datetime) -> list[Step]:
+    """What changed by itself since the last look, at the instants at which it did.
+
+    A score under a version that was replaced meanwhile is left out: nobody can tell how it would have gone on.
+    """
+    usable = [(live, model) for live, model in versions if model is not None]
+    numbers = {live.model_id: live.number for live, _ in usable}
+    coming: dict[datetime, set[Place]] = {}
+
+    def expect(place: Place, result: Result) -> None:
+        if result.next_change is not None and result.next_change < at and place[1] in facts.alive:
+            coming.setdefault(result.next_change, set()).add(place)
+
+    for place, result in stored.results.items():
+        if numbers.get(place[0]) == result.version:
+            expect(place, result)
+    steps: list[Step] = []
+    for _ in range(INSTANTS):
+        if not coming:
+            break
+        instant = min(coming)
+        places = coming.pop(instant)
+        try:
+            results = _results(usable, facts.of({lead_id for _, lead_id in places}), instant)
+        except Exception:  # the scores of this moment are known, and matter more than the past
+            log.warning("scoring.steps_failed", at=instant.isoformat(), exc_info=True)
+            break
+        for place in sorted(places & results.keys()):
+            steps.append(Step(instant, place, results[place]))
+            expect(place, results[place])
+    return steps
+
+
+def _results(
+    versions: Sequence[tuple[LiveVersion, engine.CompiledModel]], facts: Facts, at: datetime
+) -> dict[Place, Result]:
     by_hash = {live.hash: live for live, _ in versions}
+    frame = engine.score([model for _, model in versions], facts.leads, facts.events, at)
     found: dict[Place, Result] = {}
     for row in frame.iter_rows(named=True):
         live = by_hash[row["content_hash"]]

@@ -81,7 +81,7 @@ class Score(Base):
     __table_args__ = (
         Index("scores_ranked", "tenant_id", "model_id", text("total DESC"), "lead_id"),
         Index("scores_by_lead", "tenant_id", "lead_id"),
-        Index("scores_changed", "tenant_id", "model_id", "scored_at"),
+        Index("scores_changed", "tenant_id", "model_id", "recorded_at"),
         DISTRIBUTED,
     )
 
@@ -98,6 +98,8 @@ class Score(Base):
     next_change: Mapped[datetime | None] = mapped_column(Instant)
     #: Since when total, raw, stage, grade and version are what they are.
     scored_at: Mapped[datetime] = mapped_column(Instant)
+    #: When that was written down, which nobody can have read before.
+    recorded_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class ScoreHistory(Base):

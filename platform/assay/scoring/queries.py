@@ -247,15 +247,15 @@ def _ranks(
             ScoreHistory.tenant_id == tenant_id,
             ScoreHistory.model_id == model_id,
             ScoreHistory.lead_id == Score.lead_id,
-            ScoreHistory.at <= started,
+            ScoreHistory.recorded_at <= started,
         )
-        .order_by(ScoreHistory.at.desc(), ScoreHistory.recorded_at.desc())
+        .order_by(ScoreHistory.recorded_at.desc(), ScoreHistory.at.desc())
         .limit(1)
         .lateral("past")
     )
     both = union_all(
-        arm(Score.__table__.c.total, Score.scored_at <= started),
-        arm(past.c.total, Score.scored_at > started, past=past),
+        arm(Score.__table__.c.total, Score.recorded_at <= started),
+        arm(past.c.total, Score.recorded_at > started, past=past),
     ).subquery()
     return select(both.c.lead_id, both.c.total).order_by(both.c.total.desc(), both.c.lead_id).limit(limit)
 

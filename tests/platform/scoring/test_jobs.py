@@ -125,6 +125,63 @@ class TestWhatIsWritten:
         (score,) = queries.scores_of(tenant.tenant_id, lead)
         assert score.scored_at == T0 + DAY
 
+    def test_what_changes_by_itself_is_dated_to_its_instant(self, tenant, make_lead, publish) -> None:
+        publish(tenant.tenant_id)
+        later = ("offer.downloaded", T0 + DAY, {"offer_id": "prices"})
+        lead = make_lead(tenant.tenant_id, events=[OFFER, later])
+        drain(tenant.tenant_id, T0 + DAY)
+        drain(tenant.tenant_id, T0 + 61 * DAY + timedelta(seconds=2))
+        rows = queries.history(tenant.tenant_id, lead, "sample").items
+        assert [(row.at, row.total) for row in rows] == [
+            (T0 + 61 * DAY, 0),
+            (T0 + 60 * DAY, 10_000),
+            (T0 + DAY, 20_000),
+        ]
+        (score,) = queries.scores_of(tenant.tenant_id, lead)
+        assert score.scored_at == T0 + 61 * DAY
+
+    def test_what_a_replaced_version_would_have_done_is_not_told(self, tenant, make_lead, publish) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[OFFER])
+        drain(tenant.tenant_id, T0)
+        publish(tenant.tenant_id, owner=30)
+        make_due(tenant.tenant_id, lead)
+        drain(tenant.tenant_id, T0 + 61 * DAY)
+        rows = queries.history(tenant.tenant_id, lead, "sample").items
+        assert [(row.at, row.version, row.total) for row in rows] == [(T0 + 61 * DAY, 2, 0), (T0, 1, 10_000)]
+
+    def test_after_a_long_sleep_the_last_score_is_right_all_the_same(
+        self, tenant, make_lead, publish, monkeypatch
+    ) -> None:
+        publish(tenant.tenant_id)
+        offers = [("offer.downloaded", T0 + day * DAY, {"offer_id": str(day)}) for day in range(4)]
+        lead = make_lead(tenant.tenant_id, events=offers)
+        drain(tenant.tenant_id, T0 + 3 * DAY)
+        monkeypatch.setattr(jobs, "INSTANTS", 2)
+        drain(tenant.tenant_id, T0 + 70 * DAY)
+        rows = queries.history(tenant.tenant_id, lead, "sample").items
+        assert [(row.at, row.total) for row in rows] == [
+            (T0 + 70 * DAY, 0),
+            (T0 + 61 * DAY, 20_000),
+            (T0 + 60 * DAY, 30_000),
+            (T0 + 3 * DAY, 40_000),
+        ]
+
+    def test_a_past_that_cannot_be_computed_does_not_keep_the_score_back(
+        self, tenant, make_lead, publish, monkeypatch
+    ) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, events=[OFFER])
+        drain(tenant.tenant_id, T0)
+        score, now = engine.score, T0 + 61 * DAY
+
+        def only_now(models, leads, events, at):
+            return score(models, leads, events, at) if at == now else 1 / 0
+
+        monkeypatch.setattr(engine, "score", only_now)
+        drain(tenant.tenant_id, now)
+        assert totals(tenant.tenant_id, lead) == {"sample": 0}
+
     def test_a_lead_that_is_gone_loses_its_scores_and_keeps_its_history(
         self, tenant, make_lead, publish, remove_lead
     ) -> None:

@@ -188,6 +188,20 @@ class TestPagingWhileScoresMove:
 
         assert walk(tenant.tenant_id, republish, limit=2) == [*readers, owner]
 
+    def test_what_changed_by_itself_before_and_is_noticed_meanwhile(self, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        old = ("offer.downloaded", T0, {"offer_id": "guide"})
+        fading, steady = (
+            make_lead(tenant.tenant_id, events=[old, ("page.viewed", T0, {"path": "/pricing"})]),
+            make_lead(tenant.tenant_id, traits={"title": "Owner"}),
+        )
+        jobs.drain_due(tenant.tenant_id, now=T0)
+
+        def notice() -> None:
+            jobs.drain_due(tenant.tenant_id, now=T0 + timedelta(days=61))
+
+        assert walk(tenant.tenant_id, notice, limit=1) == [fading, steady]
+
     def test_who_is_scored_first_meanwhile_waits_for_the_next_listing(self, tenant, publish, make_lead) -> None:
         publish(tenant.tenant_id)
         leads = [make_lead(tenant.tenant_id, events=fresh_offers(2)) for _ in range(4)]
