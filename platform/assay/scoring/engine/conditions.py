@@ -149,7 +149,7 @@ def _ordered(number: pl.Expr, comparison: Comparison) -> pl.Expr:
 
 def _equals(name: str, values: tuple[object, ...]) -> pl.Expr:
     """Equal to one of the values: numbers as numbers, the rest as text without regard to case."""
-    numbers = [float(value) for value in values if _is_numeric(value)]  # type: ignore[arg-type]
+    numbers = [float(value) for value in values if _is_numeric(value)]  # type: ignore[arg-type] # they are numeric
     texts = [as_operand(value).lower() for value in values if not _is_numeric(value)]
     parts: list[pl.Expr] = []
     if texts:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -107,11 +108,11 @@ def explain(model: CompiledModel, leads: pl.DataFrame, events: pl.DataFrame, at:
     return [_explanation(model, row, at, earned) for row, earned in zip(totals, found, strict=True)]
 
 
-def _explanation(model: CompiledModel, row: dict[str, object], at: datetime, earned: list[_Award]) -> Explanation:
+def _explanation(model: CompiledModel, row: dict[str, Any], at: datetime, earned: list[_Award]) -> Explanation:
     _apply_caps(model, earned)
     row["dimensions"] = json.loads(str(row["dimensions"]))
     parts = sorted(earned, key=lambda award: (award.place, award.order))
-    return Explanation(**row, at=at, parts=tuple(award.part() for award in parts))  # type: ignore[arg-type]
+    return Explanation(**row, at=at, parts=tuple(award.part() for award in parts))
 
 
 def _awards(model: CompiledModel, scene: Scene) -> Iterator[tuple[int, _Award]]:

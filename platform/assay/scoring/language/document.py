@@ -81,7 +81,7 @@ def bounded(tree: object) -> Mapping[str, Any]:
     copied = copy(tree, "", 1)
     if problems:
         raise InvalidModel(problems)
-    return copied  # type: ignore[no-any-return]
+    return copied  # type: ignore[no-any-return] # a copied mapping is a mapping
 
 
 def _read_json(text: str) -> object | None:

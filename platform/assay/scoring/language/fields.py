@@ -117,7 +117,7 @@ class EventTypes(fields.Field[tuple[str, ...]]):
                     errors[index] = [f"{event_type} is listed twice"]
                 found.append(event_type)
             except ValidationError as error:
-                errors[index] = error.messages  # type: ignore[assignment]
+                errors[index] = error.messages  # type: ignore[assignment] # lists, as raised
         if errors:
             raise ValidationError(errors)
         return tuple(found)

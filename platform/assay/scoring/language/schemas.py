@@ -141,7 +141,7 @@ class CountWords(fields.Field[Count]):
                 hint = " with a value of its own, such as {first: 3}" if value in self.mapped else ""
                 known = [*self.plain, *self.mapped]
                 raise ValidationError(f"{value!r} stands{hint}" if hint else unknown_word(value, known))
-            return Count(value)  # type: ignore[arg-type]
+            return Count(value)  # type: ignore[arg-type] # one of the plain words
         if not isinstance(value, Mapping):
             raise ValidationError(f"must be {listed(self.plain)}, or a mapping with {listed(self.mapped)}")
         errors = {
@@ -162,7 +162,7 @@ class CountWords(fields.Field[Count]):
         if word == "once_per":
             return Count("once_per", property=_read(Text(most=200), value, word))
         if word in ("first", "from"):
-            return Count(word, number=_read(Whole(), value, word))  # type: ignore[arg-type]
+            return Count(word, number=_read(Whole(), value, word))  # type: ignore[arg-type] # first or from
         errors: dict[str, Any] = {}
         found: dict[str, int] = {}
         for key in ("first_points", "then"):
