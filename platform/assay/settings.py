@@ -133,7 +133,7 @@ class Settings:
     trusted_proxies: int = setting(0, whole_number(0, 8), "Reverse proxies in front whose X-Forwarded-* is believed")
     log_level: str = setting("INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least severity that is logged")
     demo: bool = setting(True, yes_or_no, "Whether `assay run` makes a demonstration tenant and sends its traffic")
-    demo_events_per_minute: int = setting(10, whole_number(1, 6000), "Pace of the demonstration's traffic")
+    demo_events_per_minute: int = setting(8, whole_number(1, 6000), "Pace of the demonstration's traffic")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Settings":
