@@ -133,5 +133,17 @@ def _refuse_malformed(body: bytes, error: Exception) -> NoReturn:
     else:
         where = str(error).removeprefix("JSON is malformed: ")
         if "truncated" in where:
-            where = f"it ends too early, after byte {len(body)}"
+            where = (
+                "it holds half a character, an escape such as \\ud83d without its other half"
+                if _is_whole(body)
+                else f"it ends too early, after byte {len(body)}"
+            )
     raise BadCall(f"The body is not valid JSON: {where}.", code="malformed_json") from None
+
+
+def _is_whole(body: bytes) -> bool:
+    try:
+        read_leniently(body)
+    except ValueError:
+        return False
+    return True

@@ -63,7 +63,10 @@ def answer_for_unknown_pages(app: Flask) -> None:
 
 
 def _unknown_page(error: HTTPException) -> Response:
-    recognise()
+    try:
+        recognise()
+    except (OperationalError, PoolTimeout) as away:
+        return add_headers(_database_away(away))
     return add_headers(_http(error))
 
 

@@ -186,6 +186,14 @@ REFUSALS = [
         "The body is not valid JSON: byte 11 is not UTF-8.",
         id="not UTF-8",
     ),
+    pytest.param(
+        "track",
+        rb'{"userId":"a","event":"x","properties":{"a":"\ud83d"}}',
+        "malformed_json",
+        None,
+        "The body is not valid JSON: it holds half a character, an escape such as \\ud83d without its other half.",
+        id="half a character",
+    ),
     pytest.param("track", DEEP, "malformed_json", None, "The body is nested too deeply.", id="deep"),
     pytest.param("track", b"[1]", "bad_input", None, "The body must be an object, not a list.", id="a list"),
     pytest.param(
