@@ -144,7 +144,7 @@ def median(work: Callable[[], Any], times: int) -> tuple[float, Any]:
     return statistics.median(taken), result
 
 
-def main(events: int, leads: int) -> None:
+def main(events: int = 2_000_000, leads: int = 100_000) -> None:
     written = documents()
     models: list[CompiledModel] = [compile_model(load(document)) for document in written]
     people, happened = facts(events, leads)
@@ -180,4 +180,4 @@ def main(events: int, leads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in (*sys.argv[1:], 4_000_000, 200_000)[:2]))
+    main(*(int(argument) for argument in sys.argv[1:3]))
