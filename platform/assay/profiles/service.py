@@ -70,12 +70,25 @@ class Outcome:
 def apply_each(session: Session, tenant_id: int, records: Sequence[Normalised]) -> Outcome:
     """Like ``apply``, but a record that makes it fail takes only itself along: its batch is halved until it is found.
 
-    Raises what the database raises when it is away, and the last error when not one of several records could be
-    applied: then it is not the records that are at fault.
+    Raises what the database raises when it is away; and when not one of several records could be applied although the
+    database refused none of them, the last error: then the mistake is ours, and the records wait for it to be mended.
     """
+    changed, failed = _halved(session, tenant_id, records)
+    if len(failed) == len(records) > 1 and not any(isinstance(error, DBAPIError) for _, error in failed):
+        raise failed[-1][1]
+    for record, error in failed:
+        log.warning(
+            "profiles.record_refused", tenant_id=tenant_id, message_id=str(record.message_id), reason=_reason(error)
+        )
+    return Outcome(changed, [(record, f"This could not be kept: {_reason(error)}") for record, error in failed])
+
+
+def _halved(
+    session: Session, tenant_id: int, records: Sequence[Normalised]
+) -> tuple[set[int], list[tuple[Normalised, Exception]]]:
     try:
         with session.begin_nested():
-            return Outcome(changed=apply(session, tenant_id, records))
+            return apply(session, tenant_id, records), []
     except PoolTimeout:
         raise
     except DBAPIError as error:
@@ -85,14 +98,10 @@ def apply_each(session: Session, tenant_id: int, records: Sequence[Normalised]) 
     except Exception as error:  # noqa: BLE001 # whatever a record does to us, its neighbours must go on
         cause = error
     if len(records) == 1:
-        log.warning("profiles.record_refused", tenant_id=tenant_id, message_id=str(records[0].message_id), error=cause)
-        return Outcome(refused=[(records[0], f"This could not be kept: {_reason(cause)}")])
+        return set(), [(records[0], cause)]
     half = len(records) // 2
-    parts = [apply_each(session, tenant_id, part) for part in (records[:half], records[half:])]
-    outcome = Outcome(parts[0].changed | parts[1].changed, parts[0].refused + parts[1].refused)
-    if len(outcome.refused) == len(records):
-        raise cause
-    return outcome
+    one, other = (_halved(session, tenant_id, part) for part in (records[:half], records[half:]))
+    return one[0] | other[0], one[1] + other[1]
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.exc import DBAPIError
 
 from assay.intake import imports
 from assay.normalise import understanding
@@ -33,7 +32,7 @@ def apply_each(world: Any, records: list[Any]) -> service.Outcome:
         return service.apply_each(session, world.tenant_id, records)
 
 
-@pytest.mark.parametrize("places", [{0}, {36}, {5, 6}, {0, 17, 18, 36}], ids=str)
+@pytest.mark.parametrize("places", [{0}, {36}, {5, 6}, {7, 8}, {0, 1}, {0, 17, 18, 36}, {*range(36)}], ids=str)
 def test_the_others_of_its_batch_are_kept(world: Any, minutes: Any, places: set[int]) -> None:
     records = [named(world, n, "\0" if n in places else "Ada", minutes) for n in range(37)]
     outcome = apply_each(world, records)
@@ -42,9 +41,29 @@ def test_the_others_of_its_batch_are_kept(world: Any, minutes: Any, places: set[
     assert len(world.people()) == len(outcome.changed) == 37 - len(places)
 
 
-def test_when_none_can_be_kept_the_records_are_not_blamed(world: Any, minutes: Any) -> None:
-    with pytest.raises(DBAPIError):
-        apply_each(world, [named(world, n, "\0", minutes) for n in range(4)])
+def test_what_the_database_refuses_never_blocks_what_waits_behind_it(world: Any, minutes: Any) -> None:
+    outcome = apply_each(world, [named(world, n, "\0", minutes) for n in range(4)])
+    assert (len(outcome.refused), outcome.changed) == (4, set())
+
+
+def test_for_a_mistake_of_ours_the_records_are_not_blamed(
+    world: Any, minutes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistake(*_: Any) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(service, "gather", mistake)
+    with pytest.raises(RuntimeError, match="ours"):
+        apply_each(world, [named(world, n, "Ada", minutes) for n in range(4)])
+
+
+def test_the_log_tells_the_reason_and_not_the_lead(
+    world: Any, minutes: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply_each(world, [named(world, 0, "Ada Secretive \0", minutes)])
+    logged = "".join(capsys.readouterr())
+    assert "record_refused" in logged
+    assert "Secretive" not in logged
 
 
 def test_a_message_leaves_a_dead_letter_beside_its_neighbours(
