@@ -18,6 +18,37 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class EventCount:
+    """How many events of some types (None: of any) there were, or how many values of a property they had.
+
+    `within` counts those younger than that; None: all that have happened. The word is `is`, `gt`, `gte`, `lt`, `lte`
+    or `between`, about a whole number or a pair.
+    """
+
+    types: tuple[str, ...] | None
+    where: "Condition | None"
+    within: int | None
+    distinct: str | None
+    word: str
+    operand: int | tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OfModel:
+    """What another model says of the lead; unknown where that model does not apply to it.
+
+    The score (or that of a `dimension`) compares as thousandths by `is`, `gt`, `gte`, `lt`, `lte`, `between`; stage and
+    grade as text by `is`, `is_not`, `in`, `not_in`, `exists`; `disqualified` and `applies` by `is`, with a bool.
+    """
+
+    model: str
+    aspect: Literal["score", "stage", "grade", "disqualified", "applies"]
+    dimension: str | None
+    word: str
+    operand: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Every:
     conditions: tuple["Condition", ...]
 
@@ -32,7 +63,8 @@ class Not:
     condition: "Condition"
 
 
-Condition = Comparison | Every | Some | Not
+#: In `where` of events only comparisons of properties occur, joined; elsewhere never those.
+Condition = Comparison | EventCount | OfModel | Every | Some | Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +78,20 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class WhenTraits:
+class Fading:
+    """How an award loses its worth, from its own instant on.
+
+    `after`: whole until `length`, then gone. `linear`: evenly down to nothing at `length`. `half_life`: half of it
+    every `length`. `every`: `by` thousandths of a percent of the whole are lost each time `length` has passed.
+    """
+
+    kind: Literal["after", "linear", "half_life", "every"]
+    length: int
+    by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WhenHolds:
     condition: Condition
 
 
@@ -55,7 +100,7 @@ class OnEvents:
     types: tuple[str, ...]
     where: Condition | None
     count: Count
-    expires_after: int | None
+    fading: Fading | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +111,21 @@ class WhenSilent:
     of: tuple[str, ...] | None
     kept: bool
     replaces: bool
-    expires_after: int | None
+    fading: Fading | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """`worth` tells what `points` are: plain thousandths that add, thousandths to which the place (its dimension, or
+    the score) is lifted, or a whole number of shares of the dimension's block, as `Split` says.
+    """
+
     id: str
     title: str | None
     dimension: str | None
     group: str | None
-    trigger: WhenTraits | OnEvents | WhenSilent
+    trigger: WhenHolds | OnEvents | WhenSilent
+    worth: Literal["points", "milestone", "share"]
     points: int
     max: int | None
     min: int | None
@@ -95,6 +145,35 @@ class Dimension:
     max: int | None
     min: int | None
     groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Points divided equally over dimensions, and within each over the positive shares of its rules."""
+
+    points: int
+    over: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """How adjustments by people count: not at all, or in a dimension (None: the score itself), within bounds."""
+
+    counted: bool = True
+    dimension: str | None = None
+    max: int | None = None
+    min: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """`set` fixes the total that is shown; `disqualify` takes the lead out of stages, grade and actions."""
+
+    id: str
+    condition: Condition
+    set: int | None
+    disqualify: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +206,65 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenEvent:
+    """`at` is counted from the example's day 0; `properties` and traits are (name, value), values as in a document."""
+
+    type: str
+    at: int
+    times: int
+    properties: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTraits:
+    at: int
+    traits: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must come out at an instant; only what is in `words` is asked.
+
+    `words` hold total, raw (text of the number as written, which tells its precision), stage, grade (None: none),
+    override, disqualified, applies; `dimensions` the same texts by name.
+    """
+
+    at: int
+    words: tuple[tuple[str, object], ...]
+    dimensions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An acceptance case; the lead was first seen at day 0 unless `first_seen` says otherwise."""
+
+    name: str
+    first_seen: int
+    given: tuple[GivenEvent | GivenTraits, ...]
+    expect: tuple[Expected, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
+    """`persona`, `product_line` and `business_unit` say for whom people made it; `audience` whom it scores.
+
+    Of the models that apply to a lead, the one of the highest `precedence` leads.
+    """
+
     name: str
     title: str | None
     description: str | None
+    persona: str | None
+    product_line: str | None
+    business_unit: str | None
+    precedence: int
+    audience: Condition | None
     dimensions: tuple[Dimension, ...]
+    split: Split | None
     rules: tuple[Rule, ...]
+    judgements: Judgements
+    overrides: tuple[Override, ...]
     scale: Scale
     stages: tuple[Stage, ...]
     grades: tuple[Grade, ...]
+    examples: tuple[Example, ...]
