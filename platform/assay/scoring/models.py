@@ -1,4 +1,4 @@
-"""Models, their published versions, scores, their history, and which leads are due."""
+"""Models, their versions and publications, scores, their history, and which leads are due."""
 
 from datetime import datetime
 from typing import Any
@@ -33,8 +33,19 @@ class ModelRow(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     title: Mapped[str] = mapped_column(Text)
+    #: For people: who, what and where the draft is for.
+    persona: Mapped[str | None] = mapped_column(Text)
+    product_line: Mapped[str | None] = mapped_column(Text)
+    business_unit: Mapped[str | None] = mapped_column(Text)
     draft: Mapped[str] = mapped_column(Text)
+    #: Grows each time the draft is saved: a save that names an older one is refused.
+    draft_revision: Mapped[int] = mapped_column(Integer, default=1)
+    draft_by: Mapped[str | None] = mapped_column(Text)
+    #: The one that scores; None: not published yet, or archived.
     published_version: Mapped[int | None] = mapped_column(Integer)
+    #: Of the version that scores: of the models that apply to a lead the highest one leads.
+    precedence: Mapped[int] = mapped_column(Integer, default=0)
+    archived_at: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
 
@@ -54,8 +65,33 @@ class ModelVersion(Base):
     hash: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     document: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    #: The hash of each model that this one refers to, as it was then.
+    pins: Mapped[dict[str, str]] = mapped_column(JSONB, default=dict)
     published_at: Mapped[datetime] = mapped_column(Instant)
     published_by: Mapped[str] = mapped_column(Text)
+
+
+class Publication(Base):
+    """Who changed, and when, which version of a model scores."""
+
+    __tablename__ = "publications"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "model_id"], ["scoring.models.tenant_id", "scoring.models.id"]),
+        Index("publications_of_model", "tenant_id", "model_id", text("id DESC")),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Instant)
+    by: Mapped[str] = mapped_column(Text)
+    #: publish, rollback, archive, restore; follow: a model that this one refers to changed.
+    action: Mapped[str] = mapped_column(Text)
+    #: None: nothing scored before, or nothing does since.
+    from_version: Mapped[int | None] = mapped_column(Integer)
+    to_version: Mapped[int | None] = mapped_column(Integer)
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 class Due(Base):
