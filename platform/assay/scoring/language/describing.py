@@ -1,6 +1,6 @@
 """A condition as an English phrase, for receipts."""
 
-from assay.scoring.language.model import Comparison, Condition, Every, Scalar, Some
+from assay.scoring.language.model import Comparison, Condition, EventCount, Every, OfModel, Scalar, Some
 from assay.scoring.language.quantities import spoken
 from assay.scoring.language.words import listed
 
@@ -34,6 +34,8 @@ def describe(condition: Condition) -> str:
         return " or ".join(_bracketed(part) for part in condition.conditions)
     if isinstance(condition, Comparison):
         return f"{condition.name} {_predicate(condition)}"
+    if isinstance(condition, (EventCount, OfModel)):
+        return str(condition)
     return f"not ({describe(condition.condition)})"
 
 

@@ -245,6 +245,17 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number or a duration the document's formulas read; each value is spelt as in a document (`5`, `2.5`, `60d`)."""
+
+    name: str
+    value: int | float | str
+    title: str | None
+    min: int | float | str | None
+    max: int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """`persona`, `product_line` and `business_unit` say for whom people made it; `audience` whom it scores.
 
@@ -258,6 +269,7 @@ class Model:
     product_line: str | None
     business_unit: str | None
     precedence: int
+    parameters: tuple[Parameter, ...]
     audience: Condition | None
     dimensions: tuple[Dimension, ...]
     split: Split | None

@@ -24,15 +24,17 @@ from assay.scoring.language.model import (
     Band,
     Count,
     Dimension,
+    Fading,
     Grade,
     Group,
+    Judgements,
     Model,
     OnEvents,
     Rule,
     Scale,
     Stage,
+    WhenHolds,
     WhenSilent,
-    WhenTraits,
 )
 from assay.scoring.language.quantities import MOST_POINTS, MOST_SUM, number, thousandths
 from assay.scoring.language.words import LATER_IN_FADES, LATER_IN_MODEL, LATER_IN_RULE, listed, unknown_word
@@ -194,8 +196,8 @@ class FadesWords(_Words):
         return {"after": ["is missing: the age at which an award is gone, such as 60d"]}
 
     @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> int:
-        return int(data["after"])
+    def make(self, data: dict[str, Any], **_: Any) -> Fading:
+        return Fading("after", data["after"])
 
 
 class IdleWords(_Words):
@@ -254,10 +256,10 @@ class RuleWords(_Capped):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Rule:
-        trigger: WhenTraits | OnEvents | WhenSilent
+        trigger: WhenHolds | OnEvents | WhenSilent
         points = data.get("points", 0)
         if "when" in data:
-            trigger = WhenTraits(data["when"])
+            trigger = WhenHolds(data["when"])
         elif "on" in data:
             count = data.get("count", Count())
             if count.word == "first_points":
@@ -268,7 +270,7 @@ class RuleWords(_Capped):
             of = None if idle["of"] == ("any",) else tuple(sorted(idle["of"]))
             trigger = WhenSilent(idle["for_"], of, idle["kept"], idle["tiers"] == "replace", data.get("fades"))
         plain = {word: data[word] for word in ("id", "title", "dimension", "group", "max", "min")}
-        return Rule(trigger=trigger, points=points, **plain)
+        return Rule(trigger=trigger, worth="points", points=points, **plain)
 
 
 def _points_missing(data: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
@@ -362,4 +364,19 @@ class ModelWords(_Words):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Model:
-        return Model(name=data.pop("model"), rules=tuple(data.pop("rules")), stages=tuple(data.pop("stages")), **data)
+        return Model(
+            name=data.pop("model"),
+            rules=tuple(data.pop("rules")),
+            stages=tuple(data.pop("stages")),
+            persona=None,
+            product_line=None,
+            business_unit=None,
+            precedence=0,
+            parameters=(),
+            audience=None,
+            split=None,
+            judgements=Judgements(),
+            overrides=(),
+            examples=(),
+            **data,
+        )

@@ -11,9 +11,10 @@ from assay.scoring.language import (
     Comparison,
     Count,
     Every,
+    Fading,
     OnEvents,
+    WhenHolds,
     WhenSilent,
-    WhenTraits,
     content_hash,
     describe,
     dump,
@@ -76,15 +77,13 @@ class TestParse:
 
     @pytest.mark.parametrize(("text", "days"), [("60d", 60), ("2w", 14), ("48h", 2), ("1440m", 1), ("3650d", 3650)])
     def test_durations(self, text: str, days: int) -> None:
-        assert rule(on="a.done", fades={"after": text}).trigger.expires_after == days * DAY
+        assert rule(on="a.done", fades={"after": text}).trigger.fading == Fading("after", days * DAY)
 
     def test_triggers(self) -> None:
-        assert rule(when={"trait": "x", "gte": 1, "lt": 5}).trigger == WhenTraits(
+        assert rule(when={"trait": "x", "gte": 1, "lt": 5}).trigger == WhenHolds(
             Every((Comparison("trait", "x", "gte", 1), Comparison("trait", "x", "lt", 5)))
         )
-        assert rule(idle={"for": "30d"}).trigger == WhenSilent(
-            30 * DAY, None, kept=False, replaces=False, expires_after=None
-        )
+        assert rule(idle={"for": "30d"}).trigger == WhenSilent(30 * DAY, None, kept=False, replaces=False, fading=None)
 
     def test_grades_stand_letters_first_and_best_first(self) -> None:
         grades = parse(FULL).grades
@@ -118,7 +117,7 @@ class TestParse:
     )
     def test_yaml_words(self, written: str, expected: object) -> None:
         trigger = parse(f"model: m\nrules: [{{id: r, points: 1, when: {{trait: x, is: {written}}}}}]").rules[0].trigger
-        assert isinstance(trigger, WhenTraits)
+        assert isinstance(trigger, WhenHolds)
         assert isinstance(trigger.condition, Comparison)
         assert trigger.condition.operand == expected
         assert type(trigger.condition.operand) is type(expected)
