@@ -1,7 +1,7 @@
 """Models, their versions and publications, scores, their history, and which leads are due."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Text,
     UniqueConstraint,
     text,
@@ -156,3 +157,57 @@ class ScoreHistory(Base):
     dimensions: Mapped[dict[str, int]] = mapped_column(JSONB)
     stage: Mapped[str | None] = mapped_column(Text)
     grade: Mapped[str | None] = mapped_column(Text)
+
+
+class Study(Base):
+    """A draft looked at in the background: what it would change, or what it would have said."""
+
+    __tablename__ = "studies"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "model_id"], ["scoring.models.tenant_id", "scoring.models.id"]),
+        Index("studies_of_model", "tenant_id", "model_id", text("id DESC")),
+        Index("studies_running", "tenant_id", "id", postgresql_where=text("state = 'running'")),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[Literal["preview", "replay"]] = mapped_column(Text)
+    #: The draft as it was, with what it is called by and the hashes of the models it refers to.
+    source: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(Text)
+    pins: Mapped[dict[str, str]] = mapped_column(JSONB)
+    #: What it is compared with; None: no version was live.
+    live_version: Mapped[int | None] = mapped_column(Integer)
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    #: The instant that leads are scored at; of a replay the last one.
+    at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[Literal["running", "done", "failed", "cancelled"]] = mapped_column(Text)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
+    started_by: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class StudyRange(Base):
+    """Leads that one worker looks at in one go; without a ``summary`` they are still to be looked at."""
+
+    __tablename__ = "study_ranges"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "study_id"], ["scoring.studies.tenant_id", "scoring.studies.id"], ondelete="CASCADE"
+        ),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    study_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    first_lead: Mapped[int] = mapped_column(BigInteger)
+    last_lead: Mapped[int] = mapped_column(BigInteger)
+    leads: Mapped[int] = mapped_column(Integer)
+    summary: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    #: A compressed Arrow file: a row for each lead that changes.
+    changes: Mapped[bytes | None] = mapped_column(LargeBinary)
