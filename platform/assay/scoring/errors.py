@@ -4,11 +4,18 @@ AssayError
 + NoSuchModel        NotFound: not there, or another tenant's
 + NoSuchVersion      NotFound
 + NoSuchLead         NotFound
++ NoSuchJudgement    NotFound
 + NotPublished       Conflict: the model has no version that could score
 + ModelNameTaken     Conflict
++ DraftChanged       Conflict: somebody saved the draft meanwhile; says what differs
++ Archived           Conflict: the model has to be taken back first
++ ReferredTo         Conflict: models that score ask this one
 + WrongModelName     BadInput: the document names another model
 """
 
+from collections.abc import Sequence
+
+from assay.scoring.diffing import Change
 from assay_tenants.errors import BadInput, Conflict, NotFound
 
 
@@ -27,6 +34,11 @@ class NoSuchLead(NotFound):
         super().__init__("lead")
 
 
+class NoSuchJudgement(NotFound):
+    def __init__(self) -> None:
+        super().__init__("judgement of this lead")
+
+
 class NotPublished(Conflict):
     code = "not_published"
 
@@ -40,6 +52,41 @@ class ModelNameTaken(Conflict):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"There is already a model named {name!r}. Edit that one, or choose another name.", field="model"
+        )
+
+
+class DraftChanged(Conflict):
+    """``changes`` lead from what is stored to what was sent."""
+
+    code = "draft_changed"
+
+    def __init__(self, name: str, *, revision: int, by: str | None, stored: str, changes: Sequence[Change]) -> None:
+        self.revision = revision
+        self.by = by
+        self.stored = stored
+        self.changes = list(changes)
+        super().__init__(
+            f"{by or 'Somebody'} saved the draft of {name!r} meanwhile: it is at revision {revision} now. Nothing of "
+            "it was overwritten. Take over what you need from it, then save yours as a change of that revision."
+        )
+
+
+class Archived(Conflict):
+    code = "archived"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The model {name!r} is archived. Take it back first.")
+
+
+class ReferredTo(Conflict):
+    code = "referred_to"
+
+    def __init__(self, name: str, by: Sequence[str]) -> None:
+        self.by = list(by)
+        named = ", ".join(repr(other) for other in by)
+        super().__init__(
+            f"{'These models ask' if len(by) > 1 else 'This model asks'} for the score of {name!r}: {named}. "
+            "Archive them first, or publish them without asking for it."
         )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import msgspec
 import polars as pl
@@ -13,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from assay.profiles.queries import read_facts
 from assay.scoring import engine
-from assay.scoring.compiled import compiled
+from assay.scoring.compiled import load_live
 from assay.scoring.models import Due
-from assay.scoring.queries import LiveVersion, read_live_versions, read_version
+from assay.scoring.queries import LiveVersion
 from assay.scoring.storing import Place, Result, Step, Stored, plan, read_stored, store
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
@@ -58,7 +57,7 @@ def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
         if not lead_ids:
             return 0
         at = now or datetime.now(UTC)
-        versions = _compiled_versions(session, tenant_id)
+        versions = load_live(session, tenant_id)
         if not versions:
             plan(session, tenant_id, lead_ids, {})
             return len(lead_ids)
@@ -83,24 +82,6 @@ def _lock_due(session: Session, tenant_id: int, now: datetime) -> list[int]:
             .with_for_update(skip_locked=True)
         )
     )
-
-
-def _compiled_versions(session: Session, tenant_id: int) -> Versions:
-    """None stands for a version that can't be compiled: a mistake of ours, as it was checked when it was published."""
-    found: list[tuple[LiveVersion, engine.CompiledModel | None]] = []
-    for live in read_live_versions(session, tenant_id):
-        try:
-            model = compiled(live.hash, partial(_source, session, tenant_id, live))
-        except Exception:  # noqa: BLE001 # one model's mistake must not stop the others
-            _report(tenant_id, live)
-            found.append((live, None))
-        else:
-            found.append((live, model))
-    return found
-
-
-def _source(session: Session, tenant_id: int, live: LiveVersion) -> str:
-    return read_version(session, tenant_id, live.model_id, live.number).source
 
 
 def _read(tenant_id: int, lead_ids: Sequence[int], versions: Versions) -> Facts:

@@ -90,6 +90,8 @@ class LiveVersion:
     name: str
     number: int
     hash: str
+    #: The hash of each model that it refers to.
+    pins: dict[str, str]
 
 
 def list_models(tenant_id: int) -> list[ModelRow]:
@@ -147,7 +149,7 @@ def read_version(session: Session, tenant_id: int, model_id: int, number: int) -
 
 def read_live_versions(session: Session, tenant_id: int) -> list[LiveVersion]:
     rows = session.execute(
-        select(ModelRow.id, ModelRow.name, ModelVersion.number, ModelVersion.hash)
+        select(ModelRow.id, ModelRow.name, ModelVersion.number, ModelVersion.hash, ModelVersion.pins)
         .join(ModelVersion, and_(ModelVersion.tenant_id == ModelRow.tenant_id, ModelVersion.model_id == ModelRow.id))
         .where(
             ModelRow.tenant_id == tenant_id,

@@ -1,0 +1,92 @@
+"""Drafts: made, saved, checked. They score nobody."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from assay.scoring import engine, language
+from assay.scoring.compiled import compiled_version
+from assay.scoring.diffing import compare
+from assay.scoring.errors import DraftChanged, ModelNameTaken, WrongModelName
+from assay.scoring.models import ModelRow
+from assay.scoring.queries import read_live_versions, read_model
+from assay.scoring.referring import find_problems
+from assay_tenants.database import tenant_session
+
+try:
+    from assay.scoring.examples import run_examples
+except ImportError:
+
+    def run_examples(compiled: engine.CompiledModel) -> list[language.Problem]:
+        return []
+
+
+def validate(text: str, *, tenant_id: int | None = None) -> list[language.Problem]:
+    """Everything that keeps this document from being published, examples that fail too; empty when nothing does.
+
+    Without a tenant, nobody knows the models that it asks, and whatever rests on them is left unsaid.
+    """
+    try:
+        model = language.parse(text)
+        if tenant_id is not None:
+            with tenant_session(tenant_id) as session:
+                return _problems(session, tenant_id, model)
+        return [] if language.references(model) else run_examples(engine.compile_model(model))
+    except language.InvalidModel as error:
+        return error.problems
+
+
+def _problems(session: Session, tenant_id: int, model: language.Model) -> list[language.Problem]:
+    live = {version.name: version for version in read_live_versions(session, tenant_id)}
+    problems = find_problems(session, tenant_id, model, live)
+    if problems:
+        return problems
+    asked = {name: compiled_version(session, tenant_id, live[name]) for name in language.references(model)}
+    return run_examples(engine.compile_model(model, asked))
+
+
+def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRow:
+    """A new, unpublished model named by its document; raises InvalidModel or ModelNameTaken."""
+    model = language.parse(text)
+    now = datetime.now(UTC)
+    row = ModelRow(tenant_id=tenant_id, name=model.name, draft=text, draft_by=by, created_at=now, updated_at=now)
+    _label(row, model)
+    try:
+        with tenant_session(tenant_id) as session:
+            session.add(row)
+    except IntegrityError as error:
+        raise ModelNameTaken(model.name) from error
+    return row
+
+
+def save_draft(tenant_id: int, name: str, text: str, *, revision: int | None = None, by: str | None = None) -> ModelRow:
+    """What the next publication will publish; raises InvalidModel, WrongModelName or NoSuchModel.
+
+    With the ``revision`` that the text began as, a draft that somebody saved since is left alone: DraftChanged.
+    """
+    with tenant_session(tenant_id) as session:
+        row = read_model(session, tenant_id, name, lock=True)
+        model = language.parse(text)
+        if model.name != name:
+            raise WrongModelName(name=name, written=model.name)
+        if row.draft == text:
+            return row
+        check_revision(row, revision, model)
+        row.draft, row.draft_by, row.updated_at = text, by, datetime.now(UTC)
+        row.draft_revision += 1
+        _label(row, model)
+    return row
+
+
+def check_revision(row: ModelRow, revision: int | None, sent: language.Model | None = None) -> None:
+    """Raises DraftChanged, with what leads from the stored draft to what was ``sent``."""
+    if revision is None or revision == row.draft_revision:
+        return
+    changes = compare(language.parse(row.draft), sent) if sent is not None else []
+    raise DraftChanged(row.name, revision=row.draft_revision, by=row.draft_by, stored=row.draft, changes=changes)
+
+
+def _label(row: ModelRow, model: language.Model) -> None:
+    row.title = model.title or model.name
+    row.persona, row.product_line, row.business_unit = model.persona, model.product_line, model.business_unit

@@ -1,0 +1,62 @@
+"""Models that ask other models: where a document does, and whether those can be asked."""
+
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy.orm import Session
+
+from assay.scoring import language
+from assay.scoring.language import Condition, Every, Model, Not, OfModel, Problem, Some, WhenHolds
+from assay.scoring.model_queries import Standing, standings
+from assay.scoring.queries import LiveVersion
+
+
+def find_problems(session: Session, tenant_id: int, model: Model, live: Mapping[str, LiveVersion]) -> list[Problem]:
+    """Why the model can't be published beside what is live; empty when it can."""
+    wanted = places(model)
+    missing = {name for name in wanted if name not in live}
+    known = standings(session, tenant_id, missing) if missing else {}
+    problems = [Problem(path, _missing(name, known.get(name))) for name, path in wanted.items() if name in missing]
+    graph = {name: set(version.pins) for name, version in live.items()} | {model.name: set(wanted)}
+    way = language.find_cycle(model.name, graph)
+    if way is not None:
+        path = wanted[way[1]]
+        problems.append(Problem(path, f"The models would ask one another in a circle: {' → '.join(way)}."))
+    return problems
+
+
+def _missing(name: str, standing: Standing | None) -> str:
+    if standing is None:
+        return f"There is no model named {name!r}."
+    if standing.archived:
+        return f"The model {name!r} is archived, so it can't be asked. Take it back first."
+    return f"The model {name!r} is not published yet, so it can't be asked. Publish it first."
+
+
+def places(model: Model) -> dict[str, str]:
+    """Each model that this one asks, and the path in its document where it first does."""
+    found: dict[str, str] = {}
+    for path, condition in _conditions(model):
+        for place, name in _asked(path, condition):
+            found.setdefault(name, place)
+    return found
+
+
+def _conditions(model: Model) -> Iterator[tuple[str, Condition]]:
+    if model.audience is not None:
+        yield "audience", model.audience
+    for index, rule in enumerate(model.rules):
+        if isinstance(rule.trigger, WhenHolds):
+            yield f"rules[{index}].when", rule.trigger.condition
+    for index, override in enumerate(model.overrides):
+        yield f"overrides[{index}].when", override.condition
+
+
+def _asked(path: str, condition: Condition) -> Iterator[tuple[str, str]]:
+    if isinstance(condition, OfModel):
+        yield f"{path}.model", condition.model
+    elif isinstance(condition, Every | Some):
+        word = "all" if isinstance(condition, Every) else "any"
+        for index, part in enumerate(condition.conditions):
+            yield from _asked(f"{path}.{word}[{index}]", part)
+    elif isinstance(condition, Not):
+        yield from _asked(f"{path}.not", condition.condition)
