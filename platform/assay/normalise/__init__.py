@@ -1,8 +1,8 @@
 """A raw message becomes records in our vocabulary; plugins do the work."""
 
-from assay.normalise.checking import find_fault
+from assay.normalise.checking import OURS, find_fault
 from assay.normalise.ids import event_id
 from assay.normalise.service import refuse, take
 from assay.normalise.understanding import Normalised
 
-__all__ = ["Normalised", "event_id", "find_fault", "refuse", "take"]
+__all__ = ["OURS", "Normalised", "event_id", "find_fault", "refuse", "take"]

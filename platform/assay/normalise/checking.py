@@ -19,6 +19,8 @@ MAX_DEPTH = 16
 MAX_IDENTIFIER = 512
 MAX_TYPE = 200
 MAX_SENDER_ID = 200
+#: Begins the types of facts that we state ourselves, such as a person's judgement of a lead.
+OURS = "assay."
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
@@ -55,6 +57,11 @@ def _fault_of_names(record: Record) -> Fault | None:
     if isinstance(record, Event):
         fault = fault or _fault_of_text("type", record.type, MAX_TYPE)
         fault = fault or _fault_of_text("sender_id", record.sender_id, MAX_SENDER_ID)
+        if record.type.startswith(OURS):
+            fault = fault or Fault(
+                "type",
+                f"{record.type}: types beginning with {OURS} are stated by Assay alone; give the event another name.",
+            )
     return fault
 
 

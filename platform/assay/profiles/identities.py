@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from assay.profiles.bulk import rows
 from assay.profiles.gathering import Gathered
-from assay.profiles.matching import Key
+from assay.profiles.matching import ANONYMOUS_ID, Key
 from assay.profiles.merging import Groups
 
 _FIND = text("""
@@ -37,6 +37,15 @@ _KEEP_LINKS = text("""
     SELECT :tenant_id, n.left_id, n.right_id, n.since
     FROM json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint, since timestamptz)
     ON CONFLICT (tenant_id, left_id, right_id) DO UPDATE SET since = LEAST(links.since, excluded.since)
+""")
+
+# A device may turn out to be somebody else's, so it comes last.
+_FIND_LASTING = text("""
+    SELECT i.id, i.kind, i.value
+    FROM profiles.identities i
+    WHERE i.tenant_id = :tenant_id AND i.lead_id = :lead_id
+    ORDER BY i.kind = :device, i.id
+    LIMIT 1
 """)
 
 Pair = tuple[Key, Key]
@@ -73,6 +82,14 @@ def find(session: Session, tenant_id: int, keys: Collection[Key]) -> dict[Key, K
     wanted = rows(kind=[kind for kind, _ in keys], value=[value for _, value in keys])
     found = session.execute(_FIND, {"tenant_id": tenant_id, "rows": wanted})
     return {(row[0], row[1]): Known(*row[2:]) for row in found}
+
+
+def find_lasting(session: Session, tenant_id: int, lead_id: int) -> tuple[int, Key] | None:
+    """The identity that most surely stays this lead's, with its id."""
+    row = session.execute(
+        _FIND_LASTING, {"tenant_id": tenant_id, "lead_id": lead_id, "device": ANONYMOUS_ID}
+    ).one_or_none()
+    return (row[0], (row[1], row[2])) if row else None
 
 
 def place(session: Session, tenant_id: int, found: Gathered, known: dict[Key, Known]) -> Placement:

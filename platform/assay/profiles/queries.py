@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ __all__ = [
     "Timeline",
     "get_event",
     "get_lead",
+    "list_events",
     "read_facts",
     "timeline",
 ]
@@ -111,6 +112,16 @@ def timeline(tenant_id: int, lead_id: int, *, cursor: str | None = None, limit: 
     events = [_event(row[0], row[1]) for row in rows[:limit]]
     more = len(rows) > limit
     return Timeline(events, _cursor(events[-1]) if more else None)
+
+
+def list_events(tenant_id: int, lead_id: int, types: Collection[str]) -> list[LeadEvent]:
+    """All of these types, oldest first."""
+    with tenant_session(tenant_id) as session:
+        _read_lead(session, tenant_id, lead_id)
+        rows = session.execute(
+            _events(tenant_id, lead_id).where(KeptEvent.type.in_(types)).order_by(KeptEvent.occurred_at, KeptEvent.id)
+        ).all()
+    return [_event(row[0], row[1]) for row in rows]
 
 
 def get_event(tenant_id: int, lead_id: int, event_id: UUID) -> LeadEvent:

@@ -10,10 +10,13 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from assay.normalise import Normalised
+from assay.normalise import Normalised, event_id
 from assay.profiles import companies, events, identities, leads, people
-from assay.profiles.gathering import gather
+from assay.profiles.gathering import Happening, gather
 from assay.profiles.matching import Key
+from assay.profiles.merging import canonical
+from assay_sdk import Value
+from assay_tenants.errors import NotFound
 
 #: Runs in the transaction that changed the leads; some of them may be gone: merged into others.
 LeadsChangedAction = Callable[[Session, int, Collection[int]], None]
@@ -21,6 +24,9 @@ LeadsChangedAction = Callable[[Session, int, Collection[int]], None]
 _actions: list[LeadsChangedAction] = []
 
 log = structlog.get_logger()
+
+#: Senders' sources count from 1.
+OUR_SOURCE = 0
 
 # Two batches of one tenant could each find half of a person, and neither join them.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('assay.profiles', :tenant_id))")
@@ -57,6 +63,42 @@ def apply(session: Session, tenant_id: int, records: Sequence[Normalised]) -> se
         for action in _actions:
             action(session, tenant_id, changed)
     return changed
+
+
+def state(
+    session: Session,
+    tenant_id: int,
+    lead_id: int,
+    type_: str,
+    properties: Mapping[str, Value],
+    *,
+    key: str,
+    at: datetime,
+) -> None:
+    """Keeps a fact of our own about a lead as an event; stated again under its ``key``, it is the same one.
+
+    It hangs on an identity, so that it goes wherever the lead's events go. The person did nothing: nobody was seen.
+    """
+    session.execute(_LOCK, {"tenant_id": tenant_id})
+    found = identities.find_lasting(session, tenant_id, lead_id)
+    if found is None:
+        raise NotFound("lead")
+    identity_id, identity = found
+    event = Happening(
+        id=event_id(OUR_SOURCE, key),
+        key=identity,
+        type=type_,
+        at=at,
+        properties=canonical(dict(properties)),
+        source_id=OUR_SOURCE,
+        sender_id=key,
+        message_id=None,
+        received_at=at,
+    )
+    changed = events.keep(session, tenant_id, {event.id: event}, {identity: (identity_id, lead_id)})
+    if changed:
+        for action in _actions:
+            action(session, tenant_id, changed)
 
 
 @dataclass

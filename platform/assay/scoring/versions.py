@@ -235,6 +235,6 @@ def _check_note(note: str | None) -> None:
     if note is None:
         return
     if len(note) > LONGEST_NOTE:
-        raise BadInput(f"has {len(note):,} characters; at most {LONGEST_NOTE} are accepted", field="note")
+        raise BadInput(f"The note has {len(note):,} characters; at most {LONGEST_NOTE} are accepted.", field="note")
     if "\0" in note:
-        raise BadInput("holds the character U+0000, which can't be stored", field="note")
+        raise BadInput("The note holds the character U+0000, which can't be stored.", field="note")
