@@ -29,6 +29,10 @@ class ModelPublished(Fact):
     """A version went live; every lead is due for scoring."""
 
 
+class StudyStarted(Fact):
+    """A preview or replay of a draft waits to be worked out."""
+
+
 Listener = Callable[[Fact], None]
 
 _listeners: list[Listener] = []

@@ -58,6 +58,19 @@ def compiled_version(session: Session, tenant_id: int, version: Version) -> engi
     return model
 
 
+def compiled_draft(
+    session: Session, tenant_id: int, source: str, content_hash: str, pins: Mapping[str, str]
+) -> engine.CompiledModel:
+    """A document that is no version, beside versions of the models it asks."""
+    kept = _find(content_hash)
+    if kept is not None:
+        return kept
+    references = {name: _pinned(session, tenant_id, name, hash_) for name, hash_ in sorted(pins.items())}
+    model = engine.compile_model(language.parse(source), references)
+    _keep(content_hash, model)
+    return model
+
+
 def _pinned(session: Session, tenant_id: int, name: str, hash_: str) -> engine.CompiledModel:
     kept = _find(hash_)
     if kept is not None:

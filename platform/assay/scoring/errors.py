@@ -5,10 +5,12 @@ AssayError
 + NoSuchVersion      NotFound
 + NoSuchLead         NotFound
 + NoSuchJudgement    NotFound
++ NoSuchStudy        NotFound: no such preview or replay of this model
 + NotPublished       Conflict: the model has no version that could score
 + ModelNameTaken     Conflict
 + DraftChanged       Conflict: somebody saved the draft meanwhile; says what differs
 + Archived           Conflict: the model has to be taken back first
++ TooManyStudies     Conflict: so many previews and replays are under way already
 + ReferredTo         Conflict: models that score ask this one
 + WrongModelName     BadInput: the document names another model
 """
@@ -37,6 +39,11 @@ class NoSuchLead(NotFound):
 class NoSuchJudgement(NotFound):
     def __init__(self) -> None:
         super().__init__("judgement of this lead")
+
+
+class NoSuchStudy(NotFound):
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"{kind} of this model")
 
 
 class NotPublished(Conflict):
@@ -76,6 +83,16 @@ class Archived(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The model {name!r} is archived. Take it back first.")
+
+
+class TooManyStudies(Conflict):
+    code = "too_many_studies"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} previews and replays are under way already, and more would only make each of them slower. "
+            "Wait until one is done, or cancel one."
+        )
 
 
 class ReferredTo(Conflict):

@@ -1,0 +1,119 @@
+"""Leads cut into ranges that one worker looks at in one go, small enough for its memory."""
+
+from typing import Any
+
+from sqlalchemy import any_, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from assay.profiles.models import KeptEvent, Lead
+from assay.scoring import engine
+from assay.scoring.models import Study, StudyRange
+
+# At most so many leads, events and, leads times rules, cells.
+_MOST_LEADS = 10_000
+_MOST_EVENTS = 500_000
+_MOST_CELLS = 2_000_000
+_FEWEST_LEADS = 50
+_PROBED = 500
+
+# A permutation of the ids: which leads a sample holds depends on nothing else.
+_SHUFFLED = (Lead.id % 2**31) * 2654435761 % 2**32
+
+
+def lock_uncut(session: Session, tenant_id: int) -> Study | None:
+    is_cut = exists().where(StudyRange.tenant_id == tenant_id, StudyRange.study_id == Study.id)
+    return session.scalars(
+        select(Study)
+        .where(Study.tenant_id == tenant_id, Study.state == "running", ~is_cut)
+        .order_by(Study.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+
+
+def lock_range(session: Session, tenant_id: int) -> StudyRange | None:
+    """Of the oldest study that still has one."""
+    return session.scalars(
+        select(StudyRange)
+        .join(Study, (Study.tenant_id == StudyRange.tenant_id) & (Study.id == StudyRange.study_id))
+        .where(
+            StudyRange.tenant_id == tenant_id,
+            Study.tenant_id == tenant_id,
+            Study.state == "running",
+            StudyRange.summary.is_(None),
+        )
+        .order_by(StudyRange.study_id, StudyRange.position)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=StudyRange)
+    ).one_or_none()
+
+
+def cut(session: Session, study: Study, draft: engine.CompiledModel, live: engine.CompiledModel | None) -> None:
+    below = _sample_ends(session, study.tenant_id, study.options["sample"])
+    study.options = {**study.options, "below": below}
+    size = _size(session, study, sum(len(model.model.rules) for model in (draft, live) if model is not None))
+    numbered = (
+        select(Lead.id, ((func.row_number().over(order_by=Lead.id) - 1).op("/")(size)).label("position"))
+        .where(*_wanted(study.tenant_id, below))
+        .subquery()
+    )
+    ranges = session.execute(
+        select(numbered.c.position, func.min(numbered.c.id), func.max(numbered.c.id), func.count())
+        .group_by(numbered.c.position)
+        .order_by(numbered.c.position)
+    ).all()
+    session.add_all(
+        StudyRange(
+            tenant_id=study.tenant_id,
+            study_id=study.id,
+            position=position,
+            first_lead=first,
+            last_lead=last,
+            leads=leads,
+        )
+        for position, first, last, leads in ranges
+    )
+    session.flush()
+
+
+def lead_ids(session: Session, study: Study, range_: StudyRange) -> list[int]:
+    """The leads of a range that are still there."""
+    query = select(Lead.id).where(
+        *_wanted(study.tenant_id, study.options["below"]), Lead.id.between(range_.first_lead, range_.last_lead)
+    )
+    return list(session.scalars(query.order_by(Lead.id)))
+
+
+def _size(session: Session, study: Study, rules: int) -> int:
+    # A replay looks at its leads several times, and keeps what it saw.
+    times = len(study.options.get("instants", ())) or 1
+    per_lead = _events_per_lead(session, study.tenant_id)
+    return max(
+        _FEWEST_LEADS,
+        min(_MOST_LEADS, _MOST_EVENTS // (per_lead * times + 1), _MOST_CELLS // (rules * times + 1)),
+    )
+
+
+def _sample_ends(session: Session, tenant_id: int, sample: int | None) -> int | None:
+    """The first shuffled id that is not in the sample; None: every lead is."""
+    if sample is None:
+        return None
+    query = select(_SHUFFLED).where(Lead.tenant_id == tenant_id).order_by(_SHUFFLED).offset(sample).limit(1)
+    return session.execute(query).scalar()
+
+
+def _wanted(tenant_id: int, below: int | None) -> list[Any]:
+    wanted: list[Any] = [Lead.tenant_id == tenant_id]
+    return wanted if below is None else [*wanted, below > _SHUFFLED]
+
+
+def _events_per_lead(session: Session, tenant_id: int) -> int:
+    """About how many, from some leads."""
+    some = select(Lead.id).where(Lead.tenant_id == tenant_id).order_by(_SHUFFLED).limit(_PROBED)
+    ids = list(session.scalars(some))
+    events = select(func.count()).where(
+        KeptEvent.tenant_id == tenant_id, KeptEvent.lead_id == any_(literal(ids, ARRAY(BigInteger)))
+    )
+    return int(session.execute(events).scalar_one() // max(len(ids), 1))

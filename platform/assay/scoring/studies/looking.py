@@ -1,0 +1,221 @@
+"""One range of a study: its facts read, looked at, and told in a summary that adds up with the others'."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+from sqlalchemy import any_, literal, null, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from assay.profiles.frames import read_facts
+from assay.scoring import engine
+from assay.scoring.models import ModelRow, Score, ScoreHistory, Study, StudyRange
+from assay.scoring.studies import previewing, replaying
+from assay.scoring.studies.cutting import lead_ids
+from assay.scoring.studies.previewing import OUTSIDE, Neighbour, place_of
+
+Models = Sequence[engine.CompiledModel]
+
+
+@dataclass(frozen=True)
+class Looked:
+    summary: dict[str, Any]
+    #: A compressed Arrow file.
+    changes: bytes | None = None
+
+
+def look(
+    session: Session,
+    study: Study,
+    range_: StudyRange,
+    draft: engine.CompiledModel,
+    live: engine.CompiledModel | None,
+) -> Looked:
+    ids = lead_ids(session, study, range_)
+    return (_preview if study.kind == "preview" else _replay)(session, study, ids, draft, live)
+
+
+def add_up(
+    session: Session,
+    study: Study,
+    summaries: Sequence[dict[str, Any]],
+    draft: engine.CompiledModel,
+    live: engine.CompiledModel | None,
+) -> dict[str, Any]:
+    written = None if live is None else live.model
+    if study.kind == "preview":
+        return previewing.conclude(summaries, draft.model, written, _neighbours(session, study))
+    return replaying.conclude(summaries, instants_of(study), draft.model, written, outcomes_of(study))
+
+
+def instants_of(study: Study) -> list[datetime]:
+    return [datetime.fromisoformat(instant) for instant in study.options["instants"]]
+
+
+def outcomes_of(study: Study) -> replaying.Outcomes:
+    chosen = study.options
+    return replaying.Outcomes(chosen["won"], chosen["lost"], timedelta(days=chosen["days_before"]))
+
+
+def unpacked(changes: bytes) -> pl.DataFrame:
+    return pl.read_ipc(BytesIO(changes))
+
+
+def _packed(changes: pl.DataFrame) -> bytes:
+    file = BytesIO()
+    changes.write_ipc(file, compression="zstd")
+    return file.getvalue()
+
+
+def _preview(
+    session: Session,
+    study: Study,
+    ids: Sequence[int],
+    draft: engine.CompiledModel,
+    live: engine.CompiledModel | None,
+) -> Looked:
+    models = [draft] if live is None else [live, draft]
+    leads, events = _facts(study.tenant_id, ids, models)
+    examined = previewing.examine(draft, live, leads, events, study.at, others=_others(session, study, ids))
+    return Looked(examined.summary, _packed(examined.changes))
+
+
+def _facts(
+    tenant_id: int, ids: Sequence[int], models: Models, known_at: datetime | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    wanted: dict[str, frozenset[str] | None] = {}
+    for model in models:
+        for name, types in model.property_types.items():
+            before = wanted.get(name, frozenset())
+            wanted[name] = None if types is None or before is None else types | before
+    all_types = [model.event_types for model in models]
+    return read_facts(
+        tenant_id,
+        ids,
+        traits=sorted({name for model in models for name in model.traits}),
+        properties=wanted,
+        types=None if None in all_types else sorted(reduce(frozenset.union, all_types)),  # type: ignore[arg-type] # no None is among them
+        known_at=known_at,
+        event_ids=False,
+    )
+
+
+def _others(session: Session, study: Study, ids: Sequence[int]) -> pl.DataFrame:
+    """Which of these leads other live models score now."""
+    rows = session.execute(
+        select(Score.lead_id, Score.model_id).where(
+            Score.tenant_id == study.tenant_id, Score.lead_id == _any(ids), Score.model_id != study.model_id
+        )
+    ).all()
+    return _frame(rows, {"lead_id": pl.Int64(), "model_id": pl.Int64()})
+
+
+def _neighbours(session: Session, study: Study) -> list[Neighbour]:
+    rows = session.execute(
+        select(ModelRow.id, ModelRow.name, ModelRow.title, ModelRow.precedence)
+        .where(
+            ModelRow.tenant_id == study.tenant_id,
+            ModelRow.id != study.model_id,
+            ModelRow.published_version.is_not(None),
+        )
+        .order_by(ModelRow.precedence.desc(), ModelRow.id)
+    )
+    return [Neighbour(*row) for row in rows]
+
+
+def _replay(
+    session: Session,
+    study: Study,
+    ids: Sequence[int],
+    draft: engine.CompiledModel,
+    live: engine.CompiledModel | None,
+) -> Looked:
+    instants = instants_of(study)
+    models = [draft] if live is None else [live, draft]
+    seen = []
+    for place, at in enumerate(instants):
+        leads, events = _facts(study.tenant_id, ids, models, known_at=at)
+        scores = engine.score(models, leads, events, at, distinct=True).select(place_of().alias("place"))["place"]
+        seen.append(
+            leads.select(
+                pl.lit(place, pl.Int64).alias("instant"),
+                "lead_id",
+                scores[-leads.height :].alias("draft") if leads.height else pl.lit(None, pl.String).alias("draft"),
+                scores[: leads.height].alias("live") if live is not None else pl.lit(OUTSIDE).alias("live"),
+            )
+        )
+    places = _with_recorded(pl.concat(seen), _recorded(session, study, ids), instants)
+    endings = _endings(study, ids)
+    written = None if live is None else live.model
+    return Looked(replaying.look_back(places, endings, instants, draft.model, written, outcomes_of(study)))
+
+
+def _with_recorded(places: pl.DataFrame, recorded: pl.DataFrame, instants: Sequence[datetime]) -> pl.DataFrame:
+    """With where each lead stood in the scores of the model as they could be read at each instant."""
+    found = [
+        recorded.filter(pl.col("recorded_at") <= at, pl.col("replaced_at").is_null() | (pl.col("replaced_at") > at))
+        .sort("at")
+        .unique("lead_id", keep="last")
+        .select(pl.lit(instant, pl.Int64).alias("instant"), "lead_id", pl.col("place").alias("recorded"))
+        for instant, at in enumerate(instants)
+    ]
+    return places.join(pl.concat(found), on=["instant", "lead_id"], how="left").with_columns(
+        pl.col("recorded").fill_null(OUTSIDE)
+    )
+
+
+def _recorded(session: Session, study: Study, ids: Sequence[int]) -> pl.DataFrame:
+    """Every place that was written down, with when it could be read."""
+    past = select(
+        ScoreHistory.lead_id,
+        ScoreHistory.at,
+        ScoreHistory.recorded_at,
+        ScoreHistory.replaced_at,
+        ScoreHistory.stage,
+        ScoreHistory.disqualified,
+    ).where(
+        ScoreHistory.tenant_id == study.tenant_id,
+        ScoreHistory.model_id == study.model_id,
+        ScoreHistory.lead_id == _any(ids),
+    )
+    present = select(Score.lead_id, Score.scored_at, Score.recorded_at, null(), Score.stage, Score.disqualified).where(
+        Score.tenant_id == study.tenant_id, Score.model_id == study.model_id, Score.lead_id == _any(ids)
+    )
+    columns = {
+        "lead_id": pl.Int64(),
+        "at": replaying.INSTANT,
+        "recorded_at": replaying.INSTANT,
+        "replaced_at": replaying.INSTANT,
+        "stage": pl.String(),
+        "disqualified": pl.String(),
+    }
+    rows = session.execute(union_all(past, present)).all()
+    return _frame(rows, columns).with_columns(applies=True).with_columns(place=place_of())
+
+
+def _endings(study: Study, ids: Sequence[int]) -> pl.DataFrame:
+    """Deals that were won or lost, as far as they are known today."""
+    types = outcomes_of(study).types
+    if not types:
+        return pl.DataFrame(schema={"lead_id": pl.Int64, "outcome": pl.String, "ended_at": replaying.INSTANT})
+    _, events = read_facts(study.tenant_id, ids, traits=[], properties=[], types=sorted(set(types.values())))
+    return pl.concat(
+        events.filter(pl.col("type") == type_).select(
+            "lead_id", pl.lit(name).alias("outcome"), pl.col("occurred_at").alias("ended_at")
+        )
+        for name, type_ in types.items()
+    )
+
+
+def _frame(rows: Sequence[Any], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    return pl.DataFrame([tuple(row) for row in rows], schema=dict(columns), orient="row")
+
+
+def _any(ids: Sequence[int]) -> Any:
+    return any_(literal(list(ids), ARRAY(BigInteger)))
