@@ -9,7 +9,9 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.http import quote_etag
 
+from assay.scoring.errors import DraftChanged
 from assay.scoring.language import InvalidModel
 from assay_tenants.errors import AssayError, BadInput, NotSignedIn, TooManyAttempts
 
@@ -59,6 +61,14 @@ def render(error: Exception) -> Response:
         return _problem(422, "invalid_model", "This is not a model: see errors, each with its path.", problems)
     if isinstance(error, InvalidArguments):
         return _problem(error.status, error.code, error.message, error.problems)
+    if isinstance(error, DraftChanged):
+        more = {
+            "revision": error.revision,
+            "stored": error.stored,
+            "changes": [vars(change) for change in error.changes],
+        }
+        headers = {"ETag": quote_etag(str(error.revision))}
+        return _problem(error.status, error.code, error.message, [], headers, more)
     if isinstance(error, AssayError):
         problems = [{"field": error.field, "message": error.message}] if error.field else []
         return _problem(error.status, error.code, error.message, problems, _headers(error))
@@ -85,7 +95,12 @@ def _headers(error: AssayError) -> dict[str, str]:
 
 
 def _problem(
-    status: int, code: str, detail: str, problems: list[dict[str, str]], headers: dict[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str,
+    problems: list[dict[str, str]],
+    headers: dict[str, str] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> Response:
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -96,4 +111,5 @@ def _problem(
     }
     if problems:
         body["errors"] = problems
+    body.update(more or {})
     return Response(json.dumps(body, ensure_ascii=False), status, headers, content_type=MEDIA_TYPE)

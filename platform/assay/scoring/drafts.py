@@ -1,5 +1,6 @@
 """Drafts: made, saved, checked. They score nobody."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -9,17 +10,11 @@ from assay.scoring import engine, language
 from assay.scoring.compiled import compiled_version
 from assay.scoring.diffing import compare
 from assay.scoring.errors import DraftChanged, ModelNameTaken, WrongModelName
+from assay.scoring.examples import Outcome, run_examples
 from assay.scoring.models import ModelRow
 from assay.scoring.queries import read_live_versions, read_model
 from assay.scoring.referring import find_problems
 from assay_tenants.database import tenant_session
-
-try:
-    from assay.scoring.examples import run_examples
-except ImportError:
-
-    def run_examples(compiled: engine.CompiledModel) -> list[language.Problem]:
-        return []
 
 
 def validate(text: str, *, tenant_id: int | None = None) -> list[language.Problem]:
@@ -32,7 +27,7 @@ def validate(text: str, *, tenant_id: int | None = None) -> list[language.Proble
         if tenant_id is not None:
             with tenant_session(tenant_id) as session:
                 return _problems(session, tenant_id, model)
-        return [] if language.references(model) else run_examples(engine.compile_model(model))
+        return [] if language.references(model) else failing_examples(engine.compile_model(model))
     except language.InvalidModel as error:
         return error.problems
 
@@ -43,7 +38,36 @@ def _problems(session: Session, tenant_id: int, model: language.Model) -> list[l
     if problems:
         return problems
     asked = {name: compiled_version(session, tenant_id, live[name]) for name in language.references(model)}
-    return run_examples(engine.compile_model(model, asked))
+    return failing_examples(engine.compile_model(model, asked))
+
+
+def failing_examples(compiled: engine.CompiledModel) -> list[language.Problem]:
+    """What the model's own examples expect and don't find."""
+    outcomes = run_examples(compiled)
+    return [
+        problem
+        for index, (example, outcome) in enumerate(zip(compiled.model.examples, outcomes, strict=True))
+        for problem in _failures(f"examples[{index}].expect", example, outcome)
+    ]
+
+
+def _failures(path: str, example: language.Example, outcome: Outcome) -> Iterator[language.Problem]:
+    checks = iter(outcome.checks)
+    for index, expected in enumerate(example.expect):
+        place = path if len(example.expect) == 1 else f"{path}[{index}]"
+        for _ in (*expected.words, *expected.dimensions):
+            check = next(checks)
+            if not check.holds:
+                word = check.word if check.dimension is None else f"dimensions.{check.dimension}"
+                found = f"expected {_said(check.expected)}, found {_said(check.found)}"
+                yield language.Problem(f"{place}.{word}", f"{found} (example {example.name!r})")
+
+
+def _said(value: object) -> str:
+    """As it is written in a document."""
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRow:

@@ -18,7 +18,7 @@ from assay.scoring.drafts import create_model, save_draft, validate
 from assay.scoring.errors import NoSuchLead, NotPublished
 from assay.scoring.models import Due, ModelVersion
 from assay.scoring.queries import read_model, read_version
-from assay.scoring.versions import archive, publish, restore, rollback
+from assay.scoring.versions import archive, difference, publish, restore, rollback
 from assay_tenants.database import tenant_session
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Starter",
     "archive",
     "create_model",
+    "difference",
     "explain_lead",
     "mark_due",
     "publish",

@@ -18,7 +18,8 @@ from assay.facts import ModelPublished, tell_after_commit
 from assay.profiles.models import Lead
 from assay.scoring import engine, language
 from assay.scoring.compiled import compiled_version
-from assay.scoring.drafts import check_revision
+from assay.scoring.diffing import Change, compare
+from assay.scoring.drafts import check_revision, failing_examples
 from assay.scoring.errors import Archived, ReferredTo
 from assay.scoring.model_queries import find_version_of, last_number, number_before_archiving
 from assay.scoring.models import Due, ModelRow, ModelVersion, Publication
@@ -27,14 +28,6 @@ from assay.scoring.referring import find_problems
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Tenant
-
-try:
-    from assay.scoring.examples import run_examples
-except ImportError:
-
-    def run_examples(compiled: engine.CompiledModel) -> list[language.Problem]:
-        return []
-
 
 LONGEST_NOTE = 500
 
@@ -98,6 +91,17 @@ def restore(tenant_id: int, name: str, *, by: str, note: str | None = None) -> i
     return number
 
 
+def difference(tenant_id: int, name: str, old: int | None, new: int | None) -> list[Change]:
+    """What leads from one version to another; None stands for the draft."""
+    with tenant_session(tenant_id) as session:
+        row = read_model(session, tenant_id, name)
+        texts = [
+            row.draft if number is None else read_version(session, tenant_id, row.id, number).source
+            for number in (old, new)
+        ]
+    return compare(language.parse(texts[0]), language.parse(texts[1]))
+
+
 @dataclass
 class _Changes:
     """What one transaction changes about the versions that score."""
@@ -129,7 +133,7 @@ class _Changes:
         references = {name: compiled_version(self.session, self.tenant_id, self.live[name]) for name in asked}
         compiled = engine.compile_model(model, references)
         if with_examples:
-            self._refuse(run_examples(compiled))
+            self._refuse(failing_examples(compiled))
         version = ModelVersion(
             tenant_id=self.tenant_id,
             model_id=row.id,
