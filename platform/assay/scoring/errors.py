@@ -4,6 +4,7 @@ AssayError
 + NoSuchModel        NotFound: not there, or another tenant's
 + NoSuchVersion      NotFound
 + NoSuchLead         NotFound
++ NoSuchTemplate     NotFound
 + NoSuchJudgement    NotFound
 + NoSuchStudy        NotFound: no such preview or replay of this model
 + NotPublished       Conflict: the model has no version that could score
@@ -34,6 +35,11 @@ class NoSuchVersion(NotFound):
 class NoSuchLead(NotFound):
     def __init__(self) -> None:
         super().__init__("lead")
+
+
+class NoSuchTemplate(NotFound):
+    def __init__(self) -> None:
+        super().__init__("template")
 
 
 class NoSuchJudgement(NotFound):
