@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 from sqlalchemy import text
@@ -18,15 +19,23 @@ _FIND = text("""
     JOIN profiles.companies c ON c.tenant_id = :tenant_id AND c.key = n.key
 """)
 _INSERT = text("""
-    INSERT INTO profiles.companies (tenant_id, key, traits, stated)
-    SELECT :tenant_id, n.key, n.traits, n.stated
+    INSERT INTO profiles.companies (tenant_id, key, traits, stated, known_at)
+    SELECT :tenant_id, n.key, n.traits, n.stated, :known_at
     FROM json_to_recordset(CAST(:rows AS json)) AS n (key text, traits jsonb, stated jsonb)
     RETURNING key, id
 """)
 _UPDATE = text("""
-    UPDATE profiles.companies c SET traits = n.traits, stated = n.stated
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint, traits jsonb, stated jsonb)
-    WHERE c.tenant_id = :tenant_id AND c.id = n.id
+    WITH news AS (
+        UPDATE profiles.companies c
+        SET traits = n.traits, stated = n.stated,
+            known_at = CASE WHEN o.traits = n.traits THEN o.known_at ELSE :known_at END
+        FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint, traits jsonb, stated jsonb)
+        JOIN profiles.companies o ON o.tenant_id = :tenant_id AND o.id = n.id
+        WHERE c.tenant_id = :tenant_id AND c.id = n.id
+        RETURNING c.id, o.known_at, o.traits, o.traits <> n.traits AS differs
+    )
+    INSERT INTO profiles.past_companies (tenant_id, company_id, until, known_at, traits)
+    SELECT :tenant_id, id, :known_at, known_at, traits FROM news WHERE differs AND known_at < :known_at
 """)
 
 
@@ -46,7 +55,7 @@ class KeptCompanies:
     renamed: list[int]
 
 
-def keep(session: Session, tenant_id: int, found: Gathered) -> KeptCompanies:
+def keep(session: Session, tenant_id: int, found: Gathered, known_at: datetime) -> KeptCompanies:
     """Creates and updates the companies of a batch."""
     stated = dict(found.companies)
     for _, key in found.employers.values():
@@ -68,10 +77,12 @@ def keep(session: Session, tenant_id: int, found: Gathered) -> KeptCompanies:
             kept.renamed.append(row.id)
         kept.by_key[row.key] = NamedCompany(row.id, row.key, name)
     if news:
-        session.execute(_UPDATE, {"tenant_id": tenant_id, "rows": rows(id=list(news), **_columns(news.values()))})
+        changes = rows(id=list(news), **_columns(news.values()))
+        session.execute(_UPDATE, {"tenant_id": tenant_id, "known_at": known_at, "rows": changes})
     if stated:
         new = rows(key=list(stated), **_columns(stated.values()))
-        for key, company_id in session.execute(_INSERT, {"tenant_id": tenant_id, "rows": new}):
+        inserted = session.execute(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": new})
+        for key, company_id in inserted:
             kept.by_key[key] = NamedCompany(company_id, key, company_name(values_of(stated[key])))
     return kept
 

@@ -26,7 +26,7 @@ _ROWS = """json_to_recordset(CAST(:rows AS json)) AS n (id uuid, received_at tim
         message_id uuid)"""
 _NAMES = "id, received_at, lead_id, identity_id, type, occurred_at, properties, source_id, sender_id, message_id"
 _INSERT = text(f"""
-    INSERT INTO profiles.events (tenant_id, {_NAMES}) SELECT :tenant_id, {_NAMES} FROM {_ROWS}
+    INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at) SELECT :tenant_id, {_NAMES}, :known_at FROM {_ROWS}
 """)
 _KEPT = text("""
     SELECT e.id, e.received_at, e.lead_id, e.type, e.occurred_at, e.properties, i.kind, i.value
@@ -36,18 +36,32 @@ _KEPT = text("""
     JOIN profiles.identities i ON i.tenant_id = :tenant_id AND i.id = e.identity_id
 """)
 _REPLACE = text(f"""
-    UPDATE profiles.events e
-    SET lead_id = n.lead_id, identity_id = n.identity_id, type = n.type, occurred_at = n.occurred_at,
-        properties = n.properties, message_id = n.message_id
-    FROM {_ROWS}
-    WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.received_at = n.received_at
+    WITH replaced AS (
+        UPDATE profiles.events e
+        SET lead_id = n.lead_id, identity_id = n.identity_id, type = n.type, occurred_at = n.occurred_at,
+            properties = n.properties, message_id = n.message_id, known_at = :known_at
+        FROM {_ROWS}
+        JOIN profiles.events o ON o.tenant_id = :tenant_id AND o.id = n.id AND o.received_at = n.received_at
+        WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.received_at = n.received_at
+        RETURNING o.id, o.known_at, o.identity_id, o.type, o.occurred_at, o.properties
+    )
+    INSERT INTO profiles.past_events
+        (tenant_id, event_id, until, known_at, identity_id, type, occurred_at, properties)
+    SELECT :tenant_id, id, :known_at, known_at, identity_id, type, occurred_at, properties
+    FROM replaced WHERE known_at < :known_at
 """)
 
 #: An identity's id and its lead's.
 Place = tuple[int, int]
 
 
-def keep(session: Session, tenant_id: int, events: Mapping[UUID, Happening], places: Mapping[Key, Place]) -> set[int]:
+def keep(
+    session: Session,
+    tenant_id: int,
+    events: Mapping[UUID, Happening],
+    places: Mapping[Key, Place],
+    known_at: datetime,
+) -> set[int]:
     """Gives the leads that have another set of events now."""
     if not events:
         return set()
@@ -57,13 +71,16 @@ def keep(session: Session, tenant_id: int, events: Mapping[UUID, Happening], pla
     changed = {places[event.key][1] for event in fresh}
     if fresh:
         dated = [(event, event.received_at) for event in fresh]
-        session.execute(_INSERT, {"tenant_id": tenant_id, "rows": _rows(dated, places)})
+        session.execute(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": _rows(dated, places)})
     if len(new) < len(events):
-        changed |= _contest(session, tenant_id, [event for event in events.values() if event.id not in new], places)
+        again = [event for event in events.values() if event.id not in new]
+        changed |= _contest(session, tenant_id, again, places, known_at)
     return changed
 
 
-def _contest(session: Session, tenant_id: int, again: list[Happening], places: Mapping[Key, Place]) -> set[int]:
+def _contest(
+    session: Session, tenant_id: int, again: list[Happening], places: Mapping[Key, Place], known_at: datetime
+) -> set[int]:
     """An id was used before: of two different events the one that precedes stays, so that order can't matter."""
     events = {event.id: event for event in again}
     changed: set[int] = set()
@@ -75,7 +92,7 @@ def _contest(session: Session, tenant_id: int, again: list[Happening], places: M
             winners.append((event, row.received_at))
             changed |= {row.lead_id, places[event.key][1]}
     if winners:
-        session.execute(_REPLACE, {"tenant_id": tenant_id, "rows": _rows(winners, places)})
+        session.execute(_REPLACE, {"tenant_id": tenant_id, "known_at": known_at, "rows": _rows(winners, places)})
     return changed
 
 

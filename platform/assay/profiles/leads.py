@@ -21,28 +21,45 @@ _ROWS = """json_to_recordset(CAST(:rows AS json)) AS n (id bigint, name text, em
 
 # Sorted before the ids are drawn, so that the smallest id belongs to the first row.
 _INSERT = text(f"""
-    INSERT INTO profiles.leads (tenant_id, {_NAMES})
-    SELECT :tenant_id, {_NAMES} FROM {_ROWS} ORDER BY n.id
+    INSERT INTO profiles.leads (tenant_id, {_NAMES}, known_at)
+    SELECT :tenant_id, {_NAMES}, :known_at FROM {_ROWS} ORDER BY n.id
     RETURNING id
 """)
+_WAS = "o.known_at, o.traits, o.company_id, o.first_seen_at"
+# What a rule could have told from what is there now stays behind, with its end.
+_REMEMBER = """
+    INSERT INTO profiles.past_leads (tenant_id, lead_id, until, known_at, traits, company_id, first_seen_at)
+    SELECT :tenant_id, id, :known_at, known_at, traits, company_id, first_seen_at
+    FROM news WHERE differs AND known_at < :known_at
+"""
+_DIFFERS = "(o.traits, o.company_id, o.first_seen_at) IS DISTINCT FROM (n.traits, n.company_id, n.first_seen_at)"
 _UPDATE = text(f"""
-    UPDATE profiles.leads l
-    SET ({_NAMES}) = (n.name, n.email, n.search_key, n.traits, n.company_id, n.first_seen_at, n.last_seen_at)
-    FROM {_ROWS} JOIN profiles.leads o ON o.tenant_id = :tenant_id AND o.id = n.id
-    WHERE l.tenant_id = :tenant_id AND l.id = n.id
-      AND (o.name, o.email, o.search_key, o.traits, o.company_id, o.first_seen_at, o.last_seen_at) IS DISTINCT FROM
-          (n.name, n.email, n.search_key, n.traits, n.company_id, n.first_seen_at, n.last_seen_at)
-    RETURNING l.id, (o.traits, o.company_id, o.first_seen_at) IS DISTINCT FROM
-        (n.traits, n.company_id, n.first_seen_at) AS differs
+    WITH news AS (
+        UPDATE profiles.leads l
+        SET ({_NAMES}) = (n.name, n.email, n.search_key, n.traits, n.company_id, n.first_seen_at, n.last_seen_at),
+            known_at = CASE WHEN {_DIFFERS} THEN :known_at ELSE o.known_at END
+        FROM {_ROWS} JOIN profiles.leads o ON o.tenant_id = :tenant_id AND o.id = n.id
+        WHERE l.tenant_id = :tenant_id AND l.id = n.id
+          AND (o.name, o.email, o.search_key, o.traits, o.company_id, o.first_seen_at, o.last_seen_at) IS DISTINCT FROM
+              (n.name, n.email, n.search_key, n.traits, n.company_id, n.first_seen_at, n.last_seen_at)
+        RETURNING l.id, {_DIFFERS} AS differs, {_WAS}
+    ), past AS ({_REMEMBER})
+    SELECT id, differs FROM news
 """)
-_SEE = text("""
-    UPDATE profiles.leads l
-    SET first_seen_at = LEAST(o.first_seen_at, n.first_seen_at), last_seen_at = GREATEST(o.last_seen_at, n.last_seen_at)
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint, first_seen_at timestamptz, last_seen_at timestamptz)
-    JOIN profiles.leads o ON o.tenant_id = :tenant_id AND o.id = n.id
-    WHERE l.tenant_id = :tenant_id AND l.id = n.id
-      AND (n.first_seen_at < o.first_seen_at OR n.last_seen_at > o.last_seen_at)
-    RETURNING l.id, n.first_seen_at < o.first_seen_at AS differs
+_SEE = text(f"""
+    WITH news AS (
+        UPDATE profiles.leads l
+        SET first_seen_at = LEAST(o.first_seen_at, n.first_seen_at),
+            last_seen_at = GREATEST(o.last_seen_at, n.last_seen_at),
+            known_at = CASE WHEN n.first_seen_at < o.first_seen_at THEN :known_at ELSE o.known_at END
+        FROM json_to_recordset(CAST(:rows AS json)) AS n
+            (id bigint, first_seen_at timestamptz, last_seen_at timestamptz)
+        JOIN profiles.leads o ON o.tenant_id = :tenant_id AND o.id = n.id
+        WHERE l.tenant_id = :tenant_id AND l.id = n.id
+          AND (n.first_seen_at < o.first_seen_at OR n.last_seen_at > o.last_seen_at)
+        RETURNING l.id, n.first_seen_at < o.first_seen_at AS differs, {_WAS}
+    ), past AS ({_REMEMBER})
+    SELECT id, differs FROM news
 """)
 _FACETS = text("""
     SELECT i.lead_id, i.kind, i.value, i.traits, i.stated, i.company_at, i.first_seen_at, i.last_seen_at,
@@ -55,34 +72,43 @@ _BY_COMPANY = text("""
     SELECT id FROM profiles.leads WHERE tenant_id = :tenant_id AND company_id = ANY(CAST(:ids AS bigint[]))
 """)
 _MERGED = "json_to_recordset(CAST(:rows AS json)) AS n (id bigint, into_id bigint)"
-_MERGE_IDENTITIES = text(f"""
-    UPDATE profiles.identities i SET lead_id = n.into_id FROM {_MERGED}
-    WHERE i.tenant_id = :tenant_id AND i.lead_id = n.id
-""")
+_MOVES = """
+    WITH moved AS (
+        UPDATE profiles.identities i SET lead_id = n.into_id, known_at = :known_at
+        FROM {} JOIN profiles.identities o ON o.tenant_id = :tenant_id AND o.{} = n.id
+        WHERE i.tenant_id = :tenant_id AND i.id = o.id
+        RETURNING o.id, o.known_at, o.lead_id
+    )
+    INSERT INTO profiles.past_memberships (tenant_id, identity_id, until, known_at, lead_id)
+    SELECT :tenant_id, id, :known_at, known_at, lead_id FROM moved WHERE known_at < :known_at
+"""
+_MERGE_IDENTITIES = text(_MOVES.format(_MERGED, "lead_id"))
 _MERGE_EVENTS = text(f"""
     UPDATE profiles.events e SET lead_id = n.into_id FROM {_MERGED}
     WHERE e.tenant_id = :tenant_id AND e.lead_id = n.id
 """)
-_DELETE = text("DELETE FROM profiles.leads WHERE tenant_id = :tenant_id AND id = ANY(CAST(:ids AS bigint[]))")
-_MOVE_IDENTITIES = text(f"""
-    UPDATE profiles.identities i SET lead_id = n.into_id FROM {_MERGED}
-    WHERE i.tenant_id = :tenant_id AND i.id = n.id
+_DELETE = text(f"""
+    WITH news AS (
+        DELETE FROM profiles.leads o WHERE o.tenant_id = :tenant_id AND o.id = ANY(CAST(:ids AS bigint[]))
+        RETURNING o.id, true AS differs, {_WAS}
+    ) {_REMEMBER}
 """)
+_MOVE_IDENTITIES = text(_MOVES.format(_MERGED, "id"))
 _MOVE_EVENTS = text(f"""
     UPDATE profiles.events e SET lead_id = n.into_id FROM {_MERGED}
     WHERE e.tenant_id = :tenant_id AND e.identity_id = n.id
 """)
 
 
-def make(session: Session, tenant_id: int, faces: list[Face]) -> list[int]:
+def make(session: Session, tenant_id: int, faces: list[Face], known_at: datetime) -> list[int]:
     """Ids of the new leads, in the order of ``faces``."""
     if not faces:
         return []
     new = rows(id=range(len(faces)), **_columns(faces))
-    return sorted(session.scalars(_INSERT, {"tenant_id": tenant_id, "rows": new}))
+    return sorted(session.scalars(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": new}))
 
 
-def refold(session: Session, tenant_id: int, lead_ids: Collection[int]) -> set[int]:
+def refold(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> set[int]:
     """Folds leads anew from their identities; gives those that a rule could tell from what they were."""
     facets: dict[int, list[Facet]] = {}
     for row in session.execute(_FACETS, {"tenant_id": tenant_id, "ids": list(lead_ids)}) if lead_ids else ():
@@ -91,34 +117,36 @@ def refold(session: Session, tenant_id: int, lead_ids: Collection[int]) -> set[i
         return set()
     faces = [fold(each) for each in facets.values()]
     news = rows(id=list(facets), **_columns(faces))
-    updated = session.execute(_UPDATE, {"tenant_id": tenant_id, "rows": news})
+    updated = session.execute(_UPDATE, {"tenant_id": tenant_id, "known_at": known_at, "rows": news})
     return {row.id for row in updated if row.differs}
 
 
-def see(session: Session, tenant_id: int, sights: Mapping[int, tuple[datetime, datetime]]) -> set[int]:
+def see(
+    session: Session, tenant_id: int, sights: Mapping[int, tuple[datetime, datetime]], known_at: datetime
+) -> set[int]:
     """Widens first and last sight; gives the leads that were first seen earlier than we knew."""
     if not sights:
         return set()
     firsts, lasts = zip(*sights.values(), strict=True)
     news = rows(id=list(sights), first_seen_at=firsts, last_seen_at=lasts)
-    updated = session.execute(_SEE, {"tenant_id": tenant_id, "rows": news})
+    updated = session.execute(_SEE, {"tenant_id": tenant_id, "known_at": known_at, "rows": news})
     return {row.id for row in updated if row.differs}
 
 
-def merge(session: Session, tenant_id: int, merged: Mapping[int, int]) -> None:
+def merge(session: Session, tenant_id: int, merged: Mapping[int, int], known_at: datetime) -> None:
     """Each lead's identities and events go over to another lead, and the lead goes."""
     if merged:
         ids = {"tenant_id": tenant_id, "rows": rows(id=list(merged), into_id=list(merged.values()))}
-        session.execute(_MERGE_IDENTITIES, ids)
+        session.execute(_MERGE_IDENTITIES, {**ids, "known_at": known_at})
         session.execute(_MERGE_EVENTS, ids)
-        session.execute(_DELETE, {"tenant_id": tenant_id, "ids": list(merged)})
+        session.execute(_DELETE, {"tenant_id": tenant_id, "known_at": known_at, "ids": list(merged)})
 
 
-def move(session: Session, tenant_id: int, moved: Mapping[int, int]) -> None:
+def move(session: Session, tenant_id: int, moved: Mapping[int, int], known_at: datetime) -> None:
     """Each identity goes over to another lead with its events."""
     if moved:
         ids = {"tenant_id": tenant_id, "rows": rows(id=list(moved), into_id=list(moved.values()))}
-        session.execute(_MOVE_IDENTITIES, ids)
+        session.execute(_MOVE_IDENTITIES, {**ids, "known_at": known_at})
         session.execute(_MOVE_EVENTS, ids)
 
 

@@ -1,4 +1,8 @@
-"""Leads, their identities and companies, and the events of each."""
+"""Leads, their identities and companies, and the events of each; what was known of them before, with its end.
+
+``known_at`` is the instant since which the system knows a row as it is. Rows of the ``past_…`` tables were known from
+``known_at`` until ``until``, without the latter; they are only ever added to.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -12,6 +16,8 @@ from assay_tenants.database import Base
 
 Instant = DateTime(timezone=True)
 _EMPTY = text("'{}'::jsonb")
+_NOW = text("clock_timestamp()")
+DISTRIBUTED = {"schema": "profiles", "info": {"citus": "distributed"}}
 
 
 class Lead(Base):
@@ -32,6 +38,8 @@ class Lead(Base):
     company_id: Mapped[int | None] = mapped_column(BigInteger)
     first_seen_at: Mapped[datetime] = mapped_column(Instant)
     last_seen_at: Mapped[datetime] = mapped_column(Instant)
+    #: Since when traits, company and first sight are known to be these.
+    known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
 
 
 class Company(Base):
@@ -48,6 +56,8 @@ class Company(Base):
     key: Mapped[str] = mapped_column(Text)
     traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
     stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    #: Since when the traits are known to be these.
+    known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
 
 
 class KnownAs(Base):
@@ -71,6 +81,8 @@ class KnownAs(Base):
     company_at: Mapped[datetime | None] = mapped_column(Instant)
     first_seen_at: Mapped[datetime] = mapped_column(Instant)
     last_seen_at: Mapped[datetime] = mapped_column(Instant)
+    #: Since when it is known to be of this lead.
+    known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
 
 
 class Link(Base):
@@ -109,6 +121,7 @@ class KeptEvent(Base):
     source_id: Mapped[int] = mapped_column(BigInteger)
     sender_id: Mapped[str] = mapped_column(Text)
     message_id: Mapped[UUID | None] = mapped_column(Uuid)
+    known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
 
 
 class SeenEvent(Base):
@@ -120,3 +133,58 @@ class SeenEvent(Base):
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PastLead(Base):
+    """What a lead was; also of one that was merged into another since."""
+
+    __tablename__ = "past_leads"
+    __table_args__ = DISTRIBUTED
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lead_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    until: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    known_at: Mapped[datetime] = mapped_column(Instant)
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    company_id: Mapped[int | None] = mapped_column(BigInteger)
+    first_seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PastCompany(Base):
+    __tablename__ = "past_companies"
+    __table_args__ = DISTRIBUTED
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    company_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    until: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    known_at: Mapped[datetime] = mapped_column(Instant)
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class PastMembership(Base):
+    """Which lead an identity belonged to, with all its events."""
+
+    __tablename__ = "past_memberships"
+    __table_args__ = (Index("past_memberships_by_lead", "tenant_id", "lead_id"), DISTRIBUTED)
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    identity_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    until: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    known_at: Mapped[datetime] = mapped_column(Instant)
+    lead_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class PastEvent(Base):
+    """What was kept under an id before another event that was sent under it took its place."""
+
+    __tablename__ = "past_events"
+    __table_args__ = (Index("past_events_by_identity", "tenant_id", "identity_id"), DISTRIBUTED)
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    until: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    known_at: Mapped[datetime] = mapped_column(Instant)
+    identity_id: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[str] = mapped_column(Text)
+    occurred_at: Mapped[datetime] = mapped_column(Instant)
+    properties: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -29,8 +29,8 @@ _FACTS = """traits jsonb, stated jsonb, company_id bigint, company_at timestampt
         last_seen_at timestamptz"""
 _NAMES = "traits, stated, company_id, company_at, first_seen_at, last_seen_at"
 _INSERT = text(f"""
-    INSERT INTO profiles.identities (tenant_id, kind, value, lead_id, {_NAMES})
-    SELECT :tenant_id, kind, value, lead_id, {_NAMES}
+    INSERT INTO profiles.identities (tenant_id, kind, value, lead_id, {_NAMES}, known_at)
+    SELECT :tenant_id, kind, value, lead_id, {_NAMES}, :known_at
     FROM json_to_recordset(CAST(:rows AS json)) AS n (kind text, value text, lead_id bigint, {_FACTS})
     RETURNING kind, value, id, lead_id
 """)
@@ -69,8 +69,9 @@ def keep(
     known: Mapping[Key, Known],
     placement: Placement,
     companies: Mapping[str, NamedCompany],
+    known_at: datetime,
 ) -> Kept:
-    leads.merge(session, tenant_id, placement.merged)
+    leads.merge(session, tenant_id, placement.merged, known_at)
     survivors = set(placement.merged.values())
     kept = Kept(stale=set(survivors), changed={*placement.merged, *survivors})
     for key, identity in known.items():
@@ -79,8 +80,8 @@ def keep(
             # A lead goes by the address that was seen first.
             kept.stale.add(kept.places[key][1])
     kept.stale |= {kept.places[key][1] for key in _learn(session, tenant_id, found, known, companies)}
-    _welcome(session, tenant_id, found, kept, placement, companies)
-    _move(session, tenant_id, kept, placement)
+    _welcome(session, tenant_id, found, kept, placement, companies, known_at)
+    _move(session, tenant_id, kept, placement, known_at)
     for key, sight in found.sights.items():
         lead_id = kept.places[key][1]
         kept.sights[lead_id] = _wider(kept.sights.get(lead_id, sight), sight)
@@ -133,6 +134,7 @@ def _welcome(
     kept: Kept,
     placement: Placement,
     companies: Mapping[str, NamedCompany],
+    known_at: datetime,
 ) -> None:
     """Inserts the new identities, and a lead for each new person."""
     homes: dict[Key, int] = {key: placement.lead_of(lead_id) for key, lead_id in placement.joined.items()}
@@ -144,7 +146,7 @@ def _welcome(
         group = {key: _newcomer(key, found, companies) for key in keys}
         faces.append(fold(group.values()))
         facets.update(group)
-    made = leads.make(session, tenant_id, faces)
+    made = leads.make(session, tenant_id, faces, known_at)
     for keys, lead_id in zip(placement.newcomers, made, strict=True):
         homes.update(dict.fromkeys(keys, lead_id))
     kept.changed |= set(made)
@@ -155,12 +157,12 @@ def _welcome(
             lead_id=[homes[key] for key in facets],
             **_columns(facets.values()),
         )
-        inserted = session.execute(_INSERT, {"tenant_id": tenant_id, "rows": new})
+        inserted = session.execute(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": new})
         for kind, value, identity_id, lead_id in inserted:
             kept.places[kind, value] = identity_id, lead_id
 
 
-def _move(session: Session, tenant_id: int, kept: Kept, placement: Placement) -> None:
+def _move(session: Session, tenant_id: int, kept: Kept, placement: Placement, known_at: datetime) -> None:
     """Devices go over to an earlier claimant."""
     moved: dict[int, int] = {}
     for device, home in placement.claimed.items():
@@ -171,7 +173,7 @@ def _move(session: Session, tenant_id: int, kept: Kept, placement: Placement) ->
             kept.places[device] = identity_id, target
             kept.stale |= {lead_id, target}
             kept.changed |= {lead_id, target}
-    leads.move(session, tenant_id, moved)
+    leads.move(session, tenant_id, moved, known_at)
 
 
 def _newcomer(key: Key, found: Gathered, companies: Mapping[str, NamedCompany]) -> Facet:

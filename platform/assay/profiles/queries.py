@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
 
-from assay.profiles.frames import read_facts
+from assay.profiles.frames import Snapshot, last_news, read_facts, snapshot
 from assay.profiles.merging import instant, micros
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.profiles.naming import company_name, named_by
@@ -24,11 +24,14 @@ __all__ = [
     "DetailedLead",
     "LeadEvent",
     "LeadIdentity",
+    "Snapshot",
     "Timeline",
     "get_event",
     "get_lead",
+    "last_news",
     "list_events",
     "read_facts",
+    "snapshot",
     "timeline",
 ]
 

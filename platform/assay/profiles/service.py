@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from assay.normalise import Normalised, event_id
-from assay.profiles import companies, events, identities, leads, people
+from assay.profiles import companies, events, identities, knowing, leads, people
 from assay.profiles.gathering import Happening, gather
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
@@ -28,8 +28,6 @@ log = structlog.get_logger()
 #: Senders' sources count from 1.
 OUR_SOURCE = 0
 
-# Two batches of one tenant could each find half of a person, and neither join them.
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('assay.profiles', :tenant_id))")
 # A plan made while a tenant was small compares all rows with all; planning anew costs little beside a batch.
 _PLAN = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
@@ -46,18 +44,21 @@ def apply(session: Session, tenant_id: int, records: Sequence[Normalised]) -> se
     found = gather(records)
     if not found.sights and not found.companies:
         return set()
-    session.execute(_LOCK, {"tenant_id": tenant_id})
+    # Also because two batches of one tenant could each find half of a person, and neither join them.
+    known_at = knowing.learn(session, tenant_id)
     session.execute(_PLAN)
-    kept = companies.keep(session, tenant_id, found)
+    kept = companies.keep(session, tenant_id, found, known_at)
     known = identities.find(session, tenant_id, found.sights.keys())
     placement = identities.place(session, tenant_id, found, known)
-    folk = people.keep(session, tenant_id, found, known=known, placement=placement, companies=kept.by_key)
+    folk = people.keep(
+        session, tenant_id, found, known=known, placement=placement, companies=kept.by_key, known_at=known_at
+    )
     identities.keep_links(session, tenant_id, _links(placement, folk.places))
-    changed = folk.changed | events.keep(session, tenant_id, found.events, folk.places)
+    changed = folk.changed | events.keep(session, tenant_id, found.events, folk.places, known_at)
     stale = folk.stale | leads.of_companies(session, tenant_id, kept.renamed)
-    changed |= leads.refold(session, tenant_id, stale)
+    changed |= leads.refold(session, tenant_id, stale, known_at)
     sights = {lead_id: sight for lead_id, sight in folk.sights.items() if lead_id not in stale}
-    changed |= leads.see(session, tenant_id, sights)
+    changed |= leads.see(session, tenant_id, sights, known_at)
     changed |= leads.of_companies(session, tenant_id, kept.changed)
     if changed:
         for action in _actions:
@@ -79,7 +80,7 @@ def state(
 
     It hangs on an identity, so that it goes wherever the lead's events go. The person did nothing: nobody was seen.
     """
-    session.execute(_LOCK, {"tenant_id": tenant_id})
+    known_at = knowing.learn(session, tenant_id)
     found = identities.find_lasting(session, tenant_id, lead_id)
     if found is None:
         raise NotFound("lead")
@@ -95,7 +96,7 @@ def state(
         message_id=None,
         received_at=at,
     )
-    changed = events.keep(session, tenant_id, {event.id: event}, {identity: (identity_id, lead_id)})
+    changed = events.keep(session, tenant_id, {event.id: event}, {identity: (identity_id, lead_id)}, known_at)
     if changed:
         for action in _actions:
             action(session, tenant_id, changed)
