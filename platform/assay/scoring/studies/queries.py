@@ -14,7 +14,7 @@ from sqlalchemy.types import BigInteger
 from assay.profiles.models import Lead
 from assay.scoring.errors import NoSuchStudy
 from assay.scoring.models import Study, StudyRange
-from assay.scoring.queries import read_model
+from assay.scoring.queries import read_model, read_version
 from assay.scoring.studies.looking import unpacked
 from assay_tenants.database import tenant_session
 
@@ -43,12 +43,6 @@ class StudyReport:
     result: dict[str, Any] | None
 
 
-@dataclass(frozen=True)
-class Named:
-    name: str | None
-    email: str | None
-
-
 def read_study(session: Session, tenant_id: int, name: str, kind: str, study_id: int, *, lock: bool = False) -> Study:
     query = select(Study).where(
         Study.tenant_id == tenant_id,
@@ -65,7 +59,9 @@ def read_study(session: Session, tenant_id: int, name: str, kind: str, study_id:
 def get_study(tenant_id: int, name: str, kind: str, study_id: int) -> StudyReport:
     with tenant_session(tenant_id) as session:
         study = read_study(session, tenant_id, name, kind, study_id)
-        return _report(study, *_progress(session, tenant_id, [study.id]).get(study.id, (0, None)), study.result)
+        done, total = _progress(session, tenant_id, [study.id]).get(study.id, (0, None))
+        session.expunge(study)
+        return _report(study, done, total, _with_names(session, tenant_id, study.result))
 
 
 def list_studies(tenant_id: int, name: str, kind: str) -> list[StudyReport]:
@@ -123,14 +119,35 @@ def _changes(tenant_id: int, study_id: int, position: int) -> pl.DataFrame:
     return unpacked(packed) if packed else pl.DataFrame()
 
 
-def names_of(tenant_id: int, lead_ids: Collection[int]) -> dict[int, Named]:
+def read_documents(tenant_id: int, study_id: int) -> tuple[str | None, str]:
+    """The live version's text that a study compares with, if any, and the draft's."""
+    with tenant_session(tenant_id) as session:
+        study = session.get_one(Study, (tenant_id, study_id))
+        if study.live_version is None:
+            return None, study.source
+        return read_version(session, tenant_id, study.model_id, study.live_version).source, study.source
+
+
+def names_of(session: Session, tenant_id: int, lead_ids: Collection[int]) -> dict[int, dict[str, str | None]]:
     """What leads are called; those that are gone are left out."""
     ids = literal(sorted(lead_ids), ARRAY(BigInteger))
-    with tenant_session(tenant_id) as session:
-        rows = session.execute(
-            select(Lead.id, Lead.name, Lead.email).where(Lead.tenant_id == tenant_id, Lead.id == any_(ids))
-        )
-        return {id_: Named(name, email) for id_, name, email in rows}
+    rows = session.execute(
+        select(Lead.id, Lead.name, Lead.email).where(Lead.tenant_id == tenant_id, Lead.id == any_(ids))
+    )
+    return {id_: {"name": name, "email": email} for id_, name, email in rows}
+
+
+def _with_names(session: Session, tenant_id: int, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Looked up when it is read, so that a result never holds what somebody had erased."""
+    if result is None:
+        return None
+    lists = [result.get("movers", []), result.get("stage_movers", [])]
+    lists += [stage["leads"] for stage in result.get("called", [])]
+    names = names_of(session, tenant_id, {lead["lead_id"] for leads in lists for lead in leads})
+    for leads in lists:
+        for lead in leads:
+            lead |= names.get(lead["lead_id"], {"name": None, "email": None})
+    return result
 
 
 def _progress(session: Session, tenant_id: int, study_ids: Collection[int]) -> dict[int, tuple[int, int]]:
