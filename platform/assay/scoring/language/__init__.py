@@ -36,6 +36,7 @@ from assay.scoring.language.model import (
 )
 from assay.scoring.language.quantities import number
 from assay.scoring.language.references import conditions, find_cycle, leaves, references
+from assay.scoring.language.settling import parameters, with_parameters
 
 __all__ = [
     "Band",
@@ -76,6 +77,8 @@ __all__ = [
     "leaves",
     "load",
     "number",
+    "parameters",
     "parse",
     "references",
+    "with_parameters",
 ]

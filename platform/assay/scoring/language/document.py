@@ -15,7 +15,7 @@ MOST_LEVELS = 40
 # Aliases are shared when read but expanded when counted, so a bomb is refused before it unfolds.
 MOST_NODES = 300_000
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
 _BASED = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -27,7 +27,7 @@ _WORDS: dict[str, object] = {
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-def read(text: str) -> Mapping[str, Any]:
+def read(text: str) -> dict[str, Any]:
     """The tree of a YAML or JSON document; raises InvalidModel naming line and column."""
     try:
         size = len(text.encode())
@@ -41,7 +41,7 @@ def read(text: str) -> Mapping[str, Any]:
     return bounded(tree)
 
 
-def bounded(tree: object) -> Mapping[str, Any]:
+def bounded(tree: object) -> dict[str, Any]:
     """The same tree with text keys, or InvalidModel where it is too deep, too large or holds what is not plain data."""
     if not isinstance(tree, Mapping):
         raise _refusal(f"a model is a mapping such as {{model: …, rules: […]}}, not {_kind(tree)}")
@@ -109,7 +109,7 @@ class _Reader:
     """Builds the tree from parser events, without recursion: a deep document must not exhaust the stack."""
 
     def __init__(self, text: str) -> None:
-        self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self.events: Iterator[Any] = yaml.parse(text, Loader=LOADER)
         self.anchors: dict[str, tuple[object, int]] = {}
         self.nodes = 0
         self.problems: list[Problem] = []

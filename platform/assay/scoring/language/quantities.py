@@ -15,7 +15,7 @@ DAY = 24 * HOUR
 UNITS = {"m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 LONGEST = 3650 * DAY
 
-_DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
+DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
 
 
 def thousandths(value: object, *, most: int) -> int:
@@ -42,7 +42,7 @@ def number(points: int) -> int | float:
 
 def microseconds(value: object) -> int:
     """The duration in microseconds; raises ValueError with a sentence for anything else."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    match = DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("must be a duration such as 60d, 12h, 30m or 2w (days, hours, minutes, weeks)")
     length = int(match[1]) * UNITS[match[2]]

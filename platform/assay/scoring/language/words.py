@@ -6,12 +6,6 @@ from difflib import get_close_matches
 # Looking for the nearest of very many names, once a rule, takes minutes.
 _MOST_NAMES = 30
 
-#: Words of the language that this engine does not run.
-LATER_IN_MODEL = ("audience", "overrides", "examples")
-LATER_IN_RULE = ("milestone",)
-LATER_IN_FADES = ("linear", "half_life", "every", "by")
-LATER_IN_CONDITION = ("event", "events", "count", "on", "in_window", "model", "score", "stage", "grade")
-
 
 def listed(words: Iterable[str], joint: str = "or") -> str:
     """`a, b or c`."""
@@ -19,10 +13,8 @@ def listed(words: Iterable[str], joint: str = "or") -> str:
     return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} {joint} {every[-1]}"
 
 
-def unknown_word(word: str, known: Collection[str], later: Collection[str] = ()) -> str:
-    """The sentence for a word out of place: not run yet, misspelt, or unknown."""
-    if word in later:
-        return f"{word!r} is not supported yet"
+def unknown_word(word: str, known: Collection[str]) -> str:
+    """The sentence for a word out of place: misspelt, or unknown."""
     accepted = f"accepted here: {', '.join(known)}"
     near = get_close_matches(word.lower(), known, n=1, cutoff=0.65)
     if near:

@@ -51,18 +51,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("unknown word, far", with_model(zzz=1), "zzz", "unknown word 'zzz'; accepted here: model, title"),
     ("title not text", with_model(title=3), "title", "must be text"),
     ("title long", with_model(title="x" * 201), "title", "has 201 characters; at most 200"),
-    ("audience", with_model(audience={}), "audience", "'audience' is not supported yet"),
-    ("overrides", with_model(overrides=[]), "overrides", "'overrides' is not supported yet"),
-    ("examples", with_model(examples=[]), "examples", "'examples' is not supported yet"),
-    ("milestone", with_event(milestone=75, points=...), "rules[0].milestone", "'milestone' is not supported yet"),
-    ("linear", with_event(fades={"linear": "60d"}), "rules[0].fades.linear", "'linear' is not supported yet"),
-    (
-        "half_life",
-        with_event(fades={"half_life": "14d"}),
-        "rules[0].fades.half_life",
-        "'half_life' is not supported yet",
-    ),
-    ("every", with_event(fades={"every": "45d", "by": "15%"}), "rules[0].fades.every", "'every' is not supported yet"),
+    ("audience empty", with_model(audience={}), "audience.trait", "is missing: name the trait"),
     ("fades empty", with_event(fades={}), "rules[0].fades.after", "is missing"),
     ("fades a duration", with_event(fades="60d"), "rules[0].fades", "must be a mapping"),
     ("duration without unit", with_event(fades={"after": 60}), "rules[0].fades.after", "such as 60d, 12h, 30m or 2w"),
@@ -220,14 +209,6 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("property in when", with_condition({"property": "x", "is": 1}), "rules[0].when.property", "write 'trait'"),
     ("trait in where", with_event(where={"trait": "x", "is": 1}), "rules[0].where.trait", "write 'property'"),
     (
-        "event count",
-        with_condition({"event": "a.done", "gte": 3}),
-        "rules[0].when.event",
-        "'event' is not supported yet",
-    ),
-    ("other model", with_condition({"model": "n", "gte": 3}), "rules[0].when.model", "'model' is not supported yet"),
-    ("stage of a model", with_condition({"stage": "Lead"}), "rules[0].when.stage", "'stage' is not supported yet"),
-    (
         "very many stages",
         {**with_event(), "stages": [{"name": f"s{n}", "from": n} for n in range(101)]},
         "stages",
@@ -294,14 +275,14 @@ def test_mistake(document: dict[str, Any], path: str, message: str) -> None:
 def test_every_mistake_is_told_at_once() -> None:
     document = {
         "model": "my model",
-        "audience": {},
+        "audience": {"all": []},
         "dimensions": {"fit": {"max": -1}},
         "rules": [RULE | {"points": "x"}, RULE | {"dimension": "fti"}, EVENT | {"id": "e", "count": {"first": 0}}, 5],
         "stages": [{"name": "a", "from": 5}, {"name": "a", "from": 1}],
     }
     assert set(problems(document)) == {
         "model",
-        "audience",
+        "audience.all",
         "dimensions.fit.max",
         "rules[0].points",
         "rules[1].id",
@@ -310,12 +291,6 @@ def test_every_mistake_is_told_at_once() -> None:
         "rules[3]",
         "stages[1].name",
         "stages[1].from",
-    }
-
-
-def test_a_word_of_later_asks_for_nothing_else() -> None:
-    assert problems(with_condition({"event": "a.done", "gte": 3})) == {
-        "rules[0].when.event": "'event' is not supported yet"
     }
 
 

@@ -1,0 +1,65 @@
+"""Acceptance cases that expect what the model cannot say, or bear one name."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from assay.scoring.language.shapes import Errors, as_list, as_mapping
+from assay.scoring.language.words import unknown_name
+
+
+def check_examples(document: Mapping[str, Any]) -> Errors:
+    """Messages at their places in `examples`, from the raw document."""
+    stages = [stage.get("name") for stage in as_list(document.get("stages")) if isinstance(stage, Mapping)]
+    overrides = [override for override in as_list(document.get("overrides")) if isinstance(override, Mapping)]
+    known: dict[str, list[str]] = {
+        "stage": _texts(stages),
+        "override": _texts(override.get("id") for override in overrides if "set" in override),
+        "disqualified": _texts(override.get("id") for override in overrides if "disqualify" in override),
+    }
+    dimensions = as_mapping(document.get("dimensions"))
+    graded = bool(document.get("grades"))
+    errors: Errors = {}
+    names: dict[str, int] = {}
+    for index, example in enumerate(as_list(document.get("examples"))):
+        if not isinstance(example, Mapping):
+            continue
+        found: Errors = {}
+        name = example.get("name")
+        if isinstance(name, str):
+            if name in names:
+                found["name"] = [f"{name!r} is the name of examples[{names[name]}] already"]
+            names.setdefault(name, index)
+        if expect := _check_expect(example.get("expect"), known, dimensions, graded):
+            found["expect"] = expect
+        if found:
+            errors[index] = found
+    return errors
+
+
+def _check_expect(expect: object, known: Mapping[str, list[str]], dimensions: Collection[str], graded: bool) -> Errors:
+    if isinstance(expect, list):
+        listed = {index: _check_expect(part, known, dimensions, graded) for index, part in enumerate(expect)}
+        return {index: found for index, found in listed.items() if found}
+    errors: Errors = {}
+    words = as_mapping(expect)
+    for word, declared in known.items():
+        value = words.get(word)
+        if isinstance(value, str) and value.strip() and value not in declared:
+            errors[word] = [unknown_name(_KINDS[word], value, declared)]
+    if words.get("grade") is not None and not graded:
+        errors["grade"] = ["cannot come out: the model declares no grades"]
+    undeclared = {
+        name: [unknown_name("dimension", name, list(dimensions))]
+        for name in as_mapping(words.get("dimensions"))
+        if name not in dimensions
+    }
+    if undeclared:
+        errors["dimensions"] = undeclared
+    return errors
+
+
+_KINDS = {"stage": "stage", "override": "override with set", "disqualified": "override with disqualify"}
+
+
+def _texts(values: Any) -> list[str]:
+    return [value for value in values if isinstance(value, str)]
