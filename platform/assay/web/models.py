@@ -6,14 +6,14 @@ from datetime import datetime
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from assay.scoring import queries, service
-from assay.scoring.errors import ModelNameTaken, WrongModelName
+from assay.scoring import model_queries, queries, service
+from assay.scoring.errors import DraftChanged, ModelNameTaken, WrongModelName
 from assay.scoring.language import InvalidModel, Problem
 from assay.scoring.models import ModelRow
 from assay.web.findings import Finding, found_in
 from assay.web.forms import Form
 from assay.web.rulers import Ruler, ruler
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import signed_in, visitor
 from assay_tenants.errors import NotFound
 
 blueprint = Blueprint("models", __name__)
@@ -34,18 +34,34 @@ class Share:
 class ListedModel:
     name: str
     title: str
+    #: Who, what and where it is for, as far as it says so.
+    labels: list[tuple[str, str]]
     published_version: int | None
+    precedence: int
+    archived_at: datetime | None
     updated_at: datetime
     scored: int
     spread: list[Share]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Somebody saved the draft while it stood in this editor."""
+
+    by: str | None
+    stored: str
+    sentences: list[str]
 
 
 @blueprint.get("/models")
 @signed_in
 def index() -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
+    models = [_listed(tenant_id, row) for row in queries.list_models(tenant_id)]
     return render_template(
-        "models/index.html", models=[_listed(tenant_id, row) for row in queries.list_models(tenant_id)]
+        "models/index.html",
+        models=[model for model in models if model.archived_at is None],
+        archived=[model for model in models if model.archived_at is not None],
     )
 
 
@@ -64,7 +80,7 @@ def create() -> ResponseReturnValue:
         form.errors["source"] = "Paste a model, or take one of the starters."
         return _new(form), 422
     try:
-        row = service.create_model(visitor().tenant_id, text)
+        row = service.create_model(visitor().tenant_id, text, by=visitor().name)
     except InvalidModel as error:
         return _new(form, found_in(text, error.problems)), 422
     except ModelNameTaken as error:
@@ -83,10 +99,9 @@ def edit(name: str) -> ResponseReturnValue:
 @blueprint.post("/models/<name>")
 @signed_in
 def save(name: str) -> ResponseReturnValue:
-    text = _text()
-    problems = _save(name, text)
-    if problems:
-        return _editor(queries.get_model(visitor().tenant_id, name), text, found_in(text, problems)), 422
+    refused = _save(name, _text())
+    if refused is not None:
+        return refused
     flash("The draft is saved. It scores nobody until it is published.", "good")
     return redirect(url_for("web.models.edit", name=name), 303)
 
@@ -95,7 +110,7 @@ def save(name: str) -> ResponseReturnValue:
 @signed_in
 def check(name: str) -> ResponseReturnValue:
     text = _text()
-    findings = found_in(text, service.validate(text))
+    findings = found_in(text, service.validate(text, tenant_id=visitor().tenant_id))
     if "HX-Request" in request.headers:
         return render_template("parts/findings.html", findings=findings)
     return _editor(queries.get_model(visitor().tenant_id, name), text, findings)
@@ -105,23 +120,16 @@ def check(name: str) -> ResponseReturnValue:
 @signed_in
 def publish(name: str) -> ResponseReturnValue:
     text = _text()
-    problems = _save(name, text) or service.validate(text)
-    if problems:
-        return _editor(queries.get_model(visitor().tenant_id, name), text, found_in(text, problems)), 422
-    number = service.publish(visitor().tenant_id, name, by=visitor().name)
+    refused = _save(name, text)
+    if refused is not None:
+        return refused
+    note = request.form.get("note", "").strip() or None
+    try:
+        number = service.publish(visitor().tenant_id, name, by=visitor().name, note=note)
+    except InvalidModel as error:
+        return _editor(queries.get_model(visitor().tenant_id, name), text, found_in(text, error.problems)), 422
     flash(f"Version {number} is live. Scores follow within seconds.", "good")
     return redirect(url_for("web.models.edit", name=name), 303)
-
-
-@blueprint.get(f"/models/<name>/versions/<{ID}:number>")
-@signed_in
-def version(name: str, number: int) -> ResponseReturnValue:
-    tenant_id = visitor().tenant_id
-    return render_template(
-        "models/version.html",
-        model=queries.get_model(tenant_id, name),
-        version=queries.get_version(tenant_id, name, number),
-    )
 
 
 def _text() -> str:
@@ -136,40 +144,74 @@ def _starter(name: str) -> str:
     raise NotFound("starter model")
 
 
-def _save(name: str, text: str) -> list[Problem]:
+def _save(name: str, text: str) -> ResponseReturnValue | None:
+    """None: it is saved; else the editor again, with what was typed and why it is not."""
+    tenant_id = visitor().tenant_id
     try:
-        service.save_draft(visitor().tenant_id, name, text)
+        service.save_draft(tenant_id, name, text, revision=_revision(), by=visitor().name)
     except InvalidModel as error:
-        return error.problems
+        problems = error.problems
     except WrongModelName as error:
-        return [Problem(error.field or "", error.message)]
-    return []
+        problems = [Problem(error.field or "", error.message)]
+    except DraftChanged as error:
+        conflict = Conflict(error.by, error.stored, [change.sentence for change in error.changes])
+        return _editor(queries.get_model(tenant_id, name), text, None, conflict, error.revision), 409
+    else:
+        return None
+    # The text still is a change of what it began as: the next attempt has to name that revision again.
+    return _editor(queries.get_model(tenant_id, name), text, found_in(text, problems), revision=_revision()), 422
+
+
+def _revision() -> int | None:
+    written = request.form.get("revision", "")
+    return int(written) if written.isascii() and written.isdigit() else None
 
 
 def _new(form: Form, findings: list[Finding] | None = None) -> str:
     return render_template("models/new.html", form=form, starters=service.starters(), findings=findings)
 
 
-def _editor(row: ModelRow, text: str, findings: list[Finding] | None) -> str:
-    versions = queries.list_versions(visitor().tenant_id, row.name)
+def _editor(
+    row: ModelRow,
+    text: str,
+    findings: list[Finding] | None,
+    conflict: Conflict | None = None,
+    revision: int | None = None,
+) -> str:
+    tenant_id = visitor().tenant_id
+    versions = queries.list_versions(tenant_id, row.name)
     live = next((version for version in versions if version.number == row.published_version), None)
     return render_template(
         "models/edit.html",
         model=row,
         source=text,
+        revision=row.draft_revision if revision is None else revision,
         findings=findings,
+        conflict=conflict,
         versions=versions,
+        publications=model_queries.list_publications(tenant_id, row.name),
         changed=live is not None and live.source != text,
     )
 
 
 def _listed(tenant_id: int, row: ModelRow) -> ListedModel:
-    if row.published_version is None:
-        return ListedModel(row.name, row.title, None, row.updated_at, 0, [])
-    counts = queries.stage_counts(tenant_id, row.name)
-    scale = ruler(queries.get_version(tenant_id, row.name, row.published_version))
-    spread = spread_of(counts, scale)
-    return ListedModel(row.name, row.title, row.published_version, row.updated_at, sum(counts.values()), spread)
+    counts: dict[str | None, int] = {}
+    spread: list[Share] = []
+    if row.published_version is not None:
+        counts = queries.stage_counts(tenant_id, row.name)
+        spread = spread_of(counts, ruler(queries.get_version(tenant_id, row.name, row.published_version)))
+    labels = (("Persona", row.persona), ("Product line", row.product_line), ("Business unit", row.business_unit))
+    return ListedModel(
+        name=row.name,
+        title=row.title,
+        labels=[(word, text) for word, text in labels if text],
+        published_version=row.published_version,
+        precedence=row.precedence,
+        archived_at=row.archived_at,
+        updated_at=row.updated_at,
+        scored=sum(counts.values()),
+        spread=spread,
+    )
 
 
 def spread_of(counts: dict[str | None, int], scale: Ruler) -> list[Share]:
