@@ -206,9 +206,13 @@ def masked_address(url: str) -> str:
     return re.sub(r"(password=)[^&]*", rf"\1{MASK}", url)
 
 
+#: What `assay models` reads, as its users' other tools may too.
+OF_COMMANDS = frozenset({PREFIX + "URL", PREFIX + "API_KEY"})
+
+
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     """Names with our prefix that are no setting: likely misspelt, or another program's."""
-    known = {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
+    known = OF_COMMANDS | {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
