@@ -115,7 +115,7 @@ def test_from_sign_up_to_a_score_that_adds_up(page: Page, address: str, watch: W
     write_key = sign_up(page, address)
     send_events(address, write_key)
     import_leads(page, tmp_path)
-    publish_a_starter(page)
+    publish_a_template(page)
     find_the_lead(page)
     read_the_receipt(page)
     watch_a_score_move(page, address, write_key)
@@ -160,9 +160,9 @@ def import_leads(page: Page, folder: Path) -> None:
     expect(refused).to_contain_text("the heading has 5")
 
 
-def publish_a_starter(page: Page) -> None:
+def publish_a_template(page: Page) -> None:
     page.get_by_role("link", name="Models").click()
-    page.get_by_role("link", name="Choose a starter model").click()
+    page.get_by_role("link", name="Choose a template").click()
     page.get_by_role("button", name="Use this one").first.click()
     expect(page.locator(".cm-editor")).to_be_visible()
     page.get_by_role("button", name="Check").click()

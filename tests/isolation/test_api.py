@@ -15,7 +15,7 @@ YAML = {"Content-Type": "application/yaml"}
 QUERIES = {"/api/v1/leads/<id:lead_id>/history": {"model": "secret-model"}}
 BODIES = {"/api/v1/models/<name>/draft": {"data": MODEL, "headers": YAML}}
 #: Routes whose names are ours, the same for everybody.
-PUBLIC = {"/api/v1/starters/<name>"}
+PUBLIC = {"/api/v1/templates/<name>", "/api/v1/templates/<name>/render"}
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str]]:

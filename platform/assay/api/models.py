@@ -13,7 +13,7 @@ from assay.scoring import model_queries, queries, service
 from assay.scoring.errors import NotPublished
 from assay.scoring.models import ModelRow, ModelVersion
 from assay.scoring.versions import LONGEST_NOTE
-from assay_tenants.errors import BadInput, NotFound
+from assay_tenants.errors import BadInput
 
 part = Part("Models", "A model is a YAML or JSON document; publishing makes it an immutable, numbered version.")
 
@@ -136,20 +136,6 @@ def _side(metadata: dict[str, str], **options: Any) -> fields.String:
 class DifferenceQuery(Schema):
     old = _side({"description": "A version's number or `draft`; default: the published version"}, data_key="from")
     new = _side({"description": "A version's number or `draft`"}, data_key="to", load_default="draft")
-
-
-class StarterSchema(Schema):
-    name = fields.String()
-    title = fields.String()
-    description = fields.String()
-
-
-class StarterTextSchema(StarterSchema):
-    text = fields.String(metadata={"description": "A document to begin with"})
-
-
-class StartersSchema(Schema):
-    items = fields.List(fields.Nested(StarterSchema))
 
 
 @part.serves("GET", "/models", answer=ModelsSchema)
@@ -279,18 +265,3 @@ def _revision() -> int | None:
     if len(tags) > 1 or not (tags and tags[0].isascii() and tags[0].isdigit()):
         raise BadInput('If-Match names one revision, as ETag gave it: "3".', field="If-Match")
     return int(tags[0])
-
-
-@part.serves("GET", "/starters", answer=StartersSchema)
-def list_starters() -> dict[str, object]:
-    """Models to begin with."""
-    return {"items": service.starters()}
-
-
-@part.serves("GET", "/starters/<name>", answer=StarterTextSchema)
-def get_starter(name: str) -> object:
-    """The document of one of them."""
-    for starter in service.starters():
-        if starter.name == name:
-            return starter
-    raise NotFound("starter model")

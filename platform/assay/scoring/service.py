@@ -3,8 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 
 from polars import DataFrame
 from sqlalchemy import BigInteger, func, literal, select
@@ -12,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from assay.profiles.queries import read_facts
-from assay.scoring import engine, language
+from assay.scoring import engine
 from assay.scoring.compiled import compiled_version
 from assay.scoring.drafts import create_model, save_draft, validate
 from assay.scoring.errors import NoSuchLead, NotPublished
@@ -23,7 +21,6 @@ from assay_tenants.database import tenant_session
 
 __all__ = [
     "Scored",
-    "Starter",
     "archive",
     "create_model",
     "difference",
@@ -34,19 +31,8 @@ __all__ = [
     "restore",
     "rollback",
     "save_draft",
-    "starters",
     "validate",
 ]
-
-
-@dataclass(frozen=True)
-class Starter:
-    """A model to begin with, as a document."""
-
-    name: str
-    title: str
-    description: str
-    text: str
 
 
 def mark_due(session: Session, tenant_id: int, lead_ids: Collection[int], at: datetime | None = None) -> None:
@@ -94,15 +80,3 @@ def explain_lead(tenant_id: int, lead_id: int, name: str, *, at: datetime | None
     read = read_scored(tenant_id, lead_id, name)
     (explanation,) = engine.explain(read.model, read.leads, read.events, at or datetime.now(UTC))
     return explanation
-
-
-@cache
-def starters() -> list[Starter]:
-    """Models to begin with, by name."""
-    found = []
-    for file in resources.files("assay.scoring").joinpath("starters").iterdir():
-        if file.name.endswith(".yaml"):
-            text = file.read_text(encoding="utf-8")
-            model = language.parse(text)
-            found.append(Starter(model.name, model.title or model.name, model.description or "", text))
-    return sorted(found, key=lambda starter: starter.name)

@@ -68,9 +68,10 @@ class Document:
 
     def without_examples(self, names: Collection[str]) -> str:
         """The text without the lines of some examples; without `examples` at all where none is left."""
-        key, examples = next(((key, value) for key, value in self._root.value if key.value == "examples"), (None, None))
-        if key is None or not names:
+        found = [(key, value) for key, value in self._root.value if key.value == "examples"]
+        if not found or not names:
             return self.text
+        ((key, examples),) = found
         lines = self.text.splitlines(keepends=True)
         starts = [*(item.start_mark.line for item in examples.value), examples.end_mark.line]
         gone: set[int] = set()

@@ -1,4 +1,4 @@
-"""Models: from a starter or pasted, edited, checked, published."""
+"""Models: from a template or pasted, edited, checked, published."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,15 +6,17 @@ from datetime import datetime
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from assay.scoring import model_queries, queries, service
-from assay.scoring.errors import DraftChanged, ModelNameTaken, WrongModelName
+from assay.scoring import model_queries, queries, service, studies
+from assay.scoring.errors import DraftChanged, ModelNameTaken, TooManyStudies, WrongModelName
 from assay.scoring.language import InvalidModel, Problem
 from assay.scoring.models import ModelRow
+from assay.scoring.starting import LANGUAGES, templates
+from assay.web import starting
 from assay.web.findings import Finding, found_in
 from assay.web.forms import Form
 from assay.web.rulers import Ruler, ruler
 from assay.web.visitors import signed_in, visitor
-from assay_tenants.errors import NotFound
+from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("models", __name__)
 
@@ -75,9 +77,17 @@ def new() -> ResponseReturnValue:
 @signed_in
 def create() -> ResponseReturnValue:
     form = Form.read(request.form, needed={})
-    text = _starter(form["starter"]) if form["starter"] else _text()
+    text = _text()
+    left_out: tuple[str, ...] = ()
+    try:
+        if form["template"]:
+            chosen = starting.rendered(form)
+            text, left_out = chosen.text, chosen.left_out
+    except BadInput as error:
+        form.refuse(error)
+        return _new(form), 422
     if not text.strip():
-        form.errors["source"] = "Paste a model, or take one of the starters."
+        form.errors["source"] = "Paste a model, or take one of the templates."
         return _new(form), 422
     try:
         row = service.create_model(visitor().tenant_id, text, by=visitor().name)
@@ -86,6 +96,8 @@ def create() -> ResponseReturnValue:
     except ModelNameTaken as error:
         form.errors[""] = error.message
         return _new(form), 409
+    if left_out:
+        flash(f"Left out, because they do not hold with your numbers: the examples {'; '.join(left_out)}.", "good")
     return redirect(url_for("web.models.edit", name=row.name), 303)
 
 
@@ -132,16 +144,27 @@ def publish(name: str) -> ResponseReturnValue:
     return redirect(url_for("web.models.edit", name=name), 303)
 
 
+@blueprint.post("/models/<name>/preview")
+@signed_in
+def preview(name: str) -> ResponseReturnValue:
+    """Saves what was typed, and looks at what publishing it would change."""
+    text = _text()
+    refused = _save(name, text)
+    if refused is not None:
+        return refused
+    try:
+        study_id = studies.start_preview(visitor().tenant_id, name, by=visitor().name)
+    except InvalidModel as error:
+        return _editor(queries.get_model(visitor().tenant_id, name), text, found_in(text, error.problems)), 422
+    except TooManyStudies as error:
+        flash(error.message, "bad")
+        return redirect(url_for("web.previews.index", name=name), 303)
+    return redirect(url_for("web.previews.show", name=name, study_id=study_id), 303)
+
+
 def _text() -> str:
     # A text area sends each line end as two characters.
     return request.form.get("source", "").replace("\r\n", "\n")
-
-
-def _starter(name: str) -> str:
-    for starter in service.starters():
-        if starter.name == name:
-            return starter.text
-    raise NotFound("starter model")
 
 
 def _save(name: str, text: str) -> ResponseReturnValue | None:
@@ -168,7 +191,15 @@ def _revision() -> int | None:
 
 
 def _new(form: Form, findings: list[Finding] | None = None) -> str:
-    return render_template("models/new.html", form=form, starters=service.starters(), findings=findings)
+    tongue = starting.tongue(form)
+    return render_template(
+        "models/new.html",
+        form=form,
+        templates=templates(tongue),
+        languages=LANGUAGES,
+        tongue=tongue,
+        findings=findings,
+    )
 
 
 def _editor(

@@ -79,7 +79,7 @@ def test_problems_of_a_model_are_named(call, body, field, message) -> None:
         pytest.param("GET", "/models/%00", {}, 404, "no such model", id="a name that can't be stored"),
         pytest.param("GET", "/models/%ED%A0%80", {}, 404, "no such model", id="a name that is no text"),
         pytest.param("GET", f"/models/sample/versions/{2**31}", {}, 404, "no such model", id="a version of no model"),
-        pytest.param("GET", "/starters/missing", {}, 404, "no such starter", id="starter"),
+        pytest.param("GET", "/templates/missing", {}, 404, "no such template", id="template"),
         pytest.param("GET", "/leads/%0A", {}, 404, "no such resource", id="a line end"),
         pytest.param("DELETE", "/leads", {}, 405, "not accepted here", id="method"),
         pytest.param("TRACE", "/leads", {}, 405, "not accepted here", id="a method of no view"),

@@ -63,12 +63,3 @@ class TestValidate:
         answer = call("POST", "/models/validate", json=document)
         assert answer.status_code == 200
         assert field in [problem["field"] for problem in answer.json["problems"]]
-
-
-class TestStarters:
-    def test_each_can_be_read_and_made_a_model(self, call) -> None:
-        starters = call("GET", "/starters").json["items"]
-        for starter in starters:
-            text = call("GET", f"/starters/{starter['name']}").json["text"]
-            assert call("POST", "/models", data=text.encode(), headers=YAML).status_code == 201
-        assert starters

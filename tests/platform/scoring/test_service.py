@@ -190,13 +190,3 @@ class TestExplainLead:
         service.create_model(tenant.tenant_id, model_text("draft-only"))
         with pytest.raises(error):
             service.explain_lead(tenant.tenant_id, 2**62, model)
-
-
-class TestStarters:
-    def test_each_is_a_model_one_could_publish(self, tenant) -> None:
-        for starter in service.starters():
-            assert service.validate(starter.text) == []
-            assert service.create_model(tenant.tenant_id, starter.text).name == starter.name
-
-    def test_there_are_some(self) -> None:
-        assert service.starters()

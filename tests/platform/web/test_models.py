@@ -2,8 +2,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from assay.scoring import queries, service
+from assay.scoring.starting import LANGUAGES, templates
 from assay_tenants.access.service import SignedUp
 
 MODEL = """\
@@ -29,17 +31,25 @@ def smb(tenant: SignedUp) -> str:
 
 
 class TestNew:
-    def test_offers_each_starter(self, person: Any) -> None:
-        page = person.opens("/new-model").text
-        assert service.starters()
-        for starter in service.starters():
-            assert f'value="{starter.name}"' in page
+    @pytest.mark.parametrize("tongue", LANGUAGES)
+    def test_offers_each_template_in_a_language(self, person: Any, tongue: str) -> None:
+        page = person.opens(f"/new-model?language={tongue}").text
+        for template in templates(tongue):
+            assert str(escape(template.about)) in page
+            assert all(f'value="{model.name}"' in page for model in template.models)
 
-    def test_a_starter_becomes_a_draft(self, person: Any) -> None:
-        starter = service.starters()[0]
-        answer = person.sends("/new-model", on="/new-model", starter=starter.name)
-        assert (answer.status_code, answer.location) == (303, f"/models/{starter.name}")
-        assert queries.get_model(person.tenant_id, starter.name).published_version is None
+    def test_a_template_becomes_a_draft(self, person: Any) -> None:
+        fields = {"template": "triggerm", "language": "vi", "model": "triggerm-floor", "parameter.expiry": "30d"}
+        answer = person.sends("/new-model", on="/new-model", **fields)
+        assert (answer.status_code, answer.location) == (303, "/models/triggerm-floor")
+        row = queries.get_model(person.tenant_id, "triggerm-floor")
+        assert (row.published_version, row.title) == (None, "Cột mốc nâng điểm, điểm hết hạn")
+        assert "expiry: {value: 30d, min: 1d" in row.draft
+
+    def test_tells_which_examples_other_numbers_leave_out(self, person: Any) -> None:
+        fields = {"template": "wukong", "model": "wukong", "parameter.hot": "80"}
+        person.sends("/new-model", on="/new-model", **fields)
+        assert "the examples WK-5 70.01 is hot; WK-6 asks for a quote besides." in person.opens("/models/wukong").text
 
     def test_own_yaml_becomes_a_draft(self, person: Any) -> None:
         answer = person.sends("/new-model", on="/new-model", source=MODEL.format(name="own"))
@@ -49,11 +59,18 @@ class TestNew:
     @pytest.mark.parametrize(
         ("fields", "status", "sentence"),
         [
-            pytest.param({"source": " "}, 422, "Paste a model, or take one of the starters", id="nothing"),
+            pytest.param({"source": " "}, 422, "Paste a model, or take one of the templates", id="nothing"),
             pytest.param({"source": BROKEN}, 422, "line 5", id="a mistake"),
             pytest.param({"source": "rules: ["}, 422, "thing", id="no YAML"),
             pytest.param({"source": MODEL.format(name="smb")}, 409, "There is already a model named", id="taken"),
-            pytest.param({"starter": "none"}, 404, "no such starter", id="no such starter"),
+            pytest.param({"template": "none"}, 404, "no such template", id="no such template"),
+            pytest.param({"template": "wukong", "model": "x"}, 422, "Accepted: wukong.", id="no such model"),
+            pytest.param(
+                {"template": "wukong", "model": "wukong", "parameter.hot": "much"},
+                422,
+                "Hot above: must be a number, from 1 to 99",
+                id="a parameter",
+            ),
         ],
     )
     def test_says_what_is_wrong(

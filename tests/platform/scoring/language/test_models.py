@@ -1,12 +1,10 @@
 """Models without mistakes: what each word becomes, and one spelling and one hash for one meaning."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from assay.scoring import starters
 from assay.scoring.language import (
     Comparison,
     Count,
@@ -177,16 +175,3 @@ class TestHash:
 def test_describe(condition: dict[str, Any], phrase: str) -> None:
     trigger = rule(when=condition).trigger
     assert describe(trigger.condition) == phrase
-
-
-def starter_files() -> list[Path]:
-    return sorted(Path(next(iter(starters.__path__))).glob("*.yaml"))
-
-
-@pytest.mark.parametrize("path", starter_files(), ids=lambda path: path.stem)
-def test_starters_are_models(path: Path) -> None:
-    model = parse(path.read_text("utf-8"))
-    assert model.name == path.stem
-    assert model.title
-    assert model.description
-    assert model.stages
