@@ -73,6 +73,7 @@ def make_lead(connected: None, add_events: Callable[..., None]) -> Callable[...,
                 traits=traits or {},
                 first_seen_at=seen,
                 last_seen_at=seen,
+                known_at=seen,
             )
             session.add(lead)
             session.flush()
@@ -83,6 +84,7 @@ def make_lead(connected: None, add_events: Callable[..., None]) -> Callable[...,
                 lead_id=lead.id,
                 first_seen_at=seen,
                 last_seen_at=seen,
+                known_at=seen,
             )
             session.add(identity)
         add_events(tenant_id, lead.id, events, due=due)
@@ -113,6 +115,7 @@ def add_events(connected: None) -> Callable[..., None]:
                         properties=properties,
                         source_id=1,
                         sender_id=str(uuid4()),
+                        known_at=at,
                     )
                 )
             session.flush()

@@ -3,19 +3,20 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 
-import msgspec
 import polars as pl
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from assay.profiles.queries import read_facts
+from assay.profiles.queries import last_news, read_facts, snapshot
 from assay.scoring import engine
 from assay.scoring.compiled import load_live
+from assay.scoring.ledger import FOUND, PLACE, Ledger, found
 from assay.scoring.models import Due
 from assay.scoring.queries import LiveVersion
-from assay.scoring.storing import Place, Result, Step, Stored, plan, read_stored, store
+from assay.scoring.storing import Overtaken, is_overtaken, plan, read_stored, store
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
 
@@ -26,9 +27,11 @@ BATCH = 1_000
 RETRY_AFTER = timedelta(minutes=5)
 # Each costs an evaluation. After a long sleep, what changed more often than that is told as of the look.
 INSTANTS = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Times that somebody else may be faster before others have their turn.
+TRIES = 3
 
-
-Versions = Sequence[tuple[LiveVersion, engine.CompiledModel | None]]
+Versions = Sequence[tuple[LiveVersion, engine.CompiledModel]]
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ class Facts:
 
     leads: pl.DataFrame
     events: pl.DataFrame
-    #: The ids of those that exist.
-    alive: set[int]
+
+    @property
+    def alive(self) -> list[int]:
+        """The ids of those that exist."""
+        return self.leads["lead_id"].to_list()
 
     def of(self, lead_ids: Collection[int]) -> "Facts":
         chosen = pl.col("lead_id").is_in(list(lead_ids))
-        return Facts(self.leads.filter(chosen), self.events.filter(chosen), self.alive & set(lead_ids))
+        return Facts(self.leads.filter(chosen), self.events.filter(chosen))
 
 
 def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
@@ -50,25 +56,40 @@ def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
 
     Facts that arrive meanwhile wait for the locks held here, and then make their lead due again.
     """
-    with tenant_session(tenant_id) as session:
-        # Publishing waits until this batch is done: no lead is scored by a version that has just been replaced.
-        session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(read=True))
-        lead_ids = _lock_due(session, tenant_id, now or datetime.now(UTC))
+    for left in reversed(range(TRIES)):
+        try:
+            with tenant_session(tenant_id) as session:
+                return _drain(session, tenant_id, now)
+        except Exception as error:
+            if not is_overtaken(error) or not left:
+                raise
+    raise AssertionError
+
+
+def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
+    # Publishing waits until this batch is done: no lead is scored by a version that has just been replaced.
+    session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(read=True))
+    live = load_live(session, tenant_id)
+    versions = [(version, model) for version, model in live if model is not None]
+    failed = {version.model_id for version, model in live if model is None}
+    # Before the rows are locked: who has learned something of these leads, and not yet committed, wants those rows.
+    with snapshot(tenant_id) as known:
+        at = now or known.at
+        lead_ids = _lock_due(session, tenant_id, at)
         if not lead_ids:
             return 0
-        at = now or datetime.now(UTC)
-        versions = load_live(session, tenant_id)
-        if not versions:
-            plan(session, tenant_id, lead_ids, {})
-            return len(lead_ids)
-        facts = _read(tenant_id, lead_ids, versions)
-        results, failed = _evaluate(tenant_id, versions, facts, at)
-        stored = read_stored(session, tenant_id, lead_ids)
-        steps = [] if failed else _steps(versions, facts, stored, at)
-        unknown = {(model_id, lead_id) for model_id in failed for lead_id in facts.alive}
-        store(session, tenant_id, stored, steps, results, unknown=unknown, at=at)
-        retry_at = at + RETRY_AFTER if failed else None
-        plan(session, tenant_id, lead_ids, _next_due(facts.alive, results, retry_at=retry_at))
+        facts = Facts(*known.read(lead_ids, **wanted([model for _, model in versions])))
+    ledger = Ledger(read_stored(tenant_id, lead_ids))
+    if ledger.stored.filter(pl.col("scored_at") > at).height and now is None:
+        raise Overtaken
+    scored, broken = _evaluate(tenant_id, versions, facts, at)
+    failed |= broken
+    if versions and not failed:
+        _replay(tenant_id, ledger, versions, facts, at)
+    ledger.become(scored, at)
+    _end_others(ledger, scored, set(facts.alive), failed, at)
+    store(session, tenant_id, ledger)
+    plan(session, tenant_id, lead_ids, _next_due(scored, facts.alive if failed else [], at + RETRY_AFTER))
     return len(lead_ids)
 
 
@@ -84,97 +105,119 @@ def _lock_due(session: Session, tenant_id: int, now: datetime) -> list[int]:
     )
 
 
-def _read(tenant_id: int, lead_ids: Sequence[int], versions: Versions) -> Facts:
-    models = [model for _, model in versions if model is not None]
-    leads, events = read_facts(
-        tenant_id,
-        lead_ids,
-        traits=_union(model.traits for model in models),
-        properties=_union(model.properties for model in models),
-        types=_all_types([model.event_types for model in models]),
-    )
-    return Facts(leads, events, set(leads["lead_id"].to_list()))
+class Wanted(TypedDict):
+    """What has to be read, as ``read_facts`` takes it."""
+
+    traits: list[str]
+    properties: dict[str, frozenset[str] | None]
+    types: list[str] | None
 
 
-def _evaluate(tenant_id: int, versions: Versions, facts: Facts, at: datetime) -> tuple[dict[Place, Result], set[int]]:
+def wanted(models: Sequence[engine.CompiledModel]) -> Wanted:
+    """What these models ask for."""
+    properties: dict[str, frozenset[str] | None] = {}
+    for model in models:
+        for name, types in model.property_types.items():
+            before = properties.get(name, frozenset())
+            properties[name] = None if types is None or before is None else before | types
+    return {
+        "traits": _union(model.traits for model in models),
+        "properties": properties,
+        "types": _all_types([model.event_types for model in models]),
+    }
+
+
+def evaluate(versions: Versions, facts: Facts, at: datetime, *, distinct: bool = True) -> pl.DataFrame:
+    """The scores of these versions, and for whom there is none. Events of ours are kept once each."""
+    if not versions:
+        return pl.DataFrame(schema=FOUND)
+    frame = engine.score([model for _, model in versions], facts.leads, facts.events, at, distinct=distinct)
+    return found(frame, [(live.hash, live.model_id, live.number) for live, _ in versions])
+
+
+def _evaluate(tenant_id: int, versions: Versions, facts: Facts, at: datetime) -> tuple[pl.DataFrame, set[int]]:
     """The leads' scores, and the ids of models that failed."""
-    usable = [(live, model) for live, model in versions if model is not None]
-    failed = {live.model_id for live, model in versions if model is None}
     try:
-        return _results(usable, facts, at), failed
+        return evaluate(versions, facts, at), set()
     except Exception:  # found out below, one by one
         log.warning("scoring.batch_failed", tenant_id=tenant_id, exc_info=True)
-    results: dict[Place, Result] = {}
-    for live, model in usable:
+    frames, failed = [pl.DataFrame(schema=FOUND)], set()
+    for live, model in versions:
         try:
-            results |= _results([(live, model)], facts, at)
-        except Exception:  # noqa: BLE001 # one model's mistake must not stop the others
-            _report(tenant_id, live)
+            frames.append(evaluate([(live, model)], facts, at))
+        except Exception:  # one model's mistake must not stop the others
+            log.exception("scoring.model_failed", tenant_id=tenant_id, model=live.name, version=live.number)
             failed.add(live.model_id)
-    return results, failed
+    return pl.concat(frames), failed
 
 
-def _steps(versions: Versions, facts: Facts, stored: Stored, at: datetime) -> list[Step]:
-    """What changed by itself since the last look, at the instants at which it did.
+def _replay(tenant_id: int, ledger: Ledger, versions: Versions, facts: Facts, at: datetime) -> None:
+    """What changed by itself since the last look, at the instants at which it did, as far as was known then.
 
     A score under a version that was replaced meanwhile is left out: nobody can tell how it would have gone on.
     """
-    usable = [(live, model) for live, model in versions if model is not None]
-    numbers = {live.model_id: live.number for live, _ in usable}
-    coming: dict[datetime, set[Place]] = {}
-
-    def expect(place: Place, result: Result) -> None:
-        if result.next_change is not None and result.next_change < at and place[1] in facts.alive:
-            coming.setdefault(result.next_change, set()).add(place)
-
-    for place, result in stored.results.items():
-        if numbers.get(place[0]) == result.version:
-            expect(place, result)
-    steps: list[Step] = []
+    numbers = pl.DataFrame(
+        [(live.model_id, live.number) for live, _ in versions],
+        schema={"model_id": pl.Int64, "version": pl.Int32},
+        orient="row",
+    )
+    news: dict[int, datetime] | None = None
+    told = _EPOCH
     for _ in range(INSTANTS):
-        if not coming:
-            break
-        instant = min(coming)
-        places = coming.pop(instant)
+        overdue = ledger.latest.filter(
+            pl.col("next_change") < at,
+            pl.col("lead_id").is_in(facts.alive),
+            pl.col("next_change") > told,
+        ).join(numbers, on=["model_id", "version"], how="semi")
+        if overdue.is_empty():
+            return
+        instant: datetime = overdue["next_change"].min()  # type: ignore[assignment] # a column of instants
+        places = overdue.filter(pl.col("next_change") == instant).select(PLACE)
+        if news is None:
+            news = last_news(tenant_id, overdue["lead_id"].unique().to_list())
+        told = instant
         try:
-            results = _results(usable, facts.of({lead_id for _, lead_id in places}), instant)
+            then = _known(tenant_id, versions, facts, news, sorted(set(places["lead_id"].to_list())), instant)
+            ledger.become(evaluate(versions, then, instant).join(places, on=PLACE, how="semi"), instant)
         except Exception:  # the scores of this moment are known, and matter more than the past
-            log.warning("scoring.steps_failed", at=instant.isoformat(), exc_info=True)
-            break
-        for place in sorted(places & results.keys()):
-            steps.append(Step(instant, place, results[place]))
-            expect(place, results[place])
-    return steps
+            log.warning("scoring.steps_failed", tenant_id=tenant_id, at=instant.isoformat(), exc_info=True)
+            return
 
 
-def _results(
-    versions: Sequence[tuple[LiveVersion, engine.CompiledModel]], facts: Facts, at: datetime
-) -> dict[Place, Result]:
-    by_hash = {live.hash: live for live, _ in versions}
-    frame = engine.score([model for _, model in versions], facts.leads, facts.events, at)
-    found: dict[Place, Result] = {}
-    for row in frame.iter_rows(named=True):
-        live = by_hash[row["content_hash"]]
-        found[live.model_id, row["lead_id"]] = Result(
-            live.number,
-            row["total"],
-            row["raw"],
-            msgspec.json.decode(row["dimensions"]),
-            row["stage"],
-            row["grade"],
-            row["next_change"],
-        )
-    return found
+def _known(
+    tenant_id: int, versions: Versions, facts: Facts, news: dict[int, datetime], lead_ids: list[int], at: datetime
+) -> Facts:
+    """What was known of these leads at an instant: mostly what is known now."""
+    late = [lead_id for lead_id in lead_ids if lead_id not in news or news[lead_id] > at]
+    then = facts.of(set(lead_ids) - set(late))
+    if not late:
+        return then
+    asked = wanted([model for _, model in versions])
+    leads, events = read_facts(tenant_id, late, known_at=at, **asked)
+    return Facts(pl.concat([then.leads, leads]), pl.concat([then.events, events]))
 
 
-def _next_due(alive: set[int], results: dict[Place, Result], *, retry_at: datetime | None) -> dict[int, datetime]:
+def _end_others(ledger: Ledger, scored: pl.DataFrame, alive: set[int], failed: set[int], at: datetime) -> None:
+    """Scores of leads that are gone and of models that score nobody any more; those of models that failed stay."""
+    unknown = pl.col("model_id").is_in(list(failed)) & pl.col("lead_id").is_in(list(alive))
+    ledger.remove(ledger.latest.filter(~unknown).join(scored, on=PLACE, how="anti"), at)
+
+
+def _next_due(scored: pl.DataFrame, again: Collection[int], retry_at: datetime) -> pl.DataFrame:
     """The earliest instant at which any score of each lead can change by itself."""
-    due = dict.fromkeys(alive, retry_at) if retry_at else {}
-    for (_, lead_id), result in results.items():
-        if result.next_change is not None:
-            known = due.get(lead_id)
-            due[lead_id] = result.next_change if known is None else min(known, result.next_change)
-    return due
+    retries = pl.DataFrame({"lead_id": list(again)}, schema={"lead_id": pl.Int64}).with_columns(
+        pl.lit(retry_at, FOUND["next_change"]).alias("next_change")
+    )
+    return next_due(pl.concat([scored.select("lead_id", "next_change"), retries]))
+
+
+def next_due(scored: pl.DataFrame) -> pl.DataFrame:
+    return (
+        scored.filter(pl.col("next_change").is_not_null())
+        .group_by("lead_id")
+        .agg(pl.col("next_change").min().alias("due_at"))
+        .sort("lead_id")
+    )
 
 
 def _union(names: Iterable[Iterable[str]]) -> list[str]:
@@ -184,7 +227,3 @@ def _union(names: Iterable[Iterable[str]]) -> list[str]:
 def _all_types(types: Sequence[frozenset[str] | None]) -> list[str] | None:
     """None, which is every type, as soon as one model listens to every type."""
     return None if None in types else _union(some for some in types if some is not None)
-
-
-def _report(tenant_id: int, live: LiveVersion) -> None:
-    log.exception("scoring.model_failed", tenant_id=tenant_id, model=live.name, version=live.number)

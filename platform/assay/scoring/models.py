@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
+    Boolean,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -15,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from assay_tenants.database import Base
@@ -112,51 +114,103 @@ class Due(Base):
 
 
 class Score(Base):
-    """What lists and filters need, in thousandths of a point; reasons are computed when somebody asks."""
+    """What lists and filters need, in thousandths of a point; reasons are computed when somebody asks.
+
+    A lead that a model does not apply to has none.
+    """
 
     __tablename__ = "scores"
     __table_args__ = (
         Index("scores_ranked", "tenant_id", "model_id", text("total DESC"), "lead_id"),
-        Index("scores_by_lead", "tenant_id", "lead_id"),
-        Index("scores_changed", "tenant_id", "model_id", "recorded_at"),
+        Index("scores_recorded", "tenant_id", "recorded_at", postgresql_using="brin"),
         DISTRIBUTED,
     )
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     lead_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     total: Mapped[int] = mapped_column(BigInteger)
     raw: Mapped[int] = mapped_column(BigInteger)
-    dimensions: Mapped[dict[str, int]] = mapped_column(JSONB)
+    dimensions: Mapped[dict[str, int]] = mapped_column(JSON)
     stage: Mapped[str | None] = mapped_column(Text)
     grade: Mapped[str | None] = mapped_column(Text)
+    #: Ids of the override that fixes the total, and of the one that disqualifies.
+    override: Mapped[str | None] = mapped_column(Text)
+    disqualified: Mapped[str | None] = mapped_column(Text)
     #: Without new facts, nothing changes before this instant.
     next_change: Mapped[datetime | None] = mapped_column(Instant)
-    #: Since when total, raw, stage, grade and version are what they are.
+    #: Since when all of it, but the next change, is what it is.
     scored_at: Mapped[datetime] = mapped_column(Instant)
-    #: When that was written down, which nobody can have read before.
+    #: When the row was written, which nobody can have read before.
     recorded_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class ScoreHistory(Base):
-    """One row for each time that a score changed."""
+    """What a score was from ``at`` until ``until``, and stood in the scores from ``recorded_at`` until ``replaced_at``.
+
+    The present value is in the scores alone.
+    """
 
     __tablename__ = "score_history"
-    __table_args__ = DISTRIBUTED
+    __table_args__ = (Index("score_history_replaced", "tenant_id", "model_id", "replaced_at"), DISTRIBUTED)
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     lead_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    #: The instant the score holds for; ``recorded_at`` is when it was written down.
+    model_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
-    recorded_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    replaced_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    until: Mapped[datetime] = mapped_column(Instant)
+    recorded_at: Mapped[datetime] = mapped_column(Instant)
     version: Mapped[int] = mapped_column(Integer)
     total: Mapped[int] = mapped_column(BigInteger)
     raw: Mapped[int] = mapped_column(BigInteger)
-    dimensions: Mapped[dict[str, int]] = mapped_column(JSONB)
+    dimensions: Mapped[dict[str, int]] = mapped_column(JSON)
     stage: Mapped[str | None] = mapped_column(Text)
     grade: Mapped[str | None] = mapped_column(Text)
+    override: Mapped[str | None] = mapped_column(Text)
+    disqualified: Mapped[str | None] = mapped_column(Text)
+
+
+class Rescore(Base):
+    """All leads are scored anew under some models, in the background."""
+
+    __tablename__ = "rescores"
+    __table_args__ = DISTRIBUTED
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    model_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    reason: Mapped[str] = mapped_column(Text)
+    started_by: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    cancelled_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class RescoreRange(Base):
+    """Leads by id, from ``next_lead`` on, that one worker at a time goes through; ``open`` until it is at its end."""
+
+    __tablename__ = "rescore_ranges"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "rescore_id"], ["scoring.rescores.tenant_id", "scoring.rescores.id"], ondelete="CASCADE"
+        ),
+        Index("rescore_ranges_open", "tenant_id", "rescore_id", "position", postgresql_where=text("open")),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    rescore_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    next_lead: Mapped[int] = mapped_column(BigInteger)
+    last_lead: Mapped[int] = mapped_column(BigInteger)
+    leads: Mapped[int] = mapped_column(Integer)
+    leads_done: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    #: Scores that came out otherwise than they were stored.
+    written: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    open: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
+    begun_at: Mapped[datetime | None] = mapped_column(Instant)
+    looked_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Study(Base):

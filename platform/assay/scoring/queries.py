@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, or_, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
-from sqlalchemy.sql.selectable import LateralFromClause
 
 from assay.profiles.models import Company, Lead
 from assay.profiles.naming import COMPANY_NAMES, folded
 from assay.scoring import cursors
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion, Score, ScoreHistory
+from assay.scoring.storing import listing
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 
@@ -22,6 +22,8 @@ AnySelect = Select[*tuple[Any, ...]]
 PAGE = 50
 LARGEST_PAGE = 200
 _LARGEST_NUMBER = 2**31 - 1
+# When what is still so will be replaced.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,11 @@ class RankedLead:
     stage: str | None = None
     grade: str | None = None
     dimensions: dict[str, int] | None = None
+    override: str | None = None
+    disqualified: str | None = None
     next_change: datetime | None = None
+    #: Of the version that scored.
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,9 @@ class LeadScore:
     dimensions: dict[str, int]
     stage: str | None
     grade: str | None
+    #: Ids of the override that fixes the total, and of the one that disqualifies.
+    override: str | None
+    disqualified: str | None
     next_change: datetime | None
     scored_at: datetime
 
@@ -66,12 +75,16 @@ class LeadScore:
 @dataclass(frozen=True)
 class PastScore:
     at: datetime
+    #: None: it still is what it was then.
+    until: datetime | None
     version: int
     total: int
     raw: int
     dimensions: dict[str, int]
     stage: str | None
     grade: str | None
+    override: str | None
+    disqualified: str | None
 
 
 @dataclass(frozen=True)
@@ -184,8 +197,10 @@ def list_leads(
         by = _ranked_by(session, tenant_id, model)
         if by is None:
             return _by_activity(session, tenant_id, text, cursor, limit, question)
-        started, last = datetime.now(UTC), None
-        if cursor is not None:
+        last: tuple[int, int] | None = None
+        if cursor is None:
+            started = listing(session, tenant_id)
+        else:
             since, total, lead_id = cursors.unpack(cursor, tuple[int, int, int], of=question)
             started, last = cursors.instant(since), (total, lead_id)
         ranks = session.execute(
@@ -222,42 +237,26 @@ def _ranks(
 ) -> AnySelect:
     """Lead ids with the total that ranks them: the one they had when paging started."""
 
-    def arm(
-        total: ColumnElement[int], *conditions: ColumnElement[bool], past: LateralFromClause | None = None
-    ) -> AnySelect:
-        query = select(Score.lead_id, total.label("total")).where(
-            Score.tenant_id == tenant_id, Score.model_id == model_id, *conditions
+    def arm(table: type[Score | ScoreHistory], *conditions: ColumnElement[bool]) -> AnySelect:
+        query = select(table.lead_id, table.total).where(
+            table.tenant_id == tenant_id, table.model_id == model_id, *conditions
         )
-        if past is not None:
-            query = query.join(past, true())
         if last is not None:
-            query = query.where(total <= last[0], or_(total < last[0], Score.lead_id > last[1]))
+            query = query.where(table.total <= last[0], or_(table.total < last[0], table.lead_id > last[1]))
         if stage is not None:
-            query = query.where(Score.stage == stage)
+            query = query.where(table.stage == stage)
         if text is not None:
-            query = query.join(Lead, and_(Lead.tenant_id == Score.tenant_id, Lead.id == Score.lead_id)).where(
+            query = query.join(Lead, and_(Lead.tenant_id == table.tenant_id, Lead.id == table.lead_id)).where(
                 Lead.tenant_id == tenant_id, _matches(text)
             )
         # Limited within: so each arm reads a page of its index instead of sorting all that follows.
-        return query.order_by(total.desc(), Score.lead_id).limit(limit)
+        return query.order_by(table.total.desc(), table.lead_id).limit(limit)
 
     if last is None:
-        return arm(Score.__table__.c.total)
-    past = (
-        select(ScoreHistory.total)
-        .where(
-            ScoreHistory.tenant_id == tenant_id,
-            ScoreHistory.model_id == model_id,
-            ScoreHistory.lead_id == Score.lead_id,
-            ScoreHistory.recorded_at <= started,
-        )
-        .order_by(ScoreHistory.recorded_at.desc(), ScoreHistory.at.desc())
-        .limit(1)
-        .lateral("past")
-    )
+        return arm(Score)
     both = union_all(
-        arm(Score.__table__.c.total, Score.recorded_at <= started),
-        arm(past.c.total, Score.recorded_at > started, past=past),
+        arm(Score, Score.recorded_at <= started),
+        arm(ScoreHistory, ScoreHistory.recorded_at <= started, ScoreHistory.replaced_at > started),
     ).subquery()
     return select(both.c.lead_id, both.c.total).order_by(both.c.total.desc(), both.c.lead_id).limit(limit)
 
@@ -265,7 +264,17 @@ def _ranks(
 def _ranked(session: Session, tenant_id: int, model_id: int, lead_ids: Sequence[int]) -> list[RankedLead]:
     rows = session.execute(
         _lead_columns(tenant_id)
-        .add_columns(Score.total, Score.raw, Score.stage, Score.grade, Score.dimensions, Score.next_change)
+        .add_columns(
+            Score.total,
+            Score.raw,
+            Score.stage,
+            Score.grade,
+            Score.dimensions,
+            Score.override,
+            Score.disqualified,
+            Score.next_change,
+            Score.version,
+        )
         .join(Score, and_(Score.tenant_id == Lead.tenant_id, Score.lead_id == Lead.id))
         .where(Score.tenant_id == tenant_id, Score.model_id == model_id, Lead.id.in_(lead_ids))
     )
@@ -324,6 +333,8 @@ def scores_of(tenant_id: int, lead_id: int) -> list[LeadScore]:
                 Score.dimensions,
                 Score.stage,
                 Score.grade,
+                Score.override,
+                Score.disqualified,
                 Score.next_change,
                 Score.scored_at,
             )
@@ -340,32 +351,46 @@ def history(
     """How a lead's score under one model came to be what it is."""
     question = (tenant_id, lead_id, model)
     with tenant_session(tenant_id) as session:
-        query = (
-            select(
-                ScoreHistory.at,
-                ScoreHistory.version,
-                ScoreHistory.total,
-                ScoreHistory.raw,
-                ScoreHistory.dimensions,
-                ScoreHistory.stage,
-                ScoreHistory.grade,
-            )
-            .where(
-                ScoreHistory.tenant_id == tenant_id,
-                ScoreHistory.model_id == read_model(session, tenant_id, model).id,
-                ScoreHistory.lead_id == lead_id,
-            )
-            .order_by(ScoreHistory.at.desc())
-            .limit(limit + 1)
-        )
+        model_id = read_model(session, tenant_id, model).id
+        past = _spans(ScoreHistory, tenant_id, lead_id, model_id, ScoreHistory.at, ScoreHistory.until)
+        now = _spans(Score, tenant_id, lead_id, model_id, Score.scored_at, null())
+        both = union_all(
+            past.add_columns(ScoreHistory.replaced_at),
+            now.add_columns(literal(_NEVER, type_=ScoreHistory.replaced_at.type)),
+        ).subquery()
+        at, replaced_at = both.c.at, both.c.replaced_at
+        query = select(both).order_by(at.desc(), replaced_at.desc()).limit(limit + 1)
         if cursor is not None:
-            (since,) = cursors.unpack(cursor, tuple[int], of=question)
-            query = query.where(ScoreHistory.at < cursors.instant(since))
-        items = [PastScore(*row) for row in session.execute(query)]
+            since, replaced = cursors.unpack(cursor, tuple[int, int], of=question)
+            query = query.where(tuple_(at, replaced_at) < tuple_(cursors.instant(since), cursors.instant(replaced)))
+        rows = session.execute(query).all()
     next_cursor = None
-    if len(items) > limit:
-        next_cursor = cursors.pack((cursors.microseconds(items[limit - 1].at),), of=question)
-    return HistoryPage(items[:limit], next_cursor)
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        next_cursor = cursors.pack((cursors.microseconds(last.at), cursors.microseconds(last[-1])), of=question)
+    return HistoryPage([PastScore(*row[:-1]) for row in rows[:limit]], next_cursor)
+
+
+def _spans(
+    table: type[Score | ScoreHistory],
+    tenant_id: int,
+    lead_id: int,
+    model_id: int,
+    at: InstrumentedAttribute[datetime],
+    until: ColumnElement[Any] | InstrumentedAttribute[datetime],
+) -> AnySelect:
+    return select(
+        at.label("at"),
+        until.label("until"),
+        table.version,
+        table.total,
+        table.raw,
+        table.dimensions,
+        table.stage,
+        table.grade,
+        table.override,
+        table.disqualified,
+    ).where(table.tenant_id == tenant_id, table.model_id == model_id, table.lead_id == lead_id)
 
 
 def stage_counts(tenant_id: int, model: str) -> dict[str | None, int]:

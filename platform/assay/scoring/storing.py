@@ -1,182 +1,174 @@
-"""Writes what scoring found, where it differs from what is stored."""
+"""Writes what became of scores: in one go, and only over what was read."""
 
-# ruff: noqa: S608 # statements are put together from constants of this module alone
+# ruff: noqa: S608 # statements are put together from constants of this module, and ids that are integers
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from operator import itemgetter
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, cast
+from zlib import crc32
 
 import msgspec
-from sqlalchemy import any_, delete, literal, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+import polars as pl
+from psycopg import Connection
+from psycopg.errors import DeadlockDetected
+from sqlalchemy import CursorResult, delete, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger
 
-from assay.scoring.models import Due, Score
+from assay.profiles import frames
+from assay.scoring.ledger import PLACE, SCORES, VALUES, Ledger
+from assay.scoring.models import Due
 
-#: A model's id and a lead's.
-Place = tuple[int, int]
+#: From here on a COPY is faster than one JSON text.
+MANY = 2_000
 
-# One JSON text carries thousands of rows four times faster than an array for each column.
-_ROWS = """
-    json_to_recordset(CAST(:rows AS json)) AS n (
-        model_id bigint, lead_id bigint, version integer, total bigint, raw bigint, dimensions jsonb, stage text,
-        grade text, next_change timestamptz, at timestamptz, recorded_at timestamptz)
+_TYPES = {
+    **dict.fromkeys((*PLACE, "total", "raw"), "bigint"),
+    "version": "integer",
+    **dict.fromkeys(("dimensions", "stage", "grade", "override", "disqualified"), "text"),
+    **dict.fromkeys(("next_change", "scored_at", "recorded_at", "seen", "at", "until", "due_at"), "timestamptz"),
+}
+_VALUES = ", ".join(VALUES)
+_NEW_VALUES = ", ".join(f"n.{name}::json" if name == "dimensions" else f"n.{name}" for name in VALUES)
+_UPDATE = f"""
+UPDATE scoring.scores s
+SET ({_VALUES}, next_change, scored_at, recorded_at) = ({_NEW_VALUES}, n.next_change, n.scored_at, :now)
+FROM {{rows}}
+WHERE s.tenant_id = :t AND s.lead_id = n.lead_id AND s.model_id = n.model_id AND s.recorded_at = n.seen
 """
-_UPSERT_SCORES = f"""
-INSERT INTO scoring.scores
-    (tenant_id, model_id, lead_id, version, total, raw, dimensions, stage, grade, next_change, scored_at, recorded_at)
-SELECT :t, n.model_id, n.lead_id, n.version, n.total, n.raw, n.dimensions, n.stage, n.grade, n.next_change, n.at,
-    n.recorded_at
-FROM {_ROWS}
-ON CONFLICT (tenant_id, model_id, lead_id) DO UPDATE SET
-    version = excluded.version, total = excluded.total, raw = excluded.raw, dimensions = excluded.dimensions,
-    stage = excluded.stage, grade = excluded.grade, next_change = excluded.next_change, scored_at = excluded.scored_at,
-    recorded_at = excluded.recorded_at
+_INSERT = f"""
+INSERT INTO scoring.scores (tenant_id, lead_id, model_id, {_VALUES}, next_change, scored_at, recorded_at)
+SELECT :t, n.lead_id, n.model_id, {_NEW_VALUES}, n.next_change, n.scored_at, :now
+FROM {{rows}} ORDER BY n.lead_id, n.model_id
+ON CONFLICT (tenant_id, lead_id, model_id) DO NOTHING
 """
-_INSERT_HISTORY = f"""
-INSERT INTO scoring.score_history
-    (tenant_id, recorded_at, model_id, lead_id, at, version, total, raw, dimensions, stage, grade)
-SELECT :t, n.recorded_at, n.model_id, n.lead_id, n.at, n.version, n.total, n.raw, n.dimensions, n.stage, n.grade
-FROM {_ROWS}
+_DELETE = """
+DELETE FROM scoring.scores s USING {rows}
+WHERE s.tenant_id = :t AND s.lead_id = n.lead_id AND s.model_id = n.model_id AND s.recorded_at = n.seen
 """
-_DELETE_SCORES = """
-DELETE FROM scoring.scores s
-USING json_to_recordset(CAST(:rows AS json)) AS n (model_id bigint, lead_id bigint)
-WHERE s.tenant_id = :t AND s.model_id = n.model_id AND s.lead_id = n.lead_id
+_REMEMBER = f"""
+INSERT INTO scoring.score_history (tenant_id, lead_id, model_id, at, replaced_at, until, recorded_at, {_VALUES})
+SELECT :t, n.lead_id, n.model_id, n.at, :now, n.until, COALESCE(n.recorded_at, :now), {_NEW_VALUES}
+FROM {{rows}}
 """
 _PLAN = """
-UPDATE scoring.due d SET due_at = n.due_at
-FROM json_to_recordset(CAST(:rows AS json)) AS n (lead_id bigint, due_at timestamptz)
-WHERE d.tenant_id = :t AND d.lead_id = n.lead_id
+UPDATE scoring.due d SET due_at = n.due_at FROM {rows} WHERE d.tenant_id = :t AND d.lead_id = n.lead_id
+"""
+# In the order in which everybody locks rows of this table.
+_SOONER = """
+INSERT INTO scoring.due (tenant_id, lead_id, due_at) SELECT :t, n.lead_id, n.due_at FROM {rows} ORDER BY n.lead_id
+ON CONFLICT (tenant_id, lead_id) DO UPDATE SET due_at = LEAST(due.due_at, excluded.due_at)
 """
 
-
-@dataclass(frozen=True)
-class Result:
-    """A lead's score under one version."""
-
-    version: int
-    total: int
-    raw: int
-    dimensions: dict[str, int]
-    stage: str | None
-    grade: str | None
-    next_change: datetime | None
-
-    @property
-    def shown(self) -> tuple[object, ...]:
-        """What makes a new row of history when it changes."""
-        return self.version, self.total, self.raw, self.stage, self.grade
+# Held shared by who writes scores until the commit, and alone by who begins a list: no score that is dated before the
+# list can then appear after it.
+_LOCK = (
+    "WITH locked AS MATERIALIZED (SELECT {}(hashtextextended('assay.scores', :t))) SELECT clock_timestamp() FROM locked"
+)
+_WRITING = text(_LOCK.format("pg_advisory_xact_lock_shared"))
+_LISTING = text(_LOCK.format("pg_advisory_xact_lock"))
 
 
-@dataclass(frozen=True)
-class Since:
-    """When a score became what it is, and when that was written down."""
-
-    at: datetime
-    recorded_at: datetime
+class Overtaken(Exception):
+    """A score was written between our look at it and our writing: no mistake, it is done again."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What is stored of some leads."""
-
-    results: dict[Place, Result]
-    since: dict[Place, Since]
+def writing(session: Session, tenant_id: int) -> datetime:
+    """The instant that what is written from here to the commit is dated to."""
+    now: datetime = session.execute(_WRITING, {"t": tenant_id}).scalar_one()
+    return now
 
 
-@dataclass(frozen=True)
-class Step:
-    """A score at an instant between two looks."""
-
-    at: datetime
-    place: Place
-    result: Result
+def listing(session: Session, tenant_id: int) -> datetime:
+    """An instant: all that is dated before it can be read, all that comes later is dated after it."""
+    now: datetime = session.execute(_LISTING, {"t": tenant_id}).scalar_one()
+    return now
 
 
-def store(
-    session: Session,
-    tenant_id: int,
-    stored: Stored,
-    steps: Iterable[Step],
-    results: dict[Place, Result],
-    *,
-    unknown: Collection[Place],
-    at: datetime,
-) -> None:
-    """Scores that differ, and history where a person would see a difference.
+def read_stored(
+    tenant_id: int, lead_ids: Collection[int] | range, model_ids: Collection[int] | None = None
+) -> pl.DataFrame:
+    """Under all models, or under these."""
+    columns = ", ".join(f"s.{name}::text" if name == "dimensions" else f"s.{name}" for name in SCORES)
+    if isinstance(lead_ids, range):
+        leads = f"BETWEEN {lead_ids.start} AND {lead_ids.stop - 1}"
+    else:
+        leads = f"= ANY (ARRAY[{','.join(str(int(lead_id)) for lead_id in lead_ids)}]::bigint[])"
+    query = f"SELECT {columns} FROM scoring.scores s WHERE s.tenant_id = {int(tenant_id)} AND s.lead_id {leads}"
+    if model_ids is not None:
+        query += f" AND s.model_id = ANY (ARRAY[{','.join(str(int(id_)) for id_ in model_ids)}]::bigint[])"
+    with frames.transaction(tenant_id) as cursor:
+        return frames.select(cursor, query, SCORES)
 
-    ``steps``, in their order, tell what came before ``results``, which are the scores ``at`` that instant. A stored
-    score that was not found again goes, unless it is ``unknown`` whether it would have been.
-    """
-    recorded_at = datetime.now(UTC)
-    latest, since, history = dict(stored.results), dict(stored.since), []
-    for step in (*steps, *(Step(at, place, result) for place, result in sorted(results.items(), key=itemgetter(0)))):
-        before = latest.get(step.place)
-        if before is None or before.shown != step.result.shown:
-            since[step.place] = Since(step.at, recorded_at)
-            history.append(_row(step.place, step.result, since[step.place]))
-        latest[step.place] = step.result
-    changed = sorted(
-        place
-        for place, result in results.items()
-        if stored.results.get(place) != result or stored.since.get(place) != since[place]
+
+def store(session: Session, tenant_id: int, ledger: Ledger) -> int:
+    """Tells how many scores are others now; raises Overtaken when another did the same meanwhile."""
+    changed, gone = ledger.changed, ledger.gone
+    if changed.is_empty() and gone.is_empty():
+        return 0
+    now = writing(session, tenant_id)
+    known = changed.filter(pl.col("seen").is_not_null())
+    new = changed.filter(pl.col("seen").is_null())
+    for statement, rows in ((_DELETE, gone), (_UPDATE, known), (_INSERT, new)):
+        if rows.height and execute(session, tenant_id, statement, rows, now=now) != rows.height:
+            raise Overtaken
+    past = ledger.past
+    if past.height:
+        execute(session, tenant_id, _REMEMBER, past, now=now)
+    return changed.height + gone.height
+
+
+def is_overtaken(error: Exception) -> bool:
+    """Two that write the same scores may also wait for each other; then PostgreSQL chooses one."""
+    return isinstance(error, Overtaken) or (
+        isinstance(error, OperationalError) and isinstance(error.orig, DeadlockDetected)
     )
-    if changed:
-        rows = [_row(place, results[place], since[place]) for place in changed]
-        session.execute(text(_UPSERT_SCORES), {"t": tenant_id, "rows": _json(rows)})
-    if history:
-        session.execute(text(_INSERT_HISTORY), {"t": tenant_id, "rows": _json(history)})
-    gone = sorted(stored.results.keys() - results.keys() - set(unknown))
-    if gone:
-        rows = [{"model_id": model_id, "lead_id": lead_id} for model_id, lead_id in gone]
-        session.execute(text(_DELETE_SCORES), {"t": tenant_id, "rows": _json(rows)})
 
 
-def plan(session: Session, tenant_id: int, lead_ids: Sequence[int], due: dict[int, datetime]) -> None:
-    """When each of these leads has to be scored next; not at all when ``due`` does not name it."""
-    done = [lead_id for lead_id in lead_ids if lead_id not in due]
+def plan(session: Session, tenant_id: int, lead_ids: Sequence[int], due: pl.DataFrame) -> None:
+    """When each of these leads, locked by us, has to be scored next; not at all when ``due`` does not name it."""
+    named = set(due["lead_id"].to_list())
+    done = [lead_id for lead_id in lead_ids if lead_id not in named]
     if done:
-        session.execute(delete(Due).where(Due.tenant_id == tenant_id, Due.lead_id == _any(done)))
-    if due:
-        rows = [{"lead_id": lead_id, "due_at": due_at} for lead_id, due_at in due.items()]
-        session.execute(text(_PLAN), {"t": tenant_id, "rows": _json(rows)})
+        session.execute(delete(Due).where(Due.tenant_id == tenant_id, Due.lead_id.in_(done)))
+    if due.height:
+        execute(session, tenant_id, _PLAN, due)
 
 
-def read_stored(session: Session, tenant_id: int, lead_ids: Sequence[int]) -> Stored:
-    rows = session.execute(
-        select(
-            Score.model_id,
-            Score.lead_id,
-            Score.scored_at,
-            Score.recorded_at,
-            Score.version,
-            Score.total,
-            Score.raw,
-            Score.dimensions,
-            Score.stage,
-            Score.grade,
-            Score.next_change,
-        ).where(Score.tenant_id == tenant_id, Score.lead_id == _any(lead_ids))
-    )
-    stored = Stored({}, {})
-    for model_id, lead_id, scored_at, recorded_at, *columns in rows:
-        stored.results[model_id, lead_id] = Result(*columns)
-        stored.since[model_id, lead_id] = Since(scored_at, recorded_at)
-    return stored
+def plan_sooner(session: Session, tenant_id: int, due: pl.DataFrame) -> None:
+    """These leads have to be scored at the latest then."""
+    if due.height:
+        execute(session, tenant_id, _SOONER, due)
 
 
-def _row(place: Place, result: Result, since: Since) -> dict[str, object]:
-    model_id, lead_id = place
-    return {"model_id": model_id, "lead_id": lead_id, **vars(since), **vars(result)}
+def execute(session: Session, tenant_id: int, statement: str, rows: pl.DataFrame, **more: object) -> int:
+    """Runs a statement over rows, which it calls ``n``; tells how many rows it touched."""
+    columns = ", ".join(f"{name} {_TYPES[name]}" for name in rows.columns)
+    values: dict[str, object] = {"t": tenant_id, **more}
+    if rows.height < MANY:
+        source = f"json_to_recordset(CAST(:rows AS json)) AS n ({columns})"
+        values["rows"] = _json(rows)
+    else:
+        source = f"{_copy(session, rows, columns)} AS n"
+    found = cast("CursorResult[Any]", session.execute(text(statement.format(rows=source)), values))
+    return found.rowcount
 
 
-def _json(rows: list[dict[str, object]]) -> str:
-    return msgspec.json.encode(rows).decode()
+def _copy(session: Session, rows: pl.DataFrame, columns: str) -> str:
+    """A table of this transaction's own with these rows; a COPY into a table that tenants share would be refused."""
+    connection = cast("Connection[Any]", session.connection().connection.driver_connection)
+    # As many as there are kinds of rows: made once in a connection, and empty in each new transaction.
+    table = f"rows_{crc32(columns.encode()):08x}"
+    session.execute(text(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS"))
+    session.execute(text(f"TRUNCATE pg_temp.{table}"))
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY pg_temp.{table} FROM STDIN (FORMAT csv, NULL '\\N')") as copy,
+    ):
+        copy.write(rows.write_csv(include_header=False, null_value="\\N", quote_style="necessary").encode())
+    return f"pg_temp.{table}"
 
 
-def _any(lead_ids: Collection[int]) -> Any:
-    return any_(literal(list(lead_ids), ARRAY(BigInteger)))
+def _json(rows: pl.DataFrame) -> str:
+    """One JSON text carries thousands of rows four times faster than an array for each column."""
+    return msgspec.json.encode(rows.to_dicts()).decode()

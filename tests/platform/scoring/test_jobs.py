@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from assay.profiles.queries import Snapshot
 from assay.scoring import compiled, engine, jobs, queries, service
 from assay_tenants.database import tenant_session
 
@@ -175,8 +176,8 @@ class TestWhatIsWritten:
         drain(tenant.tenant_id, T0)
         score, now = engine.score, T0 + 61 * DAY
 
-        def only_now(models, leads, events, at):
-            return score(models, leads, events, at) if at == now else 1 / 0
+        def only_now(models, leads, events, at, **options):
+            return score(models, leads, events, at, **options) if at == now else 1 / 0
 
         monkeypatch.setattr(engine, "score", only_now)
         drain(tenant.tenant_id, now)
@@ -259,17 +260,17 @@ class TestTwoWorkers:
     ) -> None:
         publish(tenant.tenant_id)
         lead = make_lead(tenant.tenant_id, events=[PRICING])
-        read_facts = jobs.read_facts
+        read = Snapshot.read
         late = Thread(target=add_events, args=(tenant.tenant_id, lead, [OFFER]), kwargs={"due": T0})
 
         def read_then_news(*args, **kwargs):
-            facts = read_facts(*args, **kwargs)
+            facts = read(*args, **kwargs)
             late.start()
             return facts
 
-        monkeypatch.setattr(jobs, "read_facts", read_then_news)
+        monkeypatch.setattr(Snapshot, "read", read_then_news)
         assert jobs.drain_due(tenant.tenant_id, now=T0) == 1
-        monkeypatch.setattr(jobs, "read_facts", read_facts)
+        monkeypatch.setattr(Snapshot, "read", read)
         late.join()
         assert totals(tenant.tenant_id, lead) == {"sample": 15_000}
         assert drain(tenant.tenant_id, T0) == 1
@@ -280,16 +281,16 @@ class TestTwoWorkers:
     ) -> None:
         publish(tenant.tenant_id)
         lead = make_lead(tenant.tenant_id, traits={"title": "CFO"})
-        read_facts = jobs.read_facts
+        read = Snapshot.read
         republishing = Thread(target=publish, args=(tenant.tenant_id,), kwargs={"owner": 50})
 
         def read_then_publish(*args, **kwargs):
             republishing.start()
-            return read_facts(*args, **kwargs)
+            return read(*args, **kwargs)
 
-        monkeypatch.setattr(jobs, "read_facts", read_then_publish)
+        monkeypatch.setattr(Snapshot, "read", read_then_publish)
         jobs.drain_due(tenant.tenant_id, now=T0)
-        monkeypatch.setattr(jobs, "read_facts", read_facts)
+        monkeypatch.setattr(Snapshot, "read", read)
         republishing.join()
         now = datetime.now(UTC)
         assert drain(tenant.tenant_id, now) == 1
@@ -342,10 +343,10 @@ class TestABrokenModel:
         """A model that the engine fails on."""
         score = engine.score
 
-        def fail(models, *facts):
+        def fail(models, *facts, **options):
             if any(model.name == "broken" for model in models):
                 raise ArithmeticError("made to fail")
-            return score(models, *facts)
+            return score(models, *facts, **options)
 
         monkeypatch.setattr(engine, "score", fail)
 
@@ -364,7 +365,7 @@ class TestABrokenModel:
         lead = make_lead(tenant.tenant_id, events=[PRICING])
         drain(tenant.tenant_id, T0)
 
-        def fail(*_):
+        def fail(*_, **__):
             raise ArithmeticError("made to fail")
 
         monkeypatch.setattr(engine, "score", fail)

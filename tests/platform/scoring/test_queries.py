@@ -63,6 +63,7 @@ class TestListLeads:
             grade=None,
             dimensions={},
             next_change=T0 + 60 * DAY,
+            version=1,
         )
 
     @pytest.mark.parametrize(
