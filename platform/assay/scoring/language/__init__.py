@@ -34,6 +34,7 @@ from assay.scoring.language.model import (
     WhenHolds,
     WhenSilent,
 )
+from assay.scoring.language.publishing import json_schema
 from assay.scoring.language.quantities import number
 from assay.scoring.language.references import conditions, find_cycle, leaves, references
 from assay.scoring.language.settling import parameters, with_parameters
@@ -74,6 +75,7 @@ __all__ = [
     "describe",
     "dump",
     "find_cycle",
+    "json_schema",
     "leaves",
     "load",
     "number",

@@ -1,5 +1,6 @@
 """Reads a condition: `all` `any` `not` around what is asked of traits, of properties, of events, of other models."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -32,6 +33,7 @@ JOINTS = {
 _GRADES = [f"{letter}{figure}" for letter in "ABCD" for figure in "1234"]
 _MOST_COUNTED = 1_000_000
 _BOUNDS = ("is", "gt", "gte", "lt", "lte", "between")
+_ASPECTS = ("score", "stage", "grade", "disqualified", "applies")
 _CHOICES = ("is", "is_not", "in", "not_in", "exists")
 
 Asked = tuple[tuple[str, Any], ...]
@@ -187,8 +189,9 @@ class Compared(Told):
     def short(self, value: object) -> Asked:
         raise ValidationError(f"must be a comparison such as {{gte: 4}}, with one of {', '.join(self.words)}")
 
+    @abstractmethod
     def operand(self, word: str, operand: object) -> Any:
-        raise NotImplementedError
+        """The operand of a word; raises ValueError or ValidationError."""
 
     def in_words(self) -> str:
         return f"{listed(self.words)} with a value"
@@ -197,8 +200,9 @@ class Compared(Told):
         operands = {word: self.operand_schema(word) for word in self.words}
         return {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": operands}
 
+    @abstractmethod
     def operand_schema(self, word: str) -> JsonSchema:
-        raise NotImplementedError
+        """What an editor can know of that operand."""
 
 
 class Bounds(Compared):
@@ -325,6 +329,11 @@ class EventWords(Words):
 class ModelAnswers(Words):
     """What another model says of the lead."""
 
+    beside = (
+        {"anyOf": [{"required": [aspect]} for aspect in _ASPECTS]},
+        {"dependentRequired": {"dimension": ["score"]}},
+    )
+
     model = Name(required=True, metadata=told("the other model, by its name", "{model: base, applies: true}"))
     score = Bounds(whole=False, metadata=told("its total", "{model: base, score: {gte: 50}}"))
     dimension = Name(
@@ -338,10 +347,9 @@ class ModelAnswers(Words):
     applies = Flag(metadata=told("whether the lead is in its audience", "{model: base, applies: false}"))
 
     def contradictions(self, data: Mapping[str, Any], original: Mapping[str, Any]) -> Errors:
-        aspects = ("score", "stage", "grade", "disqualified", "applies")
         if "dimension" in original and "score" not in original:
             return {"dimension": ["belongs to 'score'"]}
         known = [field.data_key or name for name, field in self.fields.items()]
-        if not any(aspect in original for aspect in aspects) and all(word in known for word in original):
-            return {"score": [f"is missing: ask for one of {', '.join(aspects)}"]}
+        if not any(aspect in original for aspect in _ASPECTS) and all(word in known for word in original):
+            return {"score": [f"is missing: ask for one of {', '.join(_ASPECTS)}"]}
         return {}

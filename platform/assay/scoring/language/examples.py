@@ -12,6 +12,7 @@ from assay.scoring.language.fields import (
     Moment,
     Name,
     Numeral,
+    Spoken,
     Text,
     Told,
     Whole,
@@ -144,7 +145,7 @@ class ExpectWords(Words):
         return data.get("at"), Expected(data.get("at", 0), words, data.get("dimensions", ()))
 
 
-class Expectations(Told):
+class Expectations(Spoken):
     """What is expected at one instant, or at each of a list."""
 
     takes = "words, or a list of them"

@@ -4,6 +4,7 @@ Each tells its own JSON Schema, and in a few words what it takes, for the refere
 """
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -41,17 +42,22 @@ def told(doc: str, example: str) -> dict[str, str]:
     return {"doc": doc, "example": example}
 
 
-class Told(fields.Field[Any]):
-    """A field that can describe itself."""
+class Spoken(fields.Field[Any]):
+    """A field that says in words what it takes."""
 
     default_error_messages = MISSING
     takes: ClassVar[str] = ""
 
-    def json_schema(self) -> JsonSchema:
-        raise NotImplementedError
-
     def in_words(self) -> str:
         return self.takes
+
+
+class Told(Spoken):
+    """A field that tells its JSON Schema too."""
+
+    @abstractmethod
+    def json_schema(self) -> JsonSchema:
+        """What of its values an editor can know."""
 
 
 class Points(Told):

@@ -7,13 +7,14 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from assay.scoring.language.fields import JsonSchema, Text, Told, told
+from assay.scoring.language.fields import JsonSchema, Spoken, Text, Told, told
 from assay.scoring.language.model import Parameter
 from assay.scoring.language.quantities import MOST_SUM, duration, microseconds, number, thousandths
 from assay.scoring.language.shapes import Errors, Words
 
 MOST_PARAMETERS = 100
-_NAME = r"[^\W\d]\w{0,49}"
+#: Whatever the language of the name; a formula reads it as one word.
+PARAMETER_NAME = r"[^\W\d]\w{0,49}"
 
 Value = int | float | str
 
@@ -85,11 +86,12 @@ def size(value: Value) -> Fraction:
     return Fraction(microseconds(value)) if isinstance(value, str) else Fraction(str(value))
 
 
-class ParametersField(Told):
+class ParametersField(Spoken):
     """Names with numbers or durations, or with words about one."""
 
     takes = "mapping of names"
     words = ParameterWords
+    short = Quantity()
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -98,9 +100,6 @@ class ParametersField(Told):
         if errors:
             raise ValidationError(errors)
         return found
-
-    def json_schema(self) -> JsonSchema:
-        raise NotImplementedError("told by the words it nests")
 
 
 def read_parameters(value: object) -> tuple[tuple[Parameter, ...], Any]:
@@ -114,7 +113,7 @@ def read_parameters(value: object) -> tuple[tuple[Parameter, ...], Any]:
     schema = ParameterWords()
     for key, item in value.items():
         try:
-            if not re.fullmatch(_NAME, key):
+            if not re.fullmatch(PARAMETER_NAME, key):
                 raise ValidationError("must be a name of letters, digits and '_', beginning with a letter")
             words = schema.load(item if isinstance(item, Mapping) else {"value": item})
             found.append(Parameter(name=key, **words))

@@ -128,6 +128,7 @@ def _read(field: Told, value: Mapping[str, Any], key: str) -> Any:
 
 class FadesWords(Words):
     one_of = (("after", "linear", "half_life", "every"),)
+    beside = ({"dependentRequired": {"every": ["by"], "by": ["every"]}},)
 
     after = Duration(
         metadata=told(
@@ -211,6 +212,20 @@ class IdleWords(Words):
 
 class RuleWords(Words):
     one_of = (TRIGGERS,)
+    beside = (
+        {
+            "oneOf": [
+                *({"required": [worth]} for worth in WORTHS),
+                {
+                    "properties": {"count": {"required": ["first_points"], "type": "object"}},
+                    "required": ["count"],
+                    "not": {"anyOf": [{"required": [worth]} for worth in WORTHS]},
+                },
+            ]
+        },
+        {"dependentRequired": {"share": ["dimension"], "group": ["dimension"], "where": ["on"], "count": ["on"]}},
+        {"not": {"required": ["fades", "when"]}},
+    )
 
     id = Name(
         required=True,

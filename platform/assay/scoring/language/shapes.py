@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 
-from assay.scoring.language.fields import MISSING, JsonSchema, Told, name
+from assay.scoring.language.fields import MISSING, JsonSchema, Spoken, name
 from assay.scoring.language.quantities import number
 from assay.scoring.language.words import unknown_word
 
@@ -19,6 +19,8 @@ class Words(Schema):
 
     #: Alternatives of which a document must hold one; the JSON Schema says so too.
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    #: What else its JSON Schema knows of words beside one another.
+    beside: ClassVar[tuple[JsonSchema, ...]] = ()
     error_messages = _SHAPE
 
     class Meta:
@@ -76,7 +78,7 @@ class Parts(fields.List[Any]):
         super().__init__(Part(words), error_messages={**MISSING, "invalid": f"must be {shown}"}, **kwargs)
 
 
-class Named(Told):
+class Named(Spoken):
     """A mapping of names to one schema; errors stand at the name itself."""
 
     takes = "mapping of names"
@@ -100,9 +102,6 @@ class Named(Told):
         if errors:
             raise ValidationError(errors)
         return tuple(found)
-
-    def json_schema(self) -> JsonSchema:
-        raise NotImplementedError("told by the words it nests")
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, post_load
 
 from assay.scoring.language.conditions import When
-from assay.scoring.language.fields import Flag, JsonSchema, Name, Names, Positive, Sum, Text, Told, told
+from assay.scoring.language.fields import Flag, JsonSchema, Name, Names, Positive, Spoken, Sum, Text, Told, told
 from assay.scoring.language.model import Band, Grade, Group, Judgements, Override, Scale, Split, Stage
 from assay.scoring.language.quantities import MOST_SUM, number, thousandths
 from assay.scoring.language.shapes import Capped, Errors, Named, Words
@@ -65,7 +65,7 @@ class JudgementsWords(Capped):
         return Judgements(**data)
 
 
-class JudgementsOrNot(Told):
+class JudgementsOrNot(Spoken):
     """`false`, or how adjustments by people count."""
 
     takes = "`false`, or words"
