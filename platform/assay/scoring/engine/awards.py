@@ -1,17 +1,35 @@
-"""Awards: which events earn points, when they count and when they stop. Totals and receipts both start here.
+"""Awards one by one, for receipts: which events earn points, which are left out, and why.
 
-An award frame has one row per matching event or silence: `lead`, `t` (the award's own instant), `row` (the event
-behind it, or null), `points` and `verdict`, which is COUNTS or the reason why the rule's own words leave it out.
+    scene = prepare([model], leads, events, at)
+    board = evaluate(scene, [model])
+    awards.of_model(board, model)      # {place of the rule: its awards}; the place after the last rule: judgements
+    scored(board, [model])             # the rows `score` gives
+
+A frame of awards has one row per matching event, silence, judgement or lead that a condition holds for, left-out ones
+included, in the order of leads, then of time:
+
+    lead     row number in scene.leads (where its instant `at` stands)
+    t        the award's own instant, null for a condition that simply holds
+    row      the event behind it (row in scene.events: event_id, type, property:…), or null
+    worth    units when fresh; model.unit of them are a thousandth
+    points   units at `at`, faded; 0 while not active
+    verdict  COUNTS, or the reason why the rule's own words leave it out
+    active   whether it counts now: by the rule's words, arrived, and not wholly faded
+    ends     judgements alone: when it expires or is withdrawn, or null
+
+The fading is the rule's (`language.worth.fading_of`). Of a milestone's active awards the newest is the largest.
 """
-
-from collections.abc import Sequence
 
 import polars as pl
 
+from assay.scoring.engine import judging, silences
 from assay.scoring.engine.chains import greedy
-from assay.scoring.engine.conditions import expression
+from assay.scoring.engine.compiling import CompiledModel
+from assay.scoring.engine.evaluating import Board
+from assay.scoring.engine.fading import is_active, lasts, left
 from assay.scoring.engine.frames import Scene
-from assay.scoring.language import OnEvents
+from assay.scoring.engine.tallies import is_first_of_value
+from assay.scoring.language import Condition, Fading, OnEvents, Rule, WhenHolds, WhenSilent
 
 COUNTS = 0
 COUNTED_ONCE = 1
@@ -22,76 +40,105 @@ WITHOUT_VALUE = 5
 STILL_ACTIVE = 6
 REPLACED = 7
 
-# Polars takes time in the square of how many plans it collects at once: minutes for a model of 5,000 rules.
-_MOST_PLANS = 16
+_COLUMNS = ("lead", "t", "row", "worth", "points", "verdict", "active")
 
 
-def of_events(scene: Scene, trigger: OnEvents, points: int) -> pl.LazyFrame:
-    """The awards of an event rule, those left out included."""
-    selection = scene.of_types(trigger.types)
-    matching = selection.events.lazy()
-    if trigger.where is not None:
-        matching = matching.filter(expression(trigger.where, selection.answers))
-    count = trigger.count
-    gain = pl.lit(points, pl.Int64)
-    nth = _nth()
-    verdict: pl.Expr
-    match count.word:
-        case "each":
-            verdict = pl.lit(COUNTS)
-        case "once":
-            verdict = _verdict(nth == 1, COUNTED_ONCE)
-        case "once_while_active":
-            if trigger.expires_after is None:
-                verdict = _verdict(nth == 1, COUNTED_ONCE)
-            else:
-                matching = greedy(matching.collect(), trigger.expires_after).lazy()
-                verdict = _verdict(pl.col("chosen"), STILL_ACTIVE)
-        case "once_per":
-            value = pl.col(f"property:{count.property}")
-            first = pl.struct("lead", value).is_first_distinct()
-            verdict = pl.when(value.is_null()).then(WITHOUT_VALUE).otherwise(_verdict(first, COUNTED_FOR_VALUE))
-        case "first":
-            verdict = _verdict(nth <= count.number, BEYOND_FIRST)
-        case "from":
-            verdict = _verdict(nth >= count.number, BEFORE_FROM)
-        case "first_points":
-            verdict = pl.lit(COUNTS)
-            gain = pl.when(nth == 1).then(gain).otherwise(pl.lit(count.then, pl.Int64))
-    return matching.select("lead", "t", "row", gain.alias("points"), verdict.cast(pl.UInt8).alias("verdict"))
+def of_model(board: Board, model: CompiledModel) -> dict[int, pl.DataFrame]:
+    found: dict[int, pl.DataFrame] = {}
+    tiers = silences.families(model)
+    for place, rule in enumerate(model.model.rules):
+        trigger, worth = rule.trigger, model.worths[place]
+        if isinstance(trigger, WhenHolds):
+            found[place] = _of_condition(board, model, trigger.condition, worth)
+        elif isinstance(trigger, OnEvents):
+            found[place] = _of_events(board.scene, trigger, worth, trigger.count.then * model.unit)
+        else:
+            found[place] = _of_silences(board, rule, trigger, worth, tiers[silences.family(rule, trigger)])
+    if model.model.judgements.counted:
+        found[len(model.model.rules)] = _of_judgements(board.scene, model)
+    return found
 
 
-def _nth() -> pl.Expr:
-    """The place of a row among its lead's rows, from 1; rows of one lead stand together."""
-    place = pl.int_range(pl.len(), dtype=pl.Int64)
-    begins = (pl.col("lead") != pl.col("lead").shift(1)).fill_null(value=True)
-    return place - pl.when(begins).then(place).forward_fill() + 1
-
-
-def _verdict(counts: pl.Expr, otherwise: int) -> pl.Expr:
-    return pl.when(counts).then(COUNTS).otherwise(otherwise)
-
-
-def sums(awards: pl.LazyFrame, expires_after: int | None, at: int) -> pl.LazyFrame:
-    """Per lead: what the awards give at the instant, whether there is any, and when that next changes by itself."""
-    counting = awards.filter(pl.col("verdict") == COUNTS)
-    arrived = pl.col("t") <= at
-    changes: pl.Expr
-    if expires_after is None:
-        changes = pl.when(~arrived).then("t")
-    else:
-        counting = counting.filter(pl.col("t") > at - expires_after)
-        changes = pl.when(arrived).then(pl.col("t") + expires_after).otherwise("t")
-    gives = pl.when(arrived).then("points").otherwise(0)
-    return counting.group_by("lead").agg(
-        gives.sum().alias("points"), arrived.any().alias("hit"), changes.min().alias("next")
+def _of_condition(board: Board, model: CompiledModel, condition: Condition, worth: int) -> pl.DataFrame:
+    held = board.hold(model, [condition])[0]
+    return board.scene.leads.filter(held).select(
+        "lead",
+        pl.lit(None, pl.Int64).alias("t"),
+        pl.lit(None, pl.UInt32).alias("row"),
+        pl.lit(worth, pl.Int64).alias("worth"),
+        pl.lit(worth, pl.Int64).alias("points"),
+        pl.lit(COUNTS, pl.UInt8).alias("verdict"),
+        pl.lit(value=True).alias("active"),
     )
 
 
-def collected(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """What each plan yields, in order, several worked out side by side."""
-    return [
-        frame
-        for begin in range(0, len(plans), _MOST_PLANS)
-        for frame in pl.collect_all(plans[begin : begin + _MOST_PLANS])
-    ]
+def _of_events(scene: Scene, trigger: OnEvents, worth: int, then: int) -> pl.DataFrame:
+    selection = scene.of_types(trigger.types, trigger.where)
+    begins = pl.lit(selection.begins).gather("lead")
+    events = selection.events.with_columns((pl.int_range(pl.len(), dtype=pl.Int64) - begins + 1).alias("nth"))
+    is_later = (pl.col("nth") > 1) & pl.lit(trigger.count.word == "first_points")
+    return _faded(
+        events.with_columns(
+            pl.when(is_later).then(pl.lit(then, pl.Int64)).otherwise(pl.lit(worth, pl.Int64)).alias("worth"),
+            _verdict(trigger, events).cast(pl.UInt8).alias("verdict"),
+        ),
+        trigger.fading,
+        (worth, then),
+    )
+
+
+def _verdict(trigger: OnEvents, events: pl.DataFrame) -> pl.Expr:
+    count, nth = trigger.count, pl.col("nth")
+    match count.word:
+        case "once":
+            return _if(nth == 1, COUNTED_ONCE)
+        case "once_while_active":
+            life = lasts(trigger.fading)
+            chosen = nth == 1 if life is None else pl.lit(greedy(events.select("lead", "t"), life))
+            return _if(chosen, COUNTED_ONCE if life is None else STILL_ACTIVE)
+        case "once_per":
+            missing = pl.col(f"property:{count.property}").is_null()
+            first = _if(is_first_of_value(count.property), COUNTED_FOR_VALUE)
+            return pl.when(missing).then(WITHOUT_VALUE).otherwise(first)
+        case "first":
+            return _if(nth <= count.number, BEYOND_FIRST)
+        case "from":
+            return _if(nth >= count.number, BEFORE_FROM)
+    return pl.lit(COUNTS)
+
+
+def _if(counts: pl.Expr, otherwise: int) -> pl.Expr:
+    return pl.when(counts).then(COUNTS).otherwise(otherwise)
+
+
+def _of_silences(board: Board, rule: Rule, trigger: WhenSilent, worth: int, tiers: list[WhenSilent]) -> pl.DataFrame:
+    if trigger.kept:
+        found = silences.kept_awards(silences.kept(board.scene, trigger.of), trigger, tiers)
+    else:
+        state = board.silence(trigger.of).hstack(board.scene.leads.select("lead", "at"))
+        found = silences.passing_awards(state, trigger, tiers)
+    verdict = _if(~pl.col("replaced"), REPLACED).cast(pl.UInt8).alias("verdict")
+    return _faded(found.with_columns(pl.lit(worth, pl.Int64).alias("worth"), verdict), trigger.fading, (worth,))
+
+
+def _of_judgements(scene: Scene, model: CompiledModel) -> pl.DataFrame:
+    return judging.judgements(scene, model).select(
+        "lead",
+        "t",
+        "row",
+        "worth",
+        pl.when("active").then("worth").otherwise(0).alias("points"),
+        pl.lit(COUNTS, pl.UInt8).alias("verdict"),
+        "active",
+        "ends",
+    )
+
+
+def _faded(awards: pl.DataFrame, fading: Fading | None, worths: tuple[int, ...]) -> pl.DataFrame:
+    """Awards of a few worths, with what they give now."""
+    active = (pl.col("verdict") == COUNTS) & is_active(fading, pl.col("age"))
+    points = pl.lit(0, pl.Int64)
+    for worth in dict.fromkeys(worths):
+        points = pl.when(pl.col("worth") == worth).then(left(worth, fading, pl.col("age"))).otherwise(points)
+    given = pl.when(active).then(points).otherwise(0).alias("points")
+    return awards.with_columns(active.alias("active"), given).select(_COLUMNS)

@@ -3,14 +3,14 @@
 import polars as pl
 
 
-def greedy(events: pl.DataFrame, lasts: int) -> pl.DataFrame:
-    """Adds `chosen`: the first event of each lead, then each first one at least `lasts` after the chosen one before.
+def greedy(events: pl.DataFrame, lasts: int) -> pl.Series:
+    """Which events are chosen: the first event of each lead, then each first one at least `lasts` after the chosen one before.
 
     Each event points to the event that would follow it if it were chosen. The chain from every lead's first event is
     collected by doubling the jumps: as many rounds as the longest chain has binary digits.
     """
     if events.is_empty():
-        return events.with_columns(pl.lit(None, pl.Boolean).alias("chosen"))
+        return pl.Series(dtype=pl.Boolean)
     size = events.height
     places = pl.DataFrame({"lead": events["lead"], "t": events["t"], "place": pl.int_range(size, eager=True)})
     following = (
@@ -26,4 +26,4 @@ def greedy(events: pl.DataFrame, lasts: int) -> pl.DataFrame:
     chosen = places["place"].filter(begins)
     for jump in reversed(jumps):
         chosen = pl.concat([chosen, jump.gather(chosen).drop_nulls()])
-    return events.with_columns(places["place"].is_in(chosen.implode()).alias("chosen"))
+    return places["place"].is_in(chosen.implode())

@@ -4,16 +4,14 @@ Polars' `&`, `|` and `~` on nullable booleans are exactly three-valued logic, so
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_, or_
 
 import polars as pl
 
 from assay.scoring.engine import quality
-from assay.scoring.language import Comparison, Condition, Every, Not, Some
-
-#: Texts of a column that are lists, with the answer for each: lists are rare, so they are looked up.
-Answers = Mapping[Comparison, tuple[list[str], list[bool | None]]]
+from assay.scoring.language import Comparison, Condition, EventCount, Every, Not, OfModel, Some
 
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -21,29 +19,36 @@ _INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9}
 # Beyond this a float no longer tells neighbours apart, and such a number is an id anyway.
 _EXACT = 2**53
 
+#: Words about the age of a date, whose answer changes by itself.
+DATED = ("within", "older_than")
 _NEEDS = {
     **dict.fromkeys(("is", "is_not", "in", "not_in", "contains", "starts_with", "ends_with"), "lower"),
     **dict.fromkeys(("gt", "gte", "lt", "lte", "between"), "number"),
-    **dict.fromkeys(("within", "older_than"), "age"),
+    **dict.fromkeys(DATED, "age"),
 }
+
+
+@dataclass
+class Columns:
+    """Where the answers stand that are no plain text of the frame at hand."""
+
+    #: Comparisons of a text that is a list in some rows, with the column that holds those rows' answers.
+    lists: dict[Comparison, str] = field(default_factory=dict)
+    counts: Mapping[EventCount, str] = field(default_factory=dict)
+    #: What other models say, by the name they are referred to by: the beginning of their columns' names.
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def column(comparison: Comparison) -> str:
     return f"{comparison.subject}:{comparison.name}"
 
 
-def comparisons(condition: Condition | None) -> list[Comparison]:
-    """Every comparison in a condition, in document order."""
-    if condition is None:
-        return []
-    if isinstance(condition, Comparison):
-        return [condition]
-    if isinstance(condition, Not):
-        return comparisons(condition.condition)
-    return [found for part in condition.conditions for found in comparisons(part)]
+def list_flag(name: str) -> str:
+    """The column that tells in which rows a text column holds a list."""
+    return f"list:{name}"
 
 
-def derived(found: Iterable[Comparison], at: int) -> list[pl.Expr]:
+def derived(found: Iterable[Comparison], at: pl.Expr) -> list[pl.Expr]:
     """The columns the comparisons read beside the text itself: folded text, number, age at the instant."""
     needed: dict[str, pl.Expr] = {}
     for comparison in found:
@@ -56,17 +61,20 @@ def derived(found: Iterable[Comparison], at: int) -> list[pl.Expr]:
     return list(needed.values())
 
 
-def _derive(kind: str, text: pl.Expr, at: int) -> pl.Expr:
+def _derive(kind: str, text: pl.Expr, at: pl.Expr) -> pl.Expr:
     if kind == "lower":
         return text.str.to_lowercase()
-    if kind == "number":
-        bare = text.str.strip_chars()
-        value = pl.when(bare.str.contains(_NUMBER)).then(bare).cast(pl.Float64, strict=False)
-        return pl.when(value.is_finite()).then(value)
-    return pl.lit(at, pl.Int64) - _instant(text)
+    return number(text) if kind == "number" else at - instant(text)
 
 
-def _instant(text: pl.Expr) -> pl.Expr:
+def number(text: pl.Expr) -> pl.Expr:
+    """Text that reads as a decimal number."""
+    bare = text.str.strip_chars()
+    value = pl.when(bare.str.contains(_NUMBER)).then(bare).cast(pl.Float64, strict=False)
+    return pl.when(value.is_finite()).then(value)
+
+
+def instant(text: pl.Expr) -> pl.Expr:
     """ISO 8601 text as microseconds; a day alone is its midnight, and no offset means UTC."""
     bare = text.str.strip_chars()
     full = pl.when(bare.str.contains(_DAY)).then(bare + "T00:00:00+00:00").otherwise(bare.str.replace(" ", "T"))
@@ -76,21 +84,58 @@ def _instant(text: pl.Expr) -> pl.Expr:
     return stated.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False).to_physical()
 
 
-def expression(condition: Condition, answers: Answers) -> pl.Expr:
+def expression(condition: Condition, columns: Columns) -> pl.Expr:
     """The condition over a frame that carries the text columns and their derived ones."""
     if isinstance(condition, Every):
-        return _joined(and_, [expression(part, answers) for part in condition.conditions])
+        return _joined(and_, [expression(part, columns) for part in condition.conditions])
     if isinstance(condition, Some):
-        return _joined(or_, [expression(part, answers) for part in condition.conditions])
+        return _joined(or_, [expression(part, columns) for part in condition.conditions])
     if isinstance(condition, Not):
-        return ~expression(condition.condition, answers)
+        return ~expression(condition.condition, columns)
+    if isinstance(condition, EventCount):
+        return _compared(pl.col(columns.counts[condition]), condition.word, condition.operand)
+    if isinstance(condition, OfModel):
+        return _of_model(condition, columns.models[condition.model])
     scalar = comparison_expression(condition)
-    if condition not in answers:
+    if condition not in columns.lists:
         return scalar
-    texts, found = answers[condition]
-    text = pl.col(column(condition))
-    listed = text.replace_strict(texts, found, default=None, return_dtype=pl.Boolean)
-    return pl.when(text.is_in(texts)).then(listed).otherwise(scalar)
+    is_list = pl.col(list_flag(column(condition)))
+    return pl.when(is_list).then(pl.col(columns.lists[condition])).otherwise(scalar)
+
+
+def _of_model(asked: OfModel, prefix: str) -> pl.Expr:
+    applies = pl.col(f"{prefix}:applies")
+    if asked.aspect == "applies":
+        return applies == asked.operand
+    if asked.aspect == "score":
+        name = "total" if asked.dimension is None else f"dimension:{asked.dimension}"
+        return _compared(pl.col(f"{prefix}:{name}"), asked.word, asked.operand)
+    text = pl.col(f"{prefix}:{asked.aspect}")
+    if asked.aspect == "disqualified":
+        return pl.when(applies).then(text.is_not_null() == asked.operand)
+    if asked.word == "exists":
+        return pl.when(applies).then(text.is_not_null() == asked.operand)
+    values = asked.operand if isinstance(asked.operand, tuple) else (asked.operand,)
+    same = text.str.to_lowercase().is_in([str(value).lower() for value in values])
+    return same if asked.word in ("is", "in") else ~same
+
+
+def _compared(number: pl.Expr, word: str, operand: object) -> pl.Expr:
+    """A whole number with a whole number or a pair."""
+    if isinstance(operand, tuple):
+        low, high = operand
+        return number.is_between(pl.lit(low, pl.Int64), pl.lit(high, pl.Int64))
+    limit = pl.lit(operand, pl.Int64)
+    match word:
+        case "is":
+            return number == limit
+        case "gt":
+            return number > limit
+        case "gte":
+            return number >= limit
+        case "lt":
+            return number < limit
+    return number <= limit
 
 
 def _joined(joint: Callable[[pl.Expr, pl.Expr], pl.Expr], parts: Sequence[pl.Expr]) -> pl.Expr:

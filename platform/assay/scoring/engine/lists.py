@@ -5,33 +5,38 @@ A list satisfies a word when one of its elements does; `contains` asks for an eq
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import polars as pl
 
-from assay.scoring.engine.conditions import column, comparison_expression, comparisons, derived
-from assay.scoring.language import Comparison, Condition
+from assay.scoring.engine.conditions import DATED, Columns, column, comparison_expression, derived, list_flag
+from assay.scoring.language import Comparison
 from assay_sdk.flatten import as_text
 
 _POSITIVE = {"is_not": "is", "not_in": "in", "contains": "is"}
 _QUALITY = ("is_valid_email", "is_free_email", "is_disposable_email", "looks_fake")
 
 
-def answers(
-    frame: pl.DataFrame, conditions: Sequence[Condition], at: int
-) -> dict[Comparison, tuple[list[str], list[bool | None]]]:
-    """For each comparison whose column holds lists: those lists and what each one answers."""
-    found: dict[Comparison, tuple[list[str], list[bool | None]]] = {}
+def answered(frame: pl.DataFrame, asked: Iterable[Comparison], at: pl.Expr) -> tuple[pl.DataFrame, Columns]:
+    """The frame with a column of answers for each comparison whose text column holds lists, and where they stand.
+
+    Of dates in lists, `turns:` and the comparison's place say when the answer next turns.
+    """
+    columns = Columns()
     elements: dict[str, pl.DataFrame] = {}
-    for comparison in dict.fromkeys(part for condition in conditions for part in comparisons(condition)):
+    for comparison in dict.fromkeys(asked):
         name = column(comparison)
         if comparison.word == "exists" or name not in frame.columns:
             continue
         if name not in elements:
             elements[name] = _elements(frame[name])
+            if not elements[name].is_empty():
+                frame = frame.with_columns(pl.col(name).is_in(elements[name]["list"].implode()).alias(list_flag(name)))
         if not elements[name].is_empty():
-            found[comparison] = _answer(comparison, elements[name], at)
-    return found
+            answer = f"listed:{len(columns.lists)}"
+            frame = _with_answer(frame, comparison, elements[name], at, answer)
+            columns.lists[comparison] = answer
+    return frame, columns
 
 
 def _elements(texts: pl.Series) -> pl.DataFrame:
@@ -48,20 +53,46 @@ def _elements(texts: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"list": pl.String, texts.name: pl.String}, orient="row")
 
 
-def _answer(comparison: Comparison, elements: pl.DataFrame, at: int) -> tuple[list[str], list[bool | None]]:
+def _with_answer(
+    frame: pl.DataFrame, comparison: Comparison, elements: pl.DataFrame, at: pl.Expr, answer: str
+) -> pl.DataFrame:
     word = _POSITIVE.get(comparison.word, comparison.word)
     negated = comparison.word in ("is_not", "not_in")
     operand = comparison.operand
     if comparison.word in _QUALITY:
         negated, operand = not operand, True
     positive = Comparison(comparison.subject, comparison.name, word, operand)
-    holds = comparison_expression(positive)
-    answered = (
-        elements.with_columns(derived([positive], at))
-        .group_by("list", maintain_order=True)
-        .agg(holds.any(ignore_nulls=False).alias("holds"))
-    )
-    found = answered["holds"].to_list()
+    keys, name = ["list"], column(comparison)
+    gives = [comparison_expression(positive).any(ignore_nulls=False).alias(answer)]
+    asked = frame.select(pl.col(name).alias("list"), at.alias("at"))
+    if comparison.word in DATED:
+        # Whether a date is near depends on the instant, which need not be the same for all rows.
+        keys = ["list", "at"]
+        elements = asked.filter(pl.col("list").is_in(elements["list"].implode())).unique().join(elements, on="list")
+        gives.append(turn(positive, pl.col("at")).min().alias(f"turns:{answer}"))
+    else:
+        elements = elements.with_columns(pl.lit(0, pl.Int64).alias("at"))
+    found = elements.with_columns(derived([positive], pl.col("at"))).group_by(keys).agg(gives)
     if negated:
-        found = [None if value is None else not value for value in found]
-    return answered["list"].to_list(), found
+        found = found.with_columns(~pl.col(answer))
+    matched = asked.join(found, on=keys, how="left", maintain_order="left")
+    return frame.hstack(matched.select(pl.exclude("list", "at", "at_right")))
+
+
+def turns(comparison: Comparison, columns: Columns) -> list[pl.Expr]:
+    """When the answer to a comparison with a date next turns by itself, over a frame with a column `at`."""
+    if comparison.word not in DATED:
+        return []
+    found = [turn(comparison, pl.col("at"))]
+    if comparison in columns.lists:
+        found.append(pl.col(f"turns:{columns.lists[comparison]}"))
+    return found
+
+
+def turn(comparison: Comparison, at: pl.Expr) -> pl.Expr:
+    age = pl.col(f"age:{column(comparison)}")
+    length = pl.lit(comparison.operand, pl.Int64)
+    reaches = pl.when(age < length).then(at + length - age)
+    if comparison.word == "older_than":
+        return reaches
+    return pl.when(age < 0).then(at - age).otherwise(reaches)

@@ -10,17 +10,15 @@ from operator import or_
 
 import polars as pl
 
-from assay.scoring.engine.awards import COUNTS, REPLACED
-from assay.scoring.engine.frames import Scene
+from assay.scoring.engine.compiling import CompiledModel, Types
+from assay.scoring.engine.frames import Scene, Selection, by_lead, counted_up
 from assay.scoring.language import Rule, WhenSilent
 
-Types = tuple[str, ...] | None
 
-
-def families(rules: Sequence[tuple[int, Rule, WhenSilent]]) -> dict[tuple[object, ...], list[WhenSilent]]:
+def families(model: CompiledModel) -> dict[tuple[object, ...], list[WhenSilent]]:
     """Tiers that may replace one another: same activity, dimension and group."""
     found: dict[tuple[object, ...], list[WhenSilent]] = {}
-    for _, rule, trigger in rules:
+    for _, rule, trigger in model.silence_rules:
         found.setdefault(family(rule, trigger), []).append(trigger)
     return found
 
@@ -29,22 +27,77 @@ def family(rule: Rule, trigger: WhenSilent) -> tuple[object, ...]:
     return trigger.of, rule.dimension, rule.group
 
 
-def silences(scene: Scene, of: Types, *, ended_too: bool) -> pl.DataFrame:
-    """Known by now: `lead`, `start`, `row` of the event it began with (or null), `end` (null while it lasts)."""
-    past = scene.of_types(of).events.filter(pl.col("t") <= scene.at).select("lead", pl.col("t").alias("start"), "row")
+def lasting(scene: Scene, of: Types) -> pl.DataFrame:
+    """One row a lead: `start` of the silence it is in (null while nothing is known), `row` of the event it began with,
+    and `turn`, the next known event that ends it or brings the lead into sight.
+    """
+    selection = scene.of_types(of)
+    rows, found = selection.events, pl.DataFrame({"begin": selection.begins, "end": selection.ends})
+    if scene.has_future:
+        past = counted_up(rows.select(pl.col("age") >= 0).to_series(), selection.last)
+        found = found.with_columns((pl.col("begin") + past - past.shift(1, fill_value=0)).alias("past"))
+    else:
+        found = found.with_columns(pl.col("end").alias("past"))
+    newest = pl.when(pl.col("past") > pl.col("begin")).then(pl.col("past") - 1)
+    coming = pl.when(pl.col("past") < pl.col("end")).then(pl.col("past"))
+    names = [name for name in ("t", "row") if name in rows.columns]
+    found = found.select(
+        *(pl.lit(rows[name]).gather(newest).alias(f"newest_{name}") for name in names),
+        pl.lit(rows["t"]).gather(coming).alias("turn"),
+    )
+    sights = _sights(scene)
+    return found.select(
+        pl.coalesce("newest_t", pl.lit(sights["sight"])).alias("start"),
+        (pl.col("newest_row") if "newest_row" in found.columns else pl.lit(None, pl.UInt32)).alias("row"),
+        pl.min_horizontal("turn", pl.lit(sights["turn"])).alias("turn"),
+    )
+
+
+def _sights(scene: Scene) -> pl.DataFrame:
+    """Per lead, when it was first seen: as stated, else its first event of any type; and when it will be, if never yet."""
+    stated = scene.leads.select(pl.col("first_seen").alias("sight"), pl.lit(None, pl.Int64).alias("turn"))
+    if stated["sight"].null_count() == 0:
+        return stated
+    selection = scene.of_types(None)
+    bounds = pl.DataFrame({"begin": selection.begins, "end": selection.ends})
+    first = bounds.select(pl.when(pl.col("begin") < pl.col("end")).then(pl.col("begin"))).to_series()
+    events = selection.events
+    seen = pl.DataFrame({"t": events["t"].gather(first), "age": events["age"].gather(first)})
+    # A lead never seen yet comes into sight with its first event of any type; past ones make this its first sight.
+    coming = (
+        _next_of_any(scene, selection) if scene.has_future else pl.repeat(None, scene.size, dtype=pl.Int64, eager=True)
+    )
+    return scene.leads.select(
+        pl.coalesce("first_seen", pl.lit(seen.select(pl.when(pl.col("age") >= 0).then("t")).to_series())).alias(
+            "sight"
+        ),
+        pl.when(pl.col("first_seen").is_null()).then(pl.lit(coming)).alias("turn"),
+    )
+
+
+def _next_of_any(scene: Scene, selection: Selection) -> pl.Series:
+    future = selection.events.filter(pl.col("age") < 0).group_by("lead").agg(pl.col("t").min().alias("next"))
+    return scene.dense(future, "next")
+
+
+def kept(scene: Scene, of: Types) -> pl.DataFrame:
+    """Every silence known by now, in order: `lead`, `start`, `row`, `end` (null while it lasts), `at`."""
+    columns = {"lead": pl.UInt32, "start": pl.Int64, "row": pl.UInt32, "end": pl.Int64}
+    past = scene.of_types(of).events.filter(pl.col("age") >= 0).rename({"t": "start"})
+    if "row" not in past.columns:
+        past = past.with_columns(pl.lit(None, pl.UInt32).alias("row"))
+    past = past.select("lead", "start", "row")
     first = past.filter(_differs_from(1)).select("lead", pl.col("start").alias("first"))
     sights = (
-        _first_sights(scene)
+        pl.DataFrame({"lead": scene.leads["lead"], "start": _sights(scene)["sight"]})
+        .drop_nulls("start")
         .join(first, on="lead", how="left")
         .filter(pl.col("first").is_null() | (pl.col("start") < pl.col("first")))
-        .select("lead", "start", pl.lit(None, pl.UInt32).alias("row"), "first")
+        .select("lead", "start", pl.lit(None, pl.UInt32).alias("row"))
     )
-    if not ended_too:
-        unbroken = sights.filter(pl.col("first").is_null()).drop("first")
-        lasting = pl.concat([past.filter(_differs_from(-1)), unbroken])
-        return lasting.with_columns(pl.lit(None, pl.Int64).alias("end"))
-    every = pl.concat([sights.drop("first"), past]).sort("lead", "start", "row", nulls_last=False)
-    return every.with_columns(pl.when(~_differs_from(-1)).then(pl.col("start").shift(-1)).alias("end"))
+    every = pl.concat([sights, past]).sort("lead", "start", "row", nulls_last=False)
+    every = every.with_columns(pl.when(~_differs_from(-1)).then(pl.col("start").shift(-1)).alias("end"))
+    return every.select(*columns, pl.lit(scene.leads["at"]).gather("lead").alias("at"))
 
 
 def _differs_from(places: int) -> pl.Expr:
@@ -52,41 +105,30 @@ def _differs_from(places: int) -> pl.Expr:
     return (pl.col("lead") != pl.col("lead").shift(places)).fill_null(value=True)
 
 
-def _first_sights(scene: Scene) -> pl.DataFrame:
-    """When each lead was first seen: as stated, else its first event of any type."""
-    stated = scene.leads.select("lead", "first_seen")
-    if stated["first_seen"].null_count() == 0:
-        return stated.rename({"first_seen": "start"})
-    earliest = (
-        scene.events.filter(pl.col("t") <= scene.at)
-        .filter(_differs_from(1))
-        .select("lead", pl.col("t").alias("earliest"))
-    )
-    return (
-        stated.join(earliest, on="lead", how="left")
-        .select("lead", pl.coalesce("first_seen", "earliest").alias("start"))
-        .drop_nulls("start")
+def kept_awards(silences: pl.DataFrame, trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> pl.DataFrame:
+    """The awards of a rule that keeps them, as events: lead, t, age, row; and whether a deeper tier `replaced` them."""
+    return silences.filter(_reached(trigger)).select(
+        "lead",
+        (pl.col("start") + trigger.length).alias("t"),
+        (pl.col("at") - pl.col("start") - trigger.length).alias("age"),
+        "row",
+        replaced(trigger, tiers).alias("replaced"),
     )
 
 
-def awards(
-    scene: Scene, rule: Rule, trigger: WhenSilent, tiers: Sequence[WhenSilent], known: pl.DataFrame
-) -> pl.LazyFrame:
-    """The awards of an idle rule; `tiers` are its family, `known` its silences."""
-    deeper = [_reached(other, scene.at) for other in _next_deeper(trigger, tiers)]
-    replaced = reduce(or_, deeper) if deeper else pl.lit(value=False)
-    verdict = pl.when(replaced).then(REPLACED).otherwise(COUNTS)
-    return (
-        known.lazy()
-        .filter(_reached(trigger, scene.at))
-        .select(
-            "lead",
-            (pl.col("start") + trigger.length).alias("t"),
-            "row",
-            pl.lit(rule.points, pl.Int64).alias("points"),
-            verdict.cast(pl.UInt8).alias("verdict"),
-        )
-    )
+def kept_selection(scene: Scene, rule: Rule, trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> Selection:
+    """Those awards that no deeper tier replaced."""
+    key = ("kept", trigger.of)
+    if key not in scene.selections:
+        scene.selections[key] = Selection(kept(scene, trigger.of), pl.Series(dtype=pl.Int64))
+    awards = kept_awards(scene.selections[key].events, trigger, tiers)
+    return by_lead(awards.filter(~pl.col("replaced")), scene.size)
+
+
+def replaced(trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> pl.Expr:
+    """Over silences: whether one has reached a tier that takes the place of this one."""
+    deeper = [_reached(other) for other in _next_deeper(trigger, tiers)]
+    return reduce(or_, deeper) if deeper else pl.lit(value=False)
 
 
 def _next_deeper(trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> list[WhenSilent]:
@@ -99,22 +141,21 @@ def _next_deeper(trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> list[WhenS
     return list(nearest.values())
 
 
-def _reached(trigger: WhenSilent, at: int) -> pl.Expr:
+def _reached(trigger: WhenSilent) -> pl.Expr:
     reaches = pl.col("start") + trigger.length
-    lasting = pl.col("end").is_null()
-    long_enough = (reaches <= at) & (lasting | (pl.col("end") > reaches))
-    return long_enough if trigger.kept else long_enough & lasting
+    unbroken = pl.col("end").is_null()
+    long_enough = (reaches <= pl.col("at")) & (unbroken | (pl.col("end") > reaches))
+    return long_enough if trigger.kept else long_enough & unbroken
 
 
-def changes(scene: Scene, trigger: WhenSilent, known: pl.DataFrame) -> pl.LazyFrame:
-    """Per lead, the next instant at which a silence reaches the rule's length or a known future event ends it."""
-    reaches = pl.col("start") + trigger.length
-    tiers = known.lazy().filter(pl.col("end").is_null() & (reaches > scene.at)).select("lead", reaches.alias("next"))
-    future = pl.col("t") > scene.at
-    ends = scene.of_types(trigger.of).events.lazy().filter(future).select("lead", pl.col("t").alias("next"))
-    # A lead never seen yet comes into sight with its first event of any type.
-    unseen = scene.leads.lazy().filter(pl.col("first_seen").is_null()).select("lead")
-    sights = (
-        scene.events.lazy().filter(future).select("lead", pl.col("t").alias("next")).join(unseen, on="lead", how="semi")
-    )
-    return pl.concat([tiers, ends, sights]).group_by("lead").agg(pl.col("next").min())
+def holds(trigger: WhenSilent, tiers: Sequence[WhenSilent], start: pl.Expr, at: pl.Expr) -> pl.Expr:
+    """Over leads: whether the silence a lead is in has reached a tier that is not kept, and none in its place."""
+    held = start + trigger.length <= at
+    deeper = [start + other.length <= at for other in _next_deeper(trigger, tiers)]
+    return (held & ~reduce(or_, deeper) if deeper else held).fill_null(value=False)
+
+
+def passing_awards(states: pl.DataFrame, trigger: WhenSilent, tiers: Sequence[WhenSilent]) -> pl.DataFrame:
+    """The awards of a rule that keeps none, from the silence each lead is in; shaped like kept ones."""
+    lasting = states.with_columns(pl.lit(None, pl.Int64).alias("end")).drop_nulls("start")
+    return kept_awards(lasting, trigger, tiers)

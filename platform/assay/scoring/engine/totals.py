@@ -1,311 +1,174 @@
-"""The hot path: every rule of every model over all leads at once, then caps, scale, stage and grade."""
+"""From what the rules give to what is shown: caps, milestones, dimensions, raw, total, overrides, stage and grade.
 
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+`Values` is a frame with one row a lead: `rule:<place>` in units (the place after the last rule is that of judgements),
+`milestone:<place>` (null while none is active), `hit:<place>` of rules in first-match groups, `override:<id>`, `applies`.
+"""
+
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from assay.scoring.engine import awards, silences
-from assay.scoring.engine.awards import sums
 from assay.scoring.engine.compiling import CompiledModel
-from assay.scoring.engine.conditions import column, comparisons, expression
-from assay.scoring.engine.frames import INSTANT, Scene, prepare
-from assay.scoring.language import Comparison, Condition, Model, OnEvents, Rule
+from assay.scoring.language import Model
 
-#: Leads times rules held in memory at once.
-_MOST_CELLS = 30_000_000
-#: Polars plans slowly over very many expressions at once.
-_MOST_EXPRESSIONS = 500
-# Past the last instant Python and PostgreSQL can both hold, a change is no news to anybody.
-_LAST_INSTANT = 253_402_300_799_999_999
+_Place = tuple[str | None, str | None]
 
 
-@dataclass(frozen=True)
-class Given:
-    """What one rule gives each lead, before caps: dense columns in the order of the leads.
-
-    `hit` tells whether the rule matches, be it for 0 points; only first-match groups ask.
+def outcome(model: CompiledModel, values: pl.DataFrame) -> pl.DataFrame:
+    """applies, total, raw, dimension:<name> (thousandths), stage, grade, override, disqualified; null where it does
+    not apply.
     """
-
-    points: pl.Series
-    hit: pl.Series | None = None
-    changes: tuple[pl.Series, ...] = ()
-
-
-def score(models: Sequence[CompiledModel], leads: pl.DataFrame, events: pl.DataFrame, at: datetime) -> pl.DataFrame:
-    """One row per model and lead, in the order given.
-
-    Columns: model, content_hash, lead_id, total, raw (thousandths), dimensions (JSON text: name → thousandths after
-    caps), stage, grade, next_change (the earliest instant after `at` when any of it can change without news).
-    """
-    rules = max((len(model.model.rules) for model in models), default=0)
-    if leads.height > 1 and leads.height * rules > _MOST_CELLS:
-        half = leads.height // 2
-        parts = [score(models, part, events, at) for part in (leads[:half], leads[half:])]
-        order = {name: place for place, name in enumerate(dict.fromkeys(model.hash for model in models))}
-        both = pl.concat(parts)
-        place = both["content_hash"].replace_strict(list(order), list(order.values()), return_dtype=pl.UInt32)
-        return both.with_columns(place.alias("place")).sort("place", maintain_order=True).drop("place")
-    return score_scene(models, prepare(models, leads, events, at))
+    frame = summed(model, values)
+    names = [f"dimension:{dimension.name}" for dimension in model.model.dimensions]
+    frame = frame.select(
+        "applies",
+        *overridden(model.model),
+        *allotted(names, model.unit),
+        rounded(pl.col("raw"), model.unit).alias("raw"),
+    )
+    frame = frame.with_columns(shown(model.model, pl.col("raw")).alias("total"))
+    frame = frame.with_columns(_stage(model.model), _grade(model.model))
+    found = frame.select("applies", "total", "raw", *names, "stage", "grade", "override", "disqualified")
+    if model.model.audience is None:
+        return found
+    return found.with_columns(pl.when("applies").then(pl.exclude("applies")))
 
 
-def score_scene(models: Sequence[CompiledModel], scene: Scene) -> pl.DataFrame:
-    shared = _earned(models, scene)
-    frames = [_total(model, scene, shared) for model in models]
-    return pl.concat(frames) if frames else _nothing(scene)
-
-
-def _nothing(scene: Scene) -> pl.DataFrame:
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "model": pl.String,
-        "content_hash": pl.String,
-        "lead_id": scene.leads.schema["lead_id"],
-        "total": pl.Int64,
-        "raw": pl.Int64,
-        "dimensions": pl.String,
-        "stage": pl.String,
-        "grade": pl.String,
-        "next_change": INSTANT,
-    }
-    return pl.DataFrame(schema=schema)
-
-
-_Key = tuple[OnEvents, int]
-
-
-def _earned(models: Sequence[CompiledModel], scene: Scene) -> dict[_Key, pl.DataFrame]:
-    """What each distinct event rule gives; rules that several models share are evaluated once."""
-    wanted = dict.fromkeys((trigger, rule.points) for model in models for _, rule, trigger in model.event_rules)
-    plans = [
-        sums(awards.of_events(scene, trigger, points), trigger.expires_after, scene.at) for trigger, points in wanted
+def summed(model: CompiledModel, values: pl.DataFrame) -> pl.DataFrame:
+    """Adds `dimension:<name>` and `raw`, in units."""
+    frame = values
+    inside, milestones = _inside(model), _milestones(model.model)
+    for step in (_firsts(model), _capped_rules(model), _groups(model, inside)):
+        if step:
+            frame = frame.with_columns(step)
+    dimensions = [
+        _clamped(
+            _lifted(_sum(_names(model.model, name, inside)), milestones.get(name, [])), low, high, model.unit
+        ).alias(f"dimension:{name}")
+        for name, low, high in ((one.name, one.min, one.max) for one in model.model.dimensions)
     ]
-    return dict(zip(wanted, awards.collected(plans), strict=True))
+    if dimensions:
+        frame = frame.with_columns(dimensions)
+    names = [f"dimension:{dimension.name}" for dimension in model.model.dimensions] + inside.get((None, None), [])
+    return frame.with_columns(_lifted(_sum(names), milestones.get(None, [])).alias("raw"))
 
 
-def _total(model: CompiledModel, scene: Scene, shared: dict[_Key, pl.DataFrame]) -> pl.DataFrame:
-    firsts = {place for place, _ in _first_matches(model.model)}
-    given = _from_traits(model, scene, firsts)
-    for place, rule, trigger in model.event_rules:
-        given[place] = _dense(shared[trigger, rule.points], scene, hit=place in firsts)
-    given |= _from_silences(model, scene, firsts)
-    changes = [change for found in given.values() for change in found.changes]
-    changes += _date_changes(model, scene)
-    columns = [found.points.alias(f"rule:{place}") for place, found in given.items()]
-    columns += [found.hit.alias(f"hit:{place}") for place, found in given.items() if found.hit is not None]
-    frame = scene.leads.select("lead_id").hstack(columns)
-    return (
-        frame.lazy()
-        .with_columns(_firsts(model.model))
-        .with_columns(_capped_rules(model.model))
-        .with_columns(_groups(model.model))
-        .with_columns(_dimensions(model.model))
-        .with_columns(_raw(model.model).alias("raw"))
-        .with_columns(_clamped(pl.col("raw"), model.model.scale.min, model.model.scale.max).alias("total"))
-        .select(
-            pl.lit(model.name).alias("model"),
-            pl.lit(model.hash).alias("content_hash"),
-            "lead_id",
-            "total",
-            "raw",
-            _as_json(model.model).alias("dimensions"),
-            _stage(model.model).alias("stage"),
-            _grade(model.model).alias("grade"),
-        )
-        .collect()
-        .with_columns(_earliest(changes, scene.leads.height).alias("next_change"))
-    )
-
-
-def _from_traits(model: CompiledModel, scene: Scene, firsts: Container[int]) -> dict[int, Given]:
-    found: dict[int, Given] = {}
-    rules = model.trait_rules
-    for begin in range(0, len(rules), _MOST_EXPRESSIONS):
-        part = rules[begin : begin + _MOST_EXPRESSIONS]
-        gives = [
-            pl.when(trait_holds(scene, condition)).then(rule.points).otherwise(0).cast(pl.Int64).alias(str(place))
-            for place, rule, condition in part
-        ]
-        hits = scene.leads.select(
-            trait_holds(scene, condition).alias(str(place)) for place, _, condition in part if place in firsts
-        )
-        for (place, *_), points in zip(part, scene.leads.select(gives), strict=True):
-            found[place] = Given(points, hits[str(place)] if place in firsts else None)
+def _inside(model: CompiledModel) -> dict[_Place, list[str]]:
+    """The columns that add up in each dimension and group, judgements last."""
+    found: dict[_Place, list[str]] = {}
+    for place, rule in enumerate(model.model.rules):
+        if rule.worth != "milestone":
+            found.setdefault((rule.dimension, rule.group), []).append(f"rule:{place}")
+    if model.model.judgements.counted:
+        found.setdefault((model.model.judgements.dimension, None), []).append(f"rule:{len(model.model.rules)}")
     return found
 
 
-def trait_holds(scene: Scene, condition: Condition) -> pl.Expr:
-    return expression(condition, scene.trait_answers).fill_null(value=False)
-
-
-def _from_silences(model: CompiledModel, scene: Scene, firsts: Container[int]) -> dict[int, Given]:
-    tiers = silences.families(model.silence_rules)
-    known = known_silences(model, scene)
-    plans = []
-    for _, rule, trigger in model.silence_rules:
-        family = tiers[silences.family(rule, trigger)]
-        earned = silences.awards(scene, rule, trigger, family, known[trigger.of])
-        plans.append(sums(earned, trigger.expires_after, scene.at))
-        plans.append(silences.changes(scene, trigger, known[trigger.of]))
-    collected = awards.collected(plans)
-    found: dict[int, Given] = {}
-    for (place, _, _), gives, turns in zip(model.silence_rules, collected[::2], collected[1::2], strict=True):
-        dense = _dense(gives, scene, hit=place in firsts)
-        found[place] = replace(dense, changes=(*dense.changes, *_changes(turns, scene)))
+def _milestones(model: Model) -> dict[str | None, list[str]]:
+    found: dict[str | None, list[str]] = {}
+    for place, rule in enumerate(model.rules):
+        if rule.worth == "milestone":
+            found.setdefault(rule.dimension, []).append(f"milestone:{place}")
     return found
 
 
-def known_silences(model: CompiledModel, scene: Scene) -> dict[silences.Types, pl.DataFrame]:
-    """The silences each activity's idle rules look at, ended ones only where a rule keeps them."""
-    kept: dict[silences.Types, bool] = {}
-    for _, _, trigger in model.silence_rules:
-        kept[trigger.of] = kept.get(trigger.of, False) or trigger.kept
-    found: dict[silences.Types, pl.DataFrame] = {}
-    for of, ended in kept.items():
-        if (of, ended) not in scene.silences:
-            scene.silences[of, ended] = silences.silences(scene, of, ended_too=ended)
-        found[of] = scene.silences[of, ended]
-    return found
+def _names(model: Model, dimension: str, inside: dict[_Place, list[str]]) -> list[str]:
+    groups = next(one.groups for one in model.dimensions if one.name == dimension)
+    return [f"group:{dimension}/{group.name}" for group in groups] + inside.get((dimension, None), [])
 
 
-def _dense(sparse: pl.DataFrame, scene: Scene, *, hit: bool) -> Given:
-    return Given(
-        points=_scattered(sparse, "points", scene.zeros),
-        hit=_scattered(sparse, "hit", scene.falses) if hit else None,
-        changes=_changes(sparse, scene),
-    )
-
-
-def _changes(sparse: pl.DataFrame, scene: Scene) -> tuple[pl.Series, ...]:
-    return (_scattered(sparse, "next", scene.nulls),) if sparse["next"].null_count() < sparse.height else ()
-
-
-def _scattered(sparse: pl.DataFrame, name: str, blank: pl.Series) -> pl.Series:
-    return blank.clone().scatter(sparse["lead"], sparse[name]) if sparse.height else blank
-
-
-def _earliest(changes: list[pl.Series], size: int) -> pl.Series:
-    if not changes:
-        return pl.repeat(None, size, dtype=INSTANT, eager=True)
-    first = pl.DataFrame([found.alias(str(place)) for place, found in enumerate(changes)]).select(
-        pl.min_horizontal(pl.all()).alias("next")
-    )["next"]
-    return first.set(first > _LAST_INSTANT, None).cast(INSTANT)
-
-
-def _date_changes(model: CompiledModel, scene: Scene) -> list[pl.Series]:
-    """When `within` and `older_than` next turn, on traits and on the properties of events."""
-    found: list[pl.Series] = []
-    on_leads = {part: _turns(part, scene.at) for _, _, whole in model.trait_rules for part in comparisons(whole)}
-    turns = [turn for turn in on_leads.values() if turn is not None]
-    if turns:
-        found.append(scene.leads.select(pl.min_horizontal(turns).alias("next"))["next"])
-    for _, _, trigger in model.event_rules:
-        on_events = [_turns(part, scene.at) for part in comparisons(trigger.where)]
-        turns = [turn for turn in on_events if turn is not None]
-        if turns:
-            events = scene.of_types(trigger.types).events
-            sparse = events.group_by("lead").agg(pl.min_horizontal(turns).min().alias("next"))
-            found.extend(_changes(sparse, scene))
-    return found
-
-
-def _turns(comparison: Comparison, at: int) -> pl.Expr | None:
-    if comparison.word not in ("within", "older_than"):
-        return None
-    age = pl.col(f"age:{column(comparison)}")
-    length = pl.lit(comparison.operand, pl.Int64)
-    reaches = pl.when(age < length).then(at + length - age)
-    if comparison.word == "older_than":
-        return reaches
-    return pl.when(age < 0).then(at - age).otherwise(reaches)
-
-
-def _first_matches(model: Model) -> list[tuple[int, Rule]]:
-    groups = {
-        (dimension.name, group.name)
-        for dimension in model.dimensions
-        for group in dimension.groups
-        if group.first_match
-    }
-    return [(place, rule) for place, rule in enumerate(model.rules) if (rule.dimension, rule.group) in groups]
-
-
-def _firsts(model: Model) -> list[pl.Expr]:
+def _firsts(model: CompiledModel) -> list[pl.Expr]:
     """For each first-match group, the place of the rule that matches first."""
     hits: dict[str, list[pl.Expr]] = {}
-    for place, rule in _first_matches(model):
-        hits.setdefault(_first(rule), []).append(pl.when(pl.col(f"hit:{place}")).then(place))
+    for place in sorted(model.first_matches):
+        hits.setdefault(_first(model, place), []).append(pl.when(pl.col(f"hit:{place}")).then(place))
     return [pl.coalesce(places).alias(name) for name, places in hits.items()]
 
 
-def _first(rule: Rule) -> str:
+def _first(model: CompiledModel, place: int) -> str:
+    rule = model.model.rules[place]
     return f"first:{rule.dimension}/{rule.group}"
 
 
-def _capped_rules(model: Model) -> list[pl.Expr]:
+def _capped_rules(model: CompiledModel) -> list[pl.Expr]:
     """Each rule within its own caps; in a first-match group, only the first rule that matches."""
-    first_matches = {place for place, _ in _first_matches(model)}
     found: list[pl.Expr] = []
-    for place, rule in enumerate(model.rules):
-        if rule.min is None and rule.max is None and place not in first_matches:
+    caps = [(rule.min, rule.max) for rule in model.model.rules]
+    judgements = model.model.judgements
+    for place, (low, high) in enumerate([*caps, (judgements.min, judgements.max)]):
+        capped = (low, high) != (None, None) and (place < len(caps) or judgements.counted)
+        if not capped and place not in model.first_matches:
             continue
-        points = _clamped(pl.col(f"rule:{place}"), rule.min, rule.max)
-        if place in first_matches:
-            points = pl.when(pl.col(_first(rule)) == place).then(points).otherwise(0)
+        points = _clamped(pl.col(f"rule:{place}"), low, high, model.unit)
+        if place in model.first_matches:
+            points = pl.when(pl.col(_first(model, place)) == place).then(points).otherwise(0)
         found.append(points.alias(f"rule:{place}"))
     return found
 
 
-def _groups(model: Model) -> list[pl.Expr]:
+def _groups(model: CompiledModel, inside: dict[_Place, list[str]]) -> list[pl.Expr]:
     return [
-        _clamped(
-            _sum(f"rule:{place}" for place, rule in enumerate(model.rules) if _is_in(rule, dimension.name, group.name)),
-            group.min,
-            group.max,
-        ).alias(f"group:{dimension.name}/{group.name}")
-        for dimension in model.dimensions
+        _clamped(_sum(inside.get((dimension.name, group.name), [])), group.min, group.max, model.unit).alias(
+            f"group:{dimension.name}/{group.name}"
+        )
+        for dimension in model.model.dimensions
         for group in dimension.groups
     ]
 
 
-def _dimensions(model: Model) -> list[pl.Expr]:
-    found: list[pl.Expr] = []
-    for dimension in model.dimensions:
-        names = [f"group:{dimension.name}/{group.name}" for group in dimension.groups]
-        names += [f"rule:{place}" for place, rule in enumerate(model.rules) if _is_in(rule, dimension.name, None)]
-        found.append(_clamped(_sum(names), dimension.min, dimension.max).alias(f"dimension:{dimension.name}"))
-    return found
-
-
-def _raw(model: Model) -> pl.Expr:
-    names = [f"dimension:{dimension.name}" for dimension in model.dimensions]
-    names += [f"rule:{place}" for place, rule in enumerate(model.rules) if rule.dimension is None]
-    return _sum(names)
-
-
-def _is_in(rule: Rule, dimension: str, group: str | None) -> bool:
-    return rule.dimension == dimension and rule.group == group
-
-
 def _sum(names: Iterable[str]) -> pl.Expr:
-    columns = list(names)
-    return pl.sum_horizontal(columns) if columns else pl.lit(0, pl.Int64)
+    every = list(names)
+    return pl.sum_horizontal(every) if every else pl.lit(0, pl.Int64)
 
 
-def _clamped(points: pl.Expr, low: int | None, high: int | None) -> pl.Expr:
-    return points if low is None and high is None else points.clip(low, high)
+def _lifted(sum_of_rest: pl.Expr, milestones: list[str]) -> pl.Expr:
+    return pl.max_horizontal(sum_of_rest, *milestones) if milestones else sum_of_rest
 
 
-def _as_json(model: Model) -> pl.Expr:
-    if not model.dimensions:
-        return pl.lit("{}")
-    parts: list[pl.Expr] = []
-    for place, dimension in enumerate(model.dimensions):
-        # Names of dimensions are letters, digits, `_`, `-` and `.`: nothing to escape.
-        parts.append(pl.lit(f'{"," if place else "{"}"{dimension.name}":'))
-        parts.append(pl.col(f"dimension:{dimension.name}").cast(pl.String))
-    return pl.concat_str([*parts, pl.lit("}")])
+def _clamped(points: pl.Expr, low: int | None, high: int | None, unit: int = 1) -> pl.Expr:
+    if low is None and high is None:
+        return points
+    return points.clip(None if low is None else low * unit, None if high is None else high * unit)
+
+
+def rounded(units: pl.Expr, unit: int) -> pl.Expr:
+    """Thousandths from units, halves to the even one."""
+    if unit == 1:
+        return units
+    whole = units // unit
+    twice = (units - whole * unit) * 2
+    up = (twice > unit) | ((twice == unit) & (whole % 2 != 0))
+    return whole + up.cast(pl.Int64)
+
+
+def allotted(names: list[str], unit: int) -> list[pl.Expr]:
+    """Each dimension's thousandths: what it adds to the rounded running sum, so that they add up exactly."""
+    if unit == 1:
+        return [pl.col(name) for name in names]
+    running = [pl.lit(0, pl.Int64)]
+    for name in names:
+        running.append(running[-1] + pl.col(name))
+    return [
+        (rounded(after, unit) - rounded(before, unit)).alias(name)
+        for name, before, after in zip(names, running[:-1], running[1:], strict=True)
+    ]
+
+
+def overridden(model: Model) -> Iterator[pl.Expr]:
+    """Which override fixes the total, at what, and which disqualifies: of several the first in the document."""
+    fixing = [one for one in model.overrides if one.set is not None]
+    disqualifying = [one for one in model.overrides if one.disqualify]
+    first = {"override": fixing, "disqualified": disqualifying}
+    for name, overrides in first.items():
+        ids = [pl.when(f"override:{one.id}").then(pl.lit(one.id)) for one in overrides]
+        yield (pl.coalesce(ids) if ids else pl.lit(None, pl.String)).alias(name)
+    fixed = [pl.when(f"override:{one.id}").then(pl.lit(one.set, pl.Int64)) for one in fixing]
+    yield (pl.coalesce(fixed) if fixed else pl.lit(None, pl.Int64)).alias("fixed")
+
+
+def shown(model: Model, raw: pl.Expr) -> pl.Expr:
+    """The total: what an override fixes (the column `fixed`), or raw within the scale."""
+    return pl.coalesce("fixed", _clamped(raw, model.scale.min, model.scale.max))
 
 
 def _stage(model: Model) -> pl.Expr:
@@ -314,13 +177,13 @@ def _stage(model: Model) -> pl.Expr:
         edge = pl.lit(begins.threshold, pl.Int64)
         reached = pl.col("total") >= edge if begins.inclusive else pl.col("total") > edge
         stage = pl.when(reached).then(pl.lit(begins.name)).otherwise(stage)
-    return stage
+    return pl.when(pl.col("disqualified").is_null()).then(stage).alias("stage")
 
 
 def _grade(model: Model) -> pl.Expr:
     """Both halves or none: a value below the lowest band has no mark."""
     if not model.grades:
-        return pl.lit(None, pl.String)
+        return pl.lit(None, pl.String).alias("grade")
     halves: list[pl.Expr] = []
     for grade in model.grades:
         half = pl.lit(None, pl.String)
@@ -328,4 +191,16 @@ def _grade(model: Model) -> pl.Expr:
             reached = pl.col(f"dimension:{grade.dimension}") >= band.threshold
             half = pl.when(reached).then(pl.lit(band.mark)).otherwise(half)
         halves.append(half)
-    return pl.concat_str(halves)
+    return pl.when(pl.col("disqualified").is_null()).then(pl.concat_str(halves)).alias("grade")
+
+
+def as_json(model: Model) -> pl.Expr:
+    """Dimensions and their thousandths as JSON text, in document order."""
+    if not model.dimensions:
+        return pl.lit("{}")
+    parts: list[pl.Expr] = []
+    for place, dimension in enumerate(model.dimensions):
+        # Names of dimensions are letters, digits, `_`, `-` and `.`: nothing to escape.
+        parts.append(pl.lit(f'{"," if place else "{"}"{dimension.name}":'))
+        parts.append(pl.col(f"dimension:{dimension.name}").cast(pl.String))
+    return pl.concat_str([*parts, pl.lit("}")])
