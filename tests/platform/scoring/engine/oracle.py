@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from math import lcm
 
 from assay.scoring.language import (
@@ -32,6 +33,8 @@ Event = tuple[str, str, int, Texts]
 Others = Mapping[str, Model]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHOLE = 100_000
+#: Of the texts that the tests try, for the words about data quality.
+FREE, DISPOSABLE, FAKE = {"gmail.com"}, {"mailinator.com"}, {"xxx", "asdf", "n/a", "---", "asdf@acme.example"}
 
 
 @dataclass(frozen=True)
@@ -127,10 +130,22 @@ def compare(comparison: Comparison, text: str | None, at: int) -> bool | None:
     if word in ("gt", "gte", "lt", "lte", "between"):
         value = number(text)
         return None if value is None else measured(word, value, operand)
+    if word in ("is_valid_email", "is_free_email", "is_disposable_email", "looks_fake"):
+        answer = quality(word, text.lower())
+        return None if answer is None else answer == operand
     if word == "matches":
         return re.search(str(operand), text) is not None
     low, wanted = text.lower(), str(operand).lower()
     return {"contains": wanted in low, "starts_with": low.startswith(wanted), "ends_with": low.endswith(wanted)}[word]
+
+
+def quality(word: str, text: str) -> bool | None:
+    address = re.fullmatch(r"[a-z.]+@((?:[a-z]+\.)+[a-z]+)", text)
+    if word == "looks_fake":
+        return text in FAKE
+    if word == "is_valid_email":
+        return address is not None and len(address[1].split(".")[-1]) > 1
+    return None if address is None else address[1] in (FREE if word == "is_free_email" else DISPOSABLE)
 
 
 def measured(word: str, value: float, operand: object) -> bool:
@@ -414,7 +429,9 @@ def summed(model: Model, facts: Facts, pieces: int) -> tuple[list[Fraction], Fra
         if model.judgements.dimension == dimension.name:
             value += judged(model, facts, pieces)
         dimensions.append(clamp(lifted(dimension.name, value), dimension.min, dimension.max, pieces))
-    raw = sum(dimensions, Fraction(0)) + sum((capped[rule.id] for rule in adding if rule.dimension is None), Fraction(0))
+    raw = sum(dimensions, Fraction(0)) + sum(
+        (capped[rule.id] for rule in adding if rule.dimension is None), Fraction(0)
+    )
     if model.judgements.dimension is None:
         raw += judged(model, facts, pieces)
     return dimensions, lifted(None, raw)
@@ -423,7 +440,7 @@ def summed(model: Model, facts: Facts, pieces: int) -> tuple[list[Fraction], Fra
 def told(values: Sequence[Fraction], pieces: int) -> list[int]:
     """Thousandths by running sums, so that what is told of the parts adds up to what is told of the sum."""
     edges = [0, *(round(sum(values[: place + 1], Fraction(0)) / pieces) for place in range(len(values)))]
-    return [after - before for before, after in zip(edges, edges[1:], strict=False)]
+    return [after - before for before, after in pairwise(edges)]
 
 
 def result(model: Model, facts: Facts) -> Result:
