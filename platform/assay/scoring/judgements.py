@@ -1,5 +1,6 @@
 """What people think of a lead, in points with a reason: facts like all others, so that they merge and replay too."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -120,23 +121,26 @@ def get_judgement(tenant_id: int, lead_id: int, key: str) -> Judgement:
 
 def read_points(written: object) -> int:
     """A number as a person or a program writes it, in thousandths; raises BadInput."""
-    try:
-        if isinstance(written, bool):
-            raise TypeError
-        exact = Decimal(str(written).strip().replace("−", "-")) * 1000
-        if exact != exact.to_integral_value():
-            raise BadInput("Points have at most three decimal places.", field="points")
-        return int(exact)
-    except (InvalidOperation, TypeError, ValueError, OverflowError):
-        raise BadInput("Points are a number, such as 15 or -7.5.", field="points") from None
+    exact = None
+    with suppress(InvalidOperation):
+        exact = None if isinstance(written, bool) else Decimal(str(written).strip().replace("−", "-"))
+    if exact is None or not exact.is_finite():
+        raise BadInput("Points are a number, such as 15 or -7.5.", field="points")
+    # Compared before it is multiplied: 1e999999 would overflow.
+    if not -MOST_POINTS <= exact <= MOST_POINTS:
+        raise _out_of_bounds()
+    if exact * 1000 != int(exact * 1000):
+        raise BadInput("Points have at most three decimal places.", field="points")
+    return int(exact * 1000)
 
 
 def _check_points(points: int) -> None:
     if points == 0 or abs(points) > MOST_POINTS * 1000:
-        raise BadInput(
-            f"Points are between -{MOST_POINTS:,} and {MOST_POINTS:,}, and not 0.",
-            field="points",
-        )
+        raise _out_of_bounds()
+
+
+def _out_of_bounds() -> BadInput:
+    return BadInput(f"Points are between -{MOST_POINTS:,} and {MOST_POINTS:,}, and not 0.", field="points")
 
 
 def _checked_reason(reason: str) -> str:
