@@ -58,9 +58,7 @@ def _fault_of_names(record: Record) -> Fault | None:
         fault = fault or _fault_of_text("type", record.type, MAX_TYPE)
         fault = fault or _fault_of_text("sender_id", record.sender_id, MAX_SENDER_ID)
         if record.type.startswith(OURS):
-            fault = fault or Fault(
-                "type", f"Only Assay itself states events of types beginning with {OURS}; rename it."
-            )
+            fault = fault or Fault("type", f"Only Assay states events of types beginning with {OURS}; rename it.")
     return fault
 
 

@@ -209,7 +209,7 @@ def test_nobody_outside_states_facts_of_ours(type_) -> None:
     assert fault is not None
     assert (fault.field, fault.message) == (
         "type",
-        "Only Assay itself states events of types beginning with assay.; rename it.",
+        "Only Assay states events of types beginning with assay.; rename it.",
     )
 
 
