@@ -3,9 +3,10 @@
 from assay.scoring.studies.changes import changes_file
 from assay.scoring.studies.options import ReplayChoice, length, start_preview, start_replay
 from assay.scoring.studies.queries import StudyReport, get_study, list_studies
-from assay.scoring.studies.service import cancel
+from assay.scoring.studies.service import Kind, cancel
 
 __all__ = [
+    "Kind",
     "ReplayChoice",
     "StudyReport",
     "cancel",

@@ -1,25 +1,20 @@
 """Leads cut into ranges that one worker looks at in one go, small enough for its memory."""
 
-from typing import Any
-
-from sqlalchemy import any_, exists, func, literal, select
+from sqlalchemy import ColumnElement, Subquery, any_, exists, func, literal, select, union
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
-from assay.profiles.models import KeptEvent, Lead
+from assay.profiles.models import KeptEvent, Lead, PastLead
 from assay.scoring import engine
 from assay.scoring.models import Study, StudyRange
 
 # At most so many leads, events and, leads times rules, cells.
 _MOST_LEADS = 10_000
-_MOST_EVENTS = 500_000
+_MOST_EVENTS = 250_000
 _MOST_CELLS = 2_000_000
 _FEWEST_LEADS = 50
 _PROBED = 500
-
-# A permutation of the ids: which leads a sample holds depends on nothing else.
-_SHUFFLED = (Lead.id % 2**31) * 2654435761 % 2**32
 
 
 def lock_uncut(session: Session, tenant_id: int) -> Study | None:
@@ -51,14 +46,12 @@ def lock_range(session: Session, tenant_id: int) -> StudyRange | None:
 
 
 def cut(session: Session, study: Study, draft: engine.CompiledModel, live: engine.CompiledModel | None) -> None:
-    below = _sample_ends(session, study.tenant_id, study.options["sample"])
+    below = _sample_ends(session, study)
     study.options = {**study.options, "below": below}
     size = _size(session, study, sum(len(model.model.rules) for model in (draft, live) if model is not None))
-    numbered = (
-        select(Lead.id, ((func.row_number().over(order_by=Lead.id) - 1).op("/")(size)).label("position"))
-        .where(*_wanted(study.tenant_id, below))
-        .subquery()
-    )
+    leads = _leads(study)
+    position = (func.row_number().over(order_by=leads.c.id) - 1).op("/")(size).label("position")
+    numbered = select(leads.c.id, position).where(*_sampled(leads.c.id, below)).subquery()
     ranges = session.execute(
         select(numbered.c.position, func.min(numbered.c.id), func.max(numbered.c.id), func.count())
         .group_by(numbered.c.position)
@@ -79,11 +72,20 @@ def cut(session: Session, study: Study, draft: engine.CompiledModel, live: engin
 
 
 def lead_ids(session: Session, study: Study, range_: StudyRange) -> list[int]:
-    """The leads of a range that are still there."""
-    query = select(Lead.id).where(
-        *_wanted(study.tenant_id, study.options["below"]), Lead.id.between(range_.first_lead, range_.last_lead)
+    """The leads of a range; whoever is gone meanwhile is not among them."""
+    leads = _leads(study)
+    query = select(leads.c.id).where(
+        *_sampled(leads.c.id, study.options["below"]), leads.c.id.between(range_.first_lead, range_.last_lead)
     )
-    return list(session.scalars(query.order_by(Lead.id)))
+    return list(session.scalars(query.order_by(leads.c.id)))
+
+
+def _leads(study: Study) -> Subquery:
+    """Those that are there; for a replay also those that were, before they were merged into others."""
+    present = select(Lead.id).where(Lead.tenant_id == study.tenant_id)
+    if study.kind == "preview":
+        return present.subquery()
+    return union(present, select(PastLead.lead_id).where(PastLead.tenant_id == study.tenant_id)).subquery()
 
 
 def _size(session: Session, study: Study, rules: int) -> int:
@@ -96,22 +98,26 @@ def _size(session: Session, study: Study, rules: int) -> int:
     )
 
 
-def _sample_ends(session: Session, tenant_id: int, sample: int | None) -> int | None:
+def _sample_ends(session: Session, study: Study) -> int | None:
     """The first shuffled id that is not in the sample; None: every lead is."""
-    if sample is None:
+    if study.options["sample"] is None:
         return None
-    query = select(_SHUFFLED).where(Lead.tenant_id == tenant_id).order_by(_SHUFFLED).offset(sample).limit(1)
-    return session.execute(query).scalar()
+    shuffled = _shuffled(_leads(study).c.id)
+    return session.execute(select(shuffled).order_by(shuffled).offset(study.options["sample"]).limit(1)).scalar()
 
 
-def _wanted(tenant_id: int, below: int | None) -> list[Any]:
-    wanted: list[Any] = [Lead.tenant_id == tenant_id]
-    return wanted if below is None else [*wanted, below > _SHUFFLED]
+def _shuffled(id_: ColumnElement[int]) -> ColumnElement[int]:
+    """A permutation of the ids: which leads a sample holds depends on nothing else."""
+    return (id_ % 2**31) * 2654435761 % 2**32
+
+
+def _sampled(id_: ColumnElement[int], below: int | None) -> list[ColumnElement[bool]]:
+    return [] if below is None else [_shuffled(id_) < below]
 
 
 def _events_per_lead(session: Session, tenant_id: int) -> int:
     """About how many, from some leads."""
-    some = select(Lead.id).where(Lead.tenant_id == tenant_id).order_by(_SHUFFLED).limit(_PROBED)
+    some = select(Lead.id).where(Lead.tenant_id == tenant_id).order_by(_shuffled(Lead.__table__.c.id)).limit(_PROBED)
     ids = list(session.scalars(some))
     events = select(func.count()).where(
         KeptEvent.tenant_id == tenant_id, KeptEvent.lead_id == any_(literal(ids, ARRAY(BigInteger)))

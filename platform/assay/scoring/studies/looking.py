@@ -141,15 +141,12 @@ def _replay(
     seen = []
     for place, at in enumerate(instants):
         leads, events = _facts(study.tenant_id, ids, models, known_at=at)
-        scores = engine.score(models, leads, events, at, distinct=True).select(place_of().alias("place"))["place"]
-        seen.append(
-            leads.select(
-                pl.lit(place, pl.Int64).alias("instant"),
-                "lead_id",
-                scores[-leads.height :].alias("draft") if leads.height else pl.lit(None, pl.String).alias("draft"),
-                scores[: leads.height].alias("live") if live is not None else pl.lit(OUTSIDE).alias("live"),
-            )
+        *before, after = engine.outcomes(models, leads, events, at, distinct=True)
+        stood = leads.select(pl.lit(place, pl.Int64).alias("instant"), "lead_id").hstack(
+            [after.scores.select(place_of().alias("draft")).to_series()]
         )
+        lived = before[0].scores.select(place_of()).to_series() if before else pl.lit(OUTSIDE)
+        seen.append(stood.with_columns(lived.alias("live")))
     places = _with_recorded(pl.concat(seen), _recorded(session, study, ids), instants)
     endings = _endings(study, ids)
     written = None if live is None else live.model

@@ -36,7 +36,7 @@ class Examined:
 
 
 def place_of() -> pl.Expr:
-    """Where a lead stands, of the columns that the engine's `score` gives."""
+    """Where a lead stands, of the columns that the engine gives."""
     return (
         pl.when(~pl.col("applies"))
         .then(pl.lit(OUTSIDE))
@@ -58,11 +58,9 @@ def examine(
     others: pl.DataFrame,
 ) -> Examined:
     """``others`` holds which lead (lead_id) is scored by which other live model (model_id)."""
-    models = [draft] if live is None else [live, draft]
-    scores, points = engine.score_rules(models, leads, events, at, distinct=True)
-    height = leads.height
-    before = scores.head(height) if live is not None else scores.clear(height).with_columns(applies=False)
-    both = leads.select("lead_id").hstack(_side("before", before)).hstack(_side("after", scores.tail(height)))
+    *before, after = engine.outcomes([draft] if live is None else [live, draft], leads, events, at, distinct=True)
+    old = before[0].scores if before else after.scores.clear(leads.height).with_columns(applies=False)
+    both = leads.select("lead_id").hstack(_side("before", old)).hstack(_side("after", after.scores))
     differences = [pl.col(f"before:{name}").ne_missing(pl.col(f"after:{name}")) for name in _SEEN]
     both = both.with_columns(
         moved=pl.col("after:total").fill_null(0) - pl.col("before:total").fill_null(0),
@@ -70,7 +68,7 @@ def examine(
     )
     rows = both["differs"].arg_true()
     changed = both[rows]
-    deltas = _deltas(changed, points[0][rows] if live is not None else None, points[-1][rows])
+    deltas = _deltas(changed, before[0].points(rows) if before else None, after.points(rows))
     changed = _with_causes(changed, deltas)
     return Examined(_summary(both, changed, deltas, others), changed.drop("differs"))
 
