@@ -33,6 +33,10 @@ class StudyStarted(Fact):
     """A preview or replay of a draft waits to be worked out."""
 
 
+class RescoreStarted(Fact):
+    """Ranges of leads wait to be scored anew."""
+
+
 Listener = Callable[[Fact], None]
 
 _listeners: list[Listener] = []

@@ -37,6 +37,9 @@ class Stage:
     drain: str
     #: Takes an instant, gives the tenants with rows waiting then: one column, through the timetable's door.
     waiting: str
+    turn: timedelta = TURN
+    #: Several workers may be at it for one tenant.
+    wide: bool = False
 
 
 NORMALISE = Stage(
@@ -58,7 +61,26 @@ SCORE = Stage(
     waiting="SELECT DISTINCT tenant_id FROM scoring.due WHERE due_at <= :at",
 )
 
-STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE)}
+RESCORE = Stage(
+    name="rescore",
+    queue="scoring",
+    drain="assay.scoring.rescore_jobs:drain_rescores",
+    waiting="SELECT DISTINCT tenant_id FROM scoring.rescore_ranges WHERE open",
+    # Whoever waits for a single score should not notice that all the others are done anew.
+    turn=timedelta(seconds=0.5),
+    wide=True,
+)
+
+STUDY = Stage(
+    name="study",
+    queue="scoring",
+    drain="assay.scoring.studies.service:drain_studies",
+    waiting="SELECT DISTINCT tenant_id FROM scoring.studies WHERE state = 'running'",
+    turn=timedelta(seconds=0.5),
+    wide=True,
+)
+
+STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE, RESCORE, STUDY)}
 QUEUES = ("intake", "scoring")
 
 FOLLOWS: dict[type[facts.Fact], Stage] = {
@@ -66,7 +88,13 @@ FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.ImportReceived: IMPORT,
     facts.LeadsChanged: SCORE,
     facts.ModelPublished: SCORE,
+    facts.RescoreStarted: RESCORE,
+    facts.StudyStarted: STUDY,
 }
+
+_WAITING = " UNION ALL ".join(
+    f"SELECT '{stage.name}', waiting.tenant_id FROM ({stage.waiting}) waiting" for stage in STAGES.values()
+)
 
 
 @on_leads_changed
@@ -82,11 +110,12 @@ def make_due(session: Session, tenant_id: int, lead_ids: Collection[int]) -> Non
 class Every:
     every: timedelta
     job: str
-    queue: str
+    #: None: the timetable does it itself, for it costs less than a job.
+    queue: str | None
 
 
 TIMETABLE = [
-    Every(timedelta(seconds=2), "assay.pipeline.sweep", queue="scoring"),
+    Every(timedelta(seconds=1), "assay.pipeline.sweep", queue=None),
     Every(timedelta(hours=6), "assay.pipeline.make_partitions", queue="scoring"),
 ]
 
@@ -134,9 +163,11 @@ def turn(stage_name: str, tenant_id: int) -> int:
         # Before the rows are looked at: whoever adds one from here on nudges again.
         _redis.delete(_mark(stage, tenant_id))
     drain = _function(stage.drain)
-    until = monotonic() + TURN.total_seconds()
+    until = monotonic() + stage.turn.total_seconds()
     rows = 0
     while taken := drain(tenant_id):
+        if stage.wide and not rows:
+            nudge(stage, tenant_id)
         rows += taken
         if monotonic() >= until:
             nudge(stage, tenant_id)
@@ -151,18 +182,15 @@ def _function(path: str) -> Callable[[int], int]:
 
 
 def sweep() -> int:
-    """Nudges for all rows that wait, whatever became of their own nudge; tells how many tenants wait."""
-    waiting = 0
+    """Nudges for all rows that wait, whatever became of their own nudge; tells how many there were.
+
+    Scores that change by themselves are found by nobody else, so it is done every second, in one statement.
+    """
     with timetable_session() as session:
-        now = datetime.now(UTC)
-        tenants = {
-            stage: session.execute(text(stage.waiting), {"at": now}).scalars().all() for stage in STAGES.values()
-        }
-    for stage, ids in tenants.items():
-        for tenant_id in ids:
-            nudge(stage, tenant_id)
-            waiting += 1
-    return waiting
+        waiting = session.execute(text(_WAITING), {"at": datetime.now(UTC)}).all()
+    for name, tenant_id in waiting:
+        nudge(STAGES[name], tenant_id)
+    return len(waiting)
 
 
 def make_partitions() -> int:

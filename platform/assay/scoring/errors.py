@@ -7,11 +7,14 @@ AssayError
 + NoSuchTemplate     NotFound
 + NoSuchJudgement    NotFound
 + NoSuchStudy        NotFound: no such preview or replay of this model
++ NoSuchRescore      NotFound
 + NotPublished       Conflict: the model has no version that could score
 + ModelNameTaken     Conflict
 + DraftChanged       Conflict: somebody saved the draft meanwhile; says what differs
 + Archived           Conflict: the model has to be taken back first
 + TooManyStudies     Conflict: so many previews and replays are under way already
++ RescoreOver        Conflict: it is done, so there is nothing to stop
++ RescoreRunning     Conflict: it was not stopped, so it can't be resumed
 + ReferredTo         Conflict: models that score ask this one
 + WrongModelName     BadInput: the document names another model
 """
@@ -99,6 +102,25 @@ class TooManyStudies(Conflict):
             f"{most} previews and replays are under way already, and more would only make each of them slower. "
             "Wait until one is done, or cancel one."
         )
+
+
+class NoSuchRescore(NotFound):
+    def __init__(self) -> None:
+        super().__init__("rescore")
+
+
+class RescoreOver(Conflict):
+    code = "rescore_over"
+
+    def __init__(self, rescore_id: int) -> None:
+        super().__init__(f"Rescore {rescore_id} is done: there is nothing left to cancel.")
+
+
+class RescoreRunning(Conflict):
+    code = "rescore_running"
+
+    def __init__(self, rescore_id: int) -> None:
+        super().__init__(f"Rescore {rescore_id} was not cancelled, so there is nothing to resume.")
 
 
 class ReferredTo(Conflict):

@@ -82,7 +82,7 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
     ledger = Ledger(read_stored(tenant_id, lead_ids))
     if ledger.stored.filter(pl.col("scored_at") > at).height and now is None:
         raise Overtaken
-    scored, broken = _evaluate(tenant_id, versions, facts, at)
+    scored, broken = evaluate_each(tenant_id, versions, facts, at)
     failed |= broken
     if versions and not failed:
         _replay(tenant_id, ledger, versions, facts, at)
@@ -135,7 +135,7 @@ def evaluate(versions: Versions, facts: Facts, at: datetime, *, distinct: bool =
     return found(frame, [(live.hash, live.model_id, live.number) for live, _ in versions])
 
 
-def _evaluate(tenant_id: int, versions: Versions, facts: Facts, at: datetime) -> tuple[pl.DataFrame, set[int]]:
+def evaluate_each(tenant_id: int, versions: Versions, facts: Facts, at: datetime) -> tuple[pl.DataFrame, set[int]]:
     """The leads' scores, and the ids of models that failed."""
     try:
         return evaluate(versions, facts, at), set()

@@ -28,6 +28,7 @@ _TYPES = {
     **dict.fromkeys(("dimensions", "stage", "grade", "override", "disqualified"), "text"),
     **dict.fromkeys(("next_change", "scored_at", "recorded_at", "seen", "at", "until", "due_at"), "timestamptz"),
 }
+_TYPES |= {f"was_{name}": _TYPES[name] for name in (*VALUES, "at")}
 _VALUES = ", ".join(VALUES)
 _NEW_VALUES = ", ".join(f"n.{name}::json" if name == "dimensions" else f"n.{name}" for name in VALUES)
 _UPDATE = f"""
@@ -51,6 +52,16 @@ INSERT INTO scoring.score_history (tenant_id, lead_id, model_id, at, replaced_at
 SELECT :t, n.lead_id, n.model_id, n.at, :now, n.until, COALESCE(n.recorded_at, :now), {_NEW_VALUES}
 FROM {{rows}}
 """
+_WAS = ", ".join(f"n.was_{name}" for name in VALUES)
+_REMEMBER_WAS = f"""
+INSERT INTO scoring.score_history (tenant_id, lead_id, model_id, at, replaced_at, until, recorded_at, {_VALUES})
+SELECT :t, n.lead_id, n.model_id, n.was_at, :now, n.until, n.seen,
+    {_WAS.replace("n.was_dimensions", "n.was_dimensions::json")}
+FROM done n WHERE n.was_at IS NOT NULL
+"""
+_DONE = f"n.lead_id, n.model_id, n.until, n.seen, n.was_at, {_WAS}"
+_REPLACE = f"WITH done AS ({_UPDATE} RETURNING {_DONE}) {_REMEMBER_WAS}"
+_END = f"WITH done AS ({_DELETE} RETURNING {_DONE}) {_REMEMBER_WAS}"
 _PLAN = """
 UPDATE scoring.due d SET due_at = n.due_at FROM {rows} WHERE d.tenant_id = :t AND d.lead_id = n.lead_id
 """
@@ -115,6 +126,24 @@ def store(session: Session, tenant_id: int, ledger: Ledger) -> int:
     past = ledger.past
     if past.height:
         execute(session, tenant_id, _REMEMBER, past, now=now)
+    return changed.height + gone.height
+
+
+def store_where_unchanged(session: Session, tenant_id: int, ledger: Ledger) -> int:
+    """Like ``store`` for scores looked at once; what another wrote meanwhile, from newer facts, stays as it is."""
+    changed, gone = ledger.changed, ledger.gone
+    if changed.is_empty() and gone.is_empty():
+        return 0
+    now = writing(session, tenant_id)
+    past = ledger.past.select(
+        *PLACE, "until", pl.col("at").alias("was_at"), *(pl.col(name).alias(f"was_{name}") for name in VALUES)
+    )
+    known = changed.filter(pl.col("seen").is_not_null()).join(past, on=PLACE, how="left")
+    new = changed.filter(pl.col("seen").is_null())
+    ended = gone.join(past, on=PLACE, how="left")
+    for statement, rows in ((_END, ended), (_REPLACE, known), (_INSERT, new)):
+        if rows.height:
+            execute(session, tenant_id, statement, rows.sort(PLACE), now=now)
     return changed.height + gone.height
 
 

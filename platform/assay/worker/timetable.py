@@ -1,18 +1,22 @@
-"""Puts what is due by the clock on its queue: each entry once per slot, however many timetables run."""
+"""Puts what is due by the clock on its queue, or does it: each entry once per slot, however many timetables run."""
 
 import signal
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from importlib import import_module
 from threading import Event
 
 import structlog
 from redis import Redis, RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
+from assay import pipeline
 from assay.pipeline import TIMETABLE, Every
 from assay.settings import Settings
+from assay_tenants import database
 
 FAILURES_KEPT = timedelta(days=3)
 
@@ -24,7 +28,9 @@ def keep_time(settings: Settings) -> None:
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    database.refuse_powerful_role(database.configure(settings.database_url, pool_size=1))
     redis = Redis.from_url(settings.redis_url, health_check_interval=30)
+    pipeline.connect(redis)
     rounds(TIMETABLE, redis, stopped.wait)
 
 
@@ -36,8 +42,8 @@ def rounds(entries: Sequence[Every], redis: Redis, wait: Callable[[float], bool]
         for entry in entries:
             if done.get(entry.job) != slot(entry, now):
                 try:
-                    enqueue(entry, redis, slot(entry, now))
-                except RedisError as error:
+                    begin(entry, redis, slot(entry, now))
+                except (RedisError, SQLAlchemyError) as error:
                     log.warning("timetable.delayed", job=entry.job, error=str(error))
                     continue
                 done[entry.job] = slot(entry, now)
@@ -50,9 +56,13 @@ def slot(entry: Every, now: float) -> int:
     return int(now // entry.every.total_seconds())
 
 
-def enqueue(entry: Every, redis: Redis, number: int) -> None:
+def begin(entry: Every, redis: Redis, number: int) -> None:
     seconds = max(1, int(entry.every.total_seconds()))
     if not redis.set(f"assay:timetable:{entry.job}:{number}", 1, nx=True, ex=seconds):
+        return
+    if entry.queue is None:
+        module, _, name = entry.job.rpartition(".")
+        getattr(import_module(module), name)()
         return
     Queue(entry.queue, connection=redis, serializer=JSONSerializer).enqueue(
         entry.job,

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,11 @@ def test_the_wait_ends_with_the_slot(queue: Queue, redis: Redis) -> None:
     assert 0 < asked[0] <= 1
 
 
+def test_what_costs_less_than_a_job_is_done_at_once(queue: Queue, redis: Redis, connected: None) -> None:
+    rounds([replace(OFTEN, queue=None)], redis, lambda _: True)
+    assert queue.jobs == []
+
+
 def test_without_redis_it_tries_again() -> None:
     turns = iter([False, True])
     rounds([OFTEN], Redis(host="127.0.0.1", port=1), lambda _: next(turns))
@@ -61,4 +67,4 @@ def test_without_redis_it_tries_again() -> None:
 
 @pytest.mark.parametrize("entry", TIMETABLE, ids=lambda entry: entry.job)
 def test_the_list_names_known_queues(entry: Every) -> None:
-    assert entry.queue in QUEUES
+    assert entry.queue is None or entry.queue in QUEUES
