@@ -1,5 +1,6 @@
 """The JSON Schema of a model document, told by the words that read it, so that editors can help and check."""
 
+import re
 from typing import Any
 
 from marshmallow import fields
@@ -13,6 +14,8 @@ from assay.scoring.language.parameters import MOST_PARAMETERS, ParametersField
 from assay.scoring.language.schemas import ModelWords
 from assay.scoring.language.shapes import Named, Part, Parts, Words
 from assay.scoring.language.standing import JudgementsOrNot
+
+_LINK = re.compile(r"\[([^]]*)\]\(#[^)]*\)")
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -53,7 +56,8 @@ def _helped(field: fields.Field[Any]) -> JsonSchema:
     schema = _schema(field)
     if field.allow_none:
         schema = {"anyOf": [schema, {"type": "null"}]}
-    return {"description": f"{field.metadata['doc']}. Example: {field.metadata['example']}", **schema}
+    doc = _LINK.sub(r"\1", field.metadata["doc"])
+    return {"description": f"{doc}. Example: {field.metadata['example']}", **schema}
 
 
 def _schema(field: fields.Field[Any]) -> JsonSchema:
