@@ -50,7 +50,7 @@ def cut(session: Session, study: Study, draft: engine.CompiledModel, live: engin
     study.options = {**study.options, "below": below}
     size = _size(session, study, sum(len(model.model.rules) for model in (draft, live) if model is not None))
     leads = _leads(study)
-    position = (func.row_number().over(order_by=leads.c.id) - 1).op("/")(size).label("position")
+    position = ((func.row_number().over(order_by=leads.c.id) - 1) // size).label("position")
     numbered = select(leads.c.id, position).where(*_sampled(leads.c.id, below)).subquery()
     ranges = session.execute(
         select(numbered.c.position, func.min(numbered.c.id), func.max(numbered.c.id), func.count())

@@ -171,7 +171,10 @@ def conclude(
             for place, at in enumerate(instants)
         ],
         "called": [] if live is None else [_calls(summaries, name, instants) for name in shared_stages(draft, live)],
-        "outcomes": [_outcome(summaries, name, type_, places) for name, type_ in outcomes.types.items()],
+        "outcomes": [
+            _outcome(summaries, name, type_, places, compared=live is not None)
+            for name, type_ in outcomes.types.items()
+        ],
     }
 
 
@@ -238,13 +241,15 @@ def _median_days(pairs: Mapping[tuple[int, int], int], instants: Sequence[dateti
     return None
 
 
-def _outcome(summaries: Sequence[Summary], name: str, type_: str, places: Sequence[str]) -> dict[str, Any]:
+def _outcome(
+    summaries: Sequence[Summary], name: str, type_: str, places: Sequence[str], *, compared: bool
+) -> dict[str, Any]:
     draft, live = Counter[str | None](), Counter[str | None]()
     for summary in summaries:
         for outcome, drafted, lived, leads in summary["outcomes"]:
             if outcome == name:
                 draft[drafted] += leads
-                live[lived] += leads
+                live[lived] += leads if compared else 0
     return {
         "outcome": name,
         "type": type_,

@@ -119,7 +119,7 @@ class TestPreview:
             "{model: sample, rules: [{id: a, when: {model: base, score: {gte: 15}}, points: 5}]}",
         )
         result = previewed(tenant.tenant_id, at=T0 + 2 * DAY)
-        assert sum(each["after"] for each in result["totals"]["bins"] if each["from"] == 5000) == 16
+        assert sum(each["after"] for each in result["totals"]["bins"] if each["from"] == 5000) == 20
 
     def test_shares_leads_with_other_live_models(self, tenant, crowd, publish, work_off) -> None:
         publish(tenant.tenant_id, "other")
