@@ -6,7 +6,21 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped] # published without types
 
 from assay.settings import Settings
-from assay.web import access, attempts, errors, imports, leads, models, refused, settings, versions, visitors, words
+from assay.web import (
+    access,
+    attempts,
+    errors,
+    imports,
+    judgements,
+    leads,
+    models,
+    previews,
+    refused,
+    settings,
+    versions,
+    visitors,
+    words,
+)
 from assay.web.bundles import asset, is_built
 from assay.web.security import add_headers, style_nonce
 
@@ -39,7 +53,7 @@ def register(app: Flask, configuration: Settings) -> None:
 
 def _blueprint() -> Blueprint:
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
-    for theme in (access, leads, models, versions, imports, settings, refused):
+    for theme in (access, leads, judgements, models, previews, versions, imports, settings, refused):
         web.register_blueprint(theme.blueprint)
     web.before_request(visitors.recognise)
     web.before_request(_bound_body)
