@@ -7,7 +7,18 @@ import flask_smorest  # type: ignore[import-untyped] # it ships no types
 from flask import Flask
 from marshmallow import Schema, fields
 
-from assay.api import dead_letters, errors, imports, judgements, leads, models, reference
+from assay.api import (
+    dead_letters,
+    errors,
+    explanations,
+    imports,
+    judgements,
+    leads,
+    models,
+    previews,
+    reference,
+    templates,
+)
 from assay.api.door import Id, Points
 from assay.settings import Settings
 
@@ -60,6 +71,6 @@ def register(app: Flask, _: Settings) -> None:
     api.register_field(Points, "number", None)
     api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
     api.spec.options["security"] = [{"api_key": []}]
-    for part in (leads.part, judgements.part, models.part, imports.part, dead_letters.part):
-        api.register_blueprint(part)
+    for theme in (leads, explanations, judgements, models, previews, templates, imports, dead_letters):
+        api.register_blueprint(theme.part)
     app.register_blueprint(reference.blueprint(api.spec))

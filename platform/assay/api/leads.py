@@ -1,6 +1,5 @@
-"""Leads by score; one lead with all that is known of it, and why it has its scores."""
+"""Leads by score; one lead with all that is known of it."""
 
-from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -8,9 +7,9 @@ from marshmallow import Schema, fields, validate
 from assay.api.access import tenant_id
 from assay.api.door import Part, Points
 from assay.profiles import queries as profiles
-from assay.scoring import queries, service
+from assay.scoring import queries
 
-part = Part("Leads", "Who is known, how each scores under every model, and why.")
+part = Part("Leads", "Who is known, and how each scores under every model.")
 
 MODEL = fields.String(
     validate=validate.Length(1, 200), metadata={"description": "A model's name; without it, the first published one"}
@@ -43,10 +42,6 @@ class HistoryQuery(Schema):
     model = fields.String(required=True, validate=validate.Length(1, 200), metadata={"description": "A model's name"})
     cursor = CURSOR
     limit = limit(queries.LARGEST_PAGE, queries.PAGE)
-
-
-class InstantQuery(Schema):
-    at = fields.AwareDateTime(metadata={"description": "Explain the score as of this instant; default: now"})
 
 
 class Dimensions(fields.Dict):
@@ -111,28 +106,6 @@ class LeadSchema(Schema):
     scores = fields.List(fields.Nested(ScoreSchema), metadata={"description": "One for each published model"})
 
 
-class PartSchema(Schema):
-    rule = fields.String()
-    title = fields.String(allow_none=True)
-    dimension = fields.String(allow_none=True)
-    group = fields.String(allow_none=True)
-    points = Points(metadata={"description": "After caps; the points of all parts sum to `raw` exactly"})
-    earned = Points(metadata={"description": "Before caps"})
-    counted = fields.Boolean(metadata={"description": "false: it counts nothing, and `why` says for what reason"})
-    why = fields.String()
-    at = fields.AwareDateTime(allow_none=True)
-    events = fields.List(fields.String(), metadata={"description": "Ids of the events behind it"})
-
-
-class ExplanationSchema(ResultSchema):
-    model = fields.String()
-    content_hash = fields.String(metadata={"description": "Of the version that was applied"})
-    lead_id = fields.Integer()
-    at = fields.AwareDateTime()
-    next_change = fields.AwareDateTime(allow_none=True)
-    parts = fields.List(fields.Nested(PartSchema))
-
-
 class EventSchema(Schema):
     id = fields.String()
     type = fields.String()
@@ -167,12 +140,6 @@ def get_lead(lead_id: int) -> dict[str, object]:
     """One lead with its identities, traits and scores."""
     lead = profiles.get_lead(tenant_id(), lead_id)
     return {**vars(lead), "scores": queries.scores_of(tenant_id(), lead_id)}
-
-
-@part.serves("GET", "/leads/<id:lead_id>/scores/<model>", answer=ExplanationSchema, query=InstantQuery)
-def explain_lead(query: dict[str, datetime], lead_id: int, model: str) -> object:
-    """Why a lead has its score: every part, those that count nothing too."""
-    return service.explain_lead(tenant_id(), lead_id, model, **query)
 
 
 @part.serves("GET", "/leads/<id:lead_id>/events", answer=EventsSchema, query=EventsQuery)

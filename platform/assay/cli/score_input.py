@@ -15,7 +15,7 @@ import click
 import polars as pl
 
 from assay.scoring.engine import CompiledModel, compile_model
-from assay.scoring.language import InvalidModel, parse
+from assay.scoring.language import InvalidModel, Model, find_cycle, parse, references
 from assay_sdk.flatten import as_text, flatten
 
 _INSTANT = pl.Datetime("us", "UTC")
@@ -87,16 +87,48 @@ def _read_text(path: Path, problems: Problems) -> str | None:
     return None
 
 
-def read_model(path: Path, problems: Problems) -> CompiledModel | None:
+def read_models(paths: Sequence[Path], problems: Problems) -> list[CompiledModel]:
+    """Each compiled with those it refers to, in the order given; none when anything is wrong with one."""
+    parsed: dict[str, Model] = {}
+    places: dict[str, Path] = {}
+    for path in paths:
+        model = _parsed(path, problems)
+        if model is None:
+            continue
+        if model.name in parsed:
+            problems.add(path, f"model: {model.name!r} is what {places[model.name]} calls its model already")
+        parsed[model.name], places[model.name] = model, path
+    if problems.found:
+        return []
+    asked = {name: references(model) for name, model in parsed.items()}
+    for name, others in asked.items():
+        for other in sorted(others - parsed.keys()):
+            problems.add(places[name], f"refers to the model {other!r}; give its file with another --model")
+        if (cycle := find_cycle(name, asked)) is not None:
+            problems.add(places[name], f"the models refer to one another in a circle: {' → '.join(cycle)}")
+    if problems.found:
+        return []
+    compiled: dict[str, CompiledModel] = {}
+    return [_compiled(name, parsed, compiled) for name in parsed]
+
+
+def _parsed(path: Path, problems: Problems) -> Model | None:
     text = _read_text(path, problems)
     if text is None:
         return None
     try:
-        return compile_model(parse(text))
+        return parse(text)
     except InvalidModel as error:
         for problem in error.problems:
             problems.add(path, str(problem))
     return None
+
+
+def _compiled(name: str, parsed: Mapping[str, Model], compiled: dict[str, CompiledModel]) -> CompiledModel:
+    if name not in compiled:
+        others = {other: _compiled(other, parsed, compiled) for other in sorted(references(parsed[name]))}
+        compiled[name] = compile_model(parsed[name], others)
+    return compiled[name]
 
 
 def read_at(text: str | None, problems: Problems) -> datetime:
@@ -276,31 +308,34 @@ def of_known_leads(events: Sequence[Event], people: Mapping[str, Lead], notes: l
     return known
 
 
-def note_missing_columns(model: CompiledModel, people: Mapping[str, Lead], notes: list[str]) -> None:
+def note_missing_columns(models: Sequence[CompiledModel], people: Mapping[str, Lead], notes: list[str]) -> None:
     first = next(iter(people.values()), None)
-    missing = sorted(model.traits - first.traits.keys()) if first else []
-    if missing:
-        notes.append(f"no column for {', '.join(missing)}, which the model reads")
+    if first is None:
+        return
+    for model in models:
+        if missing := sorted(model.traits - first.traits.keys()):
+            which = "the model" if len(models) == 1 else f"the model {model.name}"
+            notes.append(f"no column for {', '.join(missing)}, which {which} reads")
 
 
-def lead_frame(people: Mapping[str, Lead], model: CompiledModel) -> pl.DataFrame:
+def lead_frame(people: Mapping[str, Lead], models: Sequence[CompiledModel]) -> pl.DataFrame:
     leads = list(people.values())
     columns: dict[str, pl.Series] = {
         "lead_id": pl.Series([lead.lead_id for lead in leads], dtype=pl.String),
         "first_seen_at": pl.Series([lead.first_seen_at for lead in leads], dtype=_INSTANT),
     }
-    for name in model.traits:
+    for name in sorted({name for model in models for name in model.traits}):
         columns[f"trait:{name}"] = pl.Series([lead.traits.get(name) for lead in leads], dtype=pl.String)
     return pl.DataFrame(columns)
 
 
-def event_frame(events: Sequence[Event], model: CompiledModel) -> pl.DataFrame:
+def event_frame(events: Sequence[Event], models: Sequence[CompiledModel]) -> pl.DataFrame:
     columns: dict[str, pl.Series] = {
         "lead_id": pl.Series([event.lead_id for event in events], dtype=pl.String),
         "event_id": pl.Series([event.message_id for event in events], dtype=pl.String),
         "type": pl.Series([event.type for event in events], dtype=pl.String),
         "occurred_at": pl.Series([event.occurred_at for event in events], dtype=_INSTANT),
     }
-    for name in model.properties:
+    for name in sorted({name for model in models for name in model.properties}):
         columns[f"property:{name}"] = pl.Series([event.properties.get(name) for event in events], dtype=pl.String)
     return pl.DataFrame(columns)

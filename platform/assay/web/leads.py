@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from assay.intake.queries import find_message
 from assay.profiles import queries as profiles
-from assay.scoring import queries, service
+from assay.scoring import outlooks, queries, service
 from assay.scoring.engine import Explanation
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion
@@ -160,6 +160,17 @@ def curve(lead_id: int) -> ResponseReturnValue:
     if chosen is None:
         raise NotFound("lead")
     return render_template("parts/curve.html", drawing=drawing(tenant_id, lead_id, chosen))
+
+
+@blueprint.get(f"/leads/<{ID}:lead_id>/outlook")
+@signed_in
+def outlook(lead_id: int) -> ResponseReturnValue:
+    """The panel alone: trying what might happen takes a moment, so the page comes without it."""
+    tenant_id = visitor().tenant_id
+    chosen = _asked_for(queries.scores_of(tenant_id, lead_id))
+    if chosen is None:
+        raise NotFound("lead")
+    return render_template("parts/outlook.html", outlook=outlooks.outlook_of(tenant_id, lead_id, chosen.model))
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/events/<uuid:event_id>")

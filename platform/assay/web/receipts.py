@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from assay.scoring.engine import Explanation, Part
+from assay.scoring.engine import Adjustment, Explanation, Part
 from assay.web.waterfall import Fall, Waterfall, filled, waterfall
-from assay.web.words import POINT, points
+from assay.web.words import POINT
 
 #: A rule that counted ten thousand page views still makes a page one can open.
 MOST_AWARDS = 50
@@ -41,16 +41,18 @@ class DimensionSum:
 
 @dataclass(frozen=True)
 class Receipt:
+    """Where the model does not score the lead, `total` and `raw` are None and the one line says for whom it is."""
+
     at: datetime
-    total: int
-    raw: int
+    total: int | None
+    raw: int | None
     next_change: datetime | None
     dimensions: list[DimensionSum]
     counted: list[Line]
     uncounted: list[Line]
     waterfall: Waterfall
-    #: Why the total is not the sum; None where it is.
-    adjustment: str | None
+    #: What leads from the sum to the score.
+    adjustments: tuple[Adjustment, ...]
 
     @property
     def events(self) -> frozenset[str]:
@@ -78,7 +80,7 @@ def receipt_of(explanation: Explanation, document: Mapping[str, Any]) -> Receipt
         ],
         uncounted=_lines([part for part in explanation.parts if not part.counted]),
         waterfall=fall,
-        adjustment=_adjustment(explanation),
+        adjustments=explanation.adjustments,
     )
 
 
@@ -101,10 +103,3 @@ def _dimensions(sums: Mapping[str, int], documents: Mapping[str, Any]) -> list[D
         found.append(DimensionSum(name, total, cap, filled(total, low=0, high=highest if cap is None else cap)))
     return found
 
-
-def _adjustment(explanation: Explanation) -> str | None:
-    if explanation.total == explanation.raw:
-        return None
-    if explanation.total < explanation.raw:
-        return f"The scale of this model ends at {points(explanation.total)}"
-    return f"The scale of this model begins at {points(explanation.total)}"

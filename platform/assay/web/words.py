@@ -68,7 +68,12 @@ def shown(value: object) -> str:
     return "–" if value is None or value == "" else str(value)
 
 
+def capitalised(sentence: str) -> str:
+    """A sentence that began inside another; the rest of it stays as it is."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def teach(jinja: Environment) -> None:
     jinja.trim_blocks = jinja.lstrip_blocks = True
-    for filter_ in (points, signed, sign, grouped, ago, instant, size, shown):
+    for filter_ in (points, signed, sign, grouped, ago, instant, size, shown, capitalised):
         jinja.filters[filter_.__name__] = filter_

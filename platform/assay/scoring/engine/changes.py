@@ -1,0 +1,218 @@
+"""What would change a score: what changes by itself, and the fewest single things that lead to the next stage.
+
+Nothing is estimated. What might happen is given to the engine as if it had, to copies of the lead, many in one call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from assay.scoring.engine.compiling import CompiledModel
+from assay.scoring.engine.explaining import explain
+from assay.scoring.engine.reaching import LARGEST_SET, reach
+from assay.scoring.engine.receipts import Explanation
+from assay.scoring.engine.supposing import Action, Supposed, candidates
+from assay.scoring.language import Stage
+
+HORIZON = timedelta(days=90)
+MOST_STEPS = 5
+_MOST_ROUNDS = 12
+_DAY = timedelta(days=1)
+_MOMENT = timedelta(microseconds=1)
+#: What makes a change worth telling, whatever the total does.
+_OUTCOMES = ("applies", "stage", "grade", "override", "disqualified")
+
+__all__ = ["Action", "Hint", "Outlook", "Standing", "Step", "Turn", "Way", "outlook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    applies: bool
+    total: int | None
+    stage: str | None
+    grade: str | None
+    override: str | None
+    disqualified: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A rule that gives more or less from then on."""
+
+    rule: str
+    title: str | None
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An instant at which the score changes without news."""
+
+    at: datetime
+    before: Standing
+    after: Standing
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A smallest set of single things after which the lead stands at the stage, as scoring it with them says."""
+
+    actions: tuple[Action, ...]
+    stage: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something to know beside: why there is nothing to reach, or what was not tried."""
+
+    code: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    model: str
+    content_hash: str
+    lead_id: int | str
+    at: datetime
+    now: Standing
+    next_stage: str | None
+    steps: tuple[Step, ...]
+    ways: tuple[Way, ...]
+    hints: tuple[Hint, ...]
+
+
+def outlook(model: CompiledModel, lead: pl.DataFrame, events: pl.DataFrame, at: datetime) -> Outlook:
+    """Of one lead: a frame of one row, and its events."""
+    supposed = Supposed(model, lead, events)
+    now = supposed.rows([at])[0]
+    steps, hints = _steps(supposed, now, at)
+    target = _target(model, now)
+    found: tuple[Way, ...] = ()
+    if isinstance(target, Hint):
+        hints.append(target)
+    else:
+        hints.append(_missing(target, now))
+        found, more = _ways(supposed, target, at)
+        hints += more
+    return Outlook(
+        model=model.name,
+        content_hash=model.hash,
+        lead_id=lead["lead_id"][0],
+        at=at,
+        now=_standing(now),
+        next_stage=None if isinstance(target, Hint) else target.name,
+        steps=steps,
+        ways=found,
+        hints=tuple(hints),
+    )
+
+
+def _standing(row: Mapping[str, Any]) -> Standing:
+    return Standing(**{name: row[name] for name in ("total", *_OUTCOMES)})
+
+
+def _steps(supposed: Supposed, now: Mapping[str, Any], at: datetime) -> tuple[tuple[Step, ...], list[Hint]]:
+    smooth = supposed.model.smooth
+    instants = _turning_points(supposed, now, at, daily=smooth)
+    rows = supposed.rows([moment for instant in instants for moment in (instant - _MOMENT, instant)])
+    pairs = list(zip(instants, rows[::2], rows[1::2], strict=True))
+    # Within a microsecond a smooth fading moves a total by a rounding at most.
+    told = [each for each in pairs if _differ(each[1], each[2], by=1 if smooth else 0)][:MOST_STEPS]
+    hints = []
+    if smooth and pairs and not told and pairs[-1][2]["total"] not in (None, now["total"]):
+        hints.append(Hint("fades_on", {"total": pairs[-1][2]["total"], "day": pairs[-1][0]}))
+    if not told:
+        return (), hints
+    explained = _explained(supposed, [moment for instant, *_ in told for moment in (instant - _MOMENT, instant)])
+    steps = [
+        Step(instant, _standing(before), _standing(after), _turns(*both))
+        for (instant, before, after), both in zip(told, zip(explained[::2], explained[1::2], strict=True), strict=True)
+    ]
+    return tuple(steps), hints
+
+
+def _turning_points(supposed: Supposed, now: Mapping[str, Any], at: datetime, *, daily: bool) -> list[datetime]:
+    """The next instants at which something can change, in order; of a score that fades, also one a day."""
+    until = at + HORIZON
+    found: set[datetime] = set()
+    waiting = [now["next_change"]]
+    if daily:
+        grid = [at + _DAY * day for day in range(1, HORIZON // _DAY)]
+        waiting += [row["next_change"] for row in supposed.rows(grid)]
+    for _ in range(_MOST_ROUNDS):
+        fresh = sorted({instant for instant in waiting if instant is not None and instant <= until} - found)
+        if not fresh or len(found) >= HORIZON // _DAY * 2:
+            break
+        found.update(fresh)
+        waiting = [row["next_change"] for row in supposed.rows(fresh)]
+    return sorted(found)
+
+
+def _differ(before: Mapping[str, Any], after: Mapping[str, Any], *, by: int) -> bool:
+    if any(before[name] != after[name] for name in _OUTCOMES):
+        return True
+    return before["total"] is not None and abs(before["total"] - after["total"]) > by
+
+
+def _explained(supposed: Supposed, instants: Sequence[datetime]) -> list[Explanation]:
+    leads, events = supposed.copies(instants)
+    return explain(supposed.model, leads, events, None)
+
+
+def _turns(before: Explanation, after: Explanation) -> tuple[Turn, ...]:
+    titles = {part.rule: part.title for part in (*before.parts, *after.parts)}
+    given = [
+        {rule: sum(part.points for part in each.parts if part.rule == rule) for rule in titles}
+        for each in (before, after)
+    ]
+    return tuple(
+        Turn(rule, title, given[1][rule] - given[0][rule])
+        for rule, title in titles.items()
+        if given[1][rule] != given[0][rule]
+    )
+
+
+def _target(model: CompiledModel, now: Mapping[str, Any]) -> Stage | Hint:
+    """The next higher stage, or why there is none to reach."""
+    stages = model.model.stages
+    if not now["applies"]:
+        return Hint("outside", {})
+    if now["disqualified"] is not None:
+        return Hint("disqualified", {"override": now["disqualified"]})
+    setting = next((each for each in model.model.overrides if each.id == now["override"]), None)
+    if setting is not None and setting.set is not None:
+        return Hint("overridden", {"override": setting.id, "total": setting.set})
+    if not stages:
+        return Hint("no_stages", {})
+    return next((stage for stage in stages if not _reached(stage, now)), Hint("at_top", {}))
+
+
+def _reached(stage: Stage, row: Mapping[str, Any]) -> bool:
+    if row["total"] is None or row["disqualified"] is not None:
+        return False
+    total: int = row["total"]
+    return total >= stage.threshold if stage.inclusive else total > stage.threshold
+
+
+def _missing(stage: Stage, now: Mapping[str, Any]) -> Hint:
+    if stage.inclusive:
+        return Hint("missing", {"stage": stage.name, "missing": stage.threshold - now["total"]})
+    return Hint("more_than", {"stage": stage.name, "total": stage.threshold})
+
+
+def _ways(supposed: Supposed, target: Stage, at: datetime) -> tuple[tuple[Way, ...], list[Hint]]:
+    things, left_out = candidates(supposed.model, at)
+    found, every = reach(supposed, things, at, lambda row: _reached(target, row))
+    ways = tuple(Way(actions, row["stage"], row["total"]) for actions, row in found)
+    hints = [Hint("cannot_make_up", {"title": rule.title or rule.id}) for rule in left_out]
+    if not found:
+        hints.append(Hint("none_found", {"count": LARGEST_SET, "stage": target.name}))
+    elif not every:
+        hints.append(Hint("not_tried", {"count": LARGEST_SET}))
+    return ways, hints

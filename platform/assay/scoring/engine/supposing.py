@@ -1,0 +1,193 @@
+"""Copies of one lead at other instants, and with things that did not happen: scored many at once by the engine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from assay.scoring.engine.compiling import CompiledModel
+from assay.scoring.engine.frames import INSTANT
+from assay.scoring.engine.scoring import score
+from assay.scoring.engine.wishes import CannotMakeUp, examples
+from assay.scoring.language import (
+    Condition,
+    EventCount,
+    Every,
+    OfModel,
+    OnEvents,
+    Rule,
+    Some,
+    WhenHolds,
+    WhenSilent,
+    leaves,
+)
+
+#: Copies of events that one call is given.
+MOST_ROWS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A single thing that might happen, `count` times: an event, or a trait that comes to hold.
+
+    `condition` is what the rule asks of it; `properties` and `traits` are examples that satisfy it.
+    """
+
+    rule: str
+    title: str | None
+    type: str | None
+    properties: Mapping[str, str | None]
+    #: A property that is different each time it happens.
+    varying: str | None
+    traits: Mapping[str, str | None]
+    condition: Condition | None
+    count: int = 1
+
+    @property
+    def is_event(self) -> bool:
+        return self.type is not None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same thing, whichever rule asks for it."""
+        values = self.properties if self.is_event else self.traits
+        return self.type, self.varying, tuple(sorted(values.items(), key=str))
+
+
+Actions = tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class Supposed:
+    """One lead as it is, to be copied."""
+
+    model: CompiledModel
+    lead: pl.DataFrame
+    events: pl.DataFrame
+
+    def copies(self, instants: Sequence[datetime], added: Sequence[Actions] = ()) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """A copy for each instant; `added` says for each what happened to it at that instant."""
+        number = pl.DataFrame(
+            {"lead_id": pl.int_range(len(instants), eager=True), "at": pl.Series(instants, dtype=INSTANT)}
+        )
+        leads = number.join(self.lead.drop("lead_id", "at", strict=False), how="cross")
+        events = number.select("lead_id").join(self.events.drop("lead_id"), how="cross")
+        if any(added):
+            leads = leads.with_columns(_traits(leads, added))
+            happened = _happened(instants, added)
+            if not happened.is_empty():
+                events = pl.concat([_texts(events), happened], how="diagonal")
+        return leads, events
+
+    def rows(self, instants: Sequence[datetime], added: Sequence[Actions] = ()) -> list[dict[str, Any]]:
+        """What each copy scores, in order, in as few calls as their events allow."""
+        most = max(1, MOST_ROWS // (self.events.height + 1))
+        found: list[dict[str, Any]] = []
+        for begin in range(0, len(instants), most):
+            part = slice(begin, begin + most)
+            leads, events = self.copies(instants[part], added[part])
+            found += score([self.model], leads, events, None).rows(named=True)
+        return found
+
+    @property
+    def most_copies(self) -> int:
+        """How many copies one call may hold."""
+        return max(1, MOST_ROWS // (self.events.height + 1))
+
+
+def _traits(leads: pl.DataFrame, added: Sequence[Actions]) -> list[pl.Series]:
+    names = {name for actions in added for action in actions for name in action.traits}
+    columns = []
+    for name in sorted(names):
+        column = f"trait:{name}"
+        values = leads[column].cast(pl.String).to_list() if column in leads.columns else [None] * leads.height
+        for place, actions in enumerate(added):
+            for action in actions:
+                values[place] = action.traits.get(name, values[place])
+        columns.append(pl.Series(column, values, dtype=pl.String))
+    return columns
+
+
+def _happened(instants: Sequence[datetime], added: Sequence[Actions]) -> pl.DataFrame:
+    rows = [
+        {
+            "lead_id": place,
+            "event_id": f"supposed:{step}:{time}",
+            "type": action.type,
+            "occurred_at": at,
+            **{f"property:{name}": value for name, value in _properties(action, step, time).items()},
+        }
+        for place, (at, actions) in enumerate(zip(instants, added, strict=True))
+        for step, action in enumerate(actions)
+        if action.is_event
+        for time in range(action.count)
+    ]
+    names = {name: None for row in rows for name in row if name.startswith("property:")}
+    return pl.DataFrame(
+        rows,
+        schema={
+            "lead_id": pl.Int64,
+            "event_id": pl.String,
+            "type": pl.String,
+            "occurred_at": INSTANT,
+            **dict.fromkeys(names, pl.String),
+        },
+        orient="row",
+    )
+
+
+def _properties(action: Action, step: int, time: int) -> dict[str, str | None]:
+    varying = {} if action.varying is None else {action.varying: f"supposed {step}.{time}"}
+    return {**varying, **action.properties}
+
+
+def _texts(events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(
+        pl.col("event_id", "type").cast(pl.String), pl.col("^property:.*$").cast(pl.String)
+    ).with_columns(pl.col("occurred_at").cast(INSTANT))
+
+
+def candidates(model: CompiledModel, at: datetime) -> tuple[list[Action], list[Rule]]:
+    """Single things that rules ask for, events first; and the rules of which no example can be made up."""
+    found: dict[tuple[object, ...], Action] = {}
+    left_out: list[Rule] = []
+    for rule in model.model.rules:
+        try:
+            for action in _asked_by(rule, at):
+                found.setdefault(action.key, action)
+        except CannotMakeUp:
+            left_out.append(rule)
+    return sorted(found.values(), key=lambda action: not action.is_event), left_out
+
+
+def _asked_by(rule: Rule, at: datetime) -> Iterator[Action]:
+    trigger = rule.trigger
+    bare = Action(rule.id, rule.title, None, {}, None, {}, None)
+    if isinstance(trigger, OnEvents):
+        if max(rule.points, trigger.count.then) > 0:
+            varying = trigger.count.property or None
+            properties = examples(trigger.where, at)
+            yield replace(bare, type=trigger.types[0], properties=properties, varying=varying, condition=trigger.where)
+    elif isinstance(trigger, WhenSilent):
+        if rule.points < 0 and not trigger.kept and trigger.of is not None:
+            yield replace(bare, type=trigger.of[0])
+    elif rule.points > 0:
+        yield from _coming_to_hold(bare, trigger, at)
+
+
+def _coming_to_hold(bare: Action, trigger: WhenHolds, at: datetime) -> Iterator[Action]:
+    """Traits all at once; what is asked of events, or joined with it, part by part."""
+    condition = trigger.condition
+    parts = condition.conditions if isinstance(condition, (Every, Some)) else (condition,)
+    if not any(isinstance(leaf, (EventCount, OfModel)) for leaf in leaves(condition)):
+        parts = (condition,)
+    for part in parts:
+        if isinstance(part, EventCount):
+            if part.types is None or part.word in ("lt", "lte"):
+                raise CannotMakeUp
+            properties = examples(part.where, at)
+            yield replace(bare, type=part.types[0], properties=properties, varying=part.distinct, condition=part.where)
+        else:
+            yield replace(bare, traits=examples(part, at), condition=part)
