@@ -25,10 +25,6 @@ class LeadsChanged(Fact):
     """Leads have new facts and are due for scoring."""
 
 
-class ModelPublished(Fact):
-    """A version went live; every lead is due for scoring."""
-
-
 class StudyStarted(Fact):
     """A preview or replay of a draft waits to be worked out."""
 

@@ -87,7 +87,6 @@ FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.MessagesKept: NORMALISE,
     facts.ImportReceived: IMPORT,
     facts.LeadsChanged: SCORE,
-    facts.ModelPublished: SCORE,
     facts.RescoreStarted: RESCORE,
     facts.StudyStarted: STUDY,
 }

@@ -68,7 +68,7 @@ class PublishedSchema(Schema):
     version = fields.Integer(metadata={"description": "A draft whose contents were published before is that version"})
 
 
-class StandingSchema(Schema):
+class LifecycleSchema(Schema):
     name = fields.String()
     state = fields.Function(lambda row: _state(row), metadata={"description": "draft, published or archived"})
     published_version = fields.Integer(allow_none=True)
@@ -195,14 +195,14 @@ def publish_model(query: dict[str, str], name: str) -> dict[str, int]:
     return {"version": service.publish(tenant_id(), name, by=_by(), revision=_revision(), **query)}
 
 
-@part.serves("POST", "/models/<name>/archive", answer=StandingSchema, query=NoteQuery)
+@part.serves("POST", "/models/<name>/archive", answer=LifecycleSchema, query=NoteQuery)
 def archive_model(query: dict[str, str], name: str) -> object:
     """From now on the model scores nobody. Refused while published models ask for its score."""
     service.archive(tenant_id(), name, by=_by(), **query)
     return queries.get_model(tenant_id(), name)
 
 
-@part.serves("POST", "/models/<name>/restore", answer=StandingSchema, query=NoteQuery)
+@part.serves("POST", "/models/<name>/restore", answer=LifecycleSchema, query=NoteQuery)
 def restore_model(query: dict[str, str], name: str) -> object:
     """Take an archived model back: the version that scored before scores again."""
     service.restore(tenant_id(), name, by=_by(), **query)

@@ -10,19 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 
-from sqlalchemy import func, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from assay.facts import ModelPublished, tell_after_commit
-from assay.profiles.models import Lead
-from assay.scoring import engine, language
+from assay.scoring import engine, language, rescoring
 from assay.scoring.compiled import compiled_version
 from assay.scoring.diffing import Change, compare
 from assay.scoring.drafts import check_revision, failing_examples
 from assay.scoring.errors import Archived, ReferredTo
 from assay.scoring.model_queries import find_version_of, last_number, number_before_archiving
-from assay.scoring.models import Due, ModelRow, ModelVersion, Publication
+from assay.scoring.models import ModelRow, ModelVersion, Publication
 from assay.scoring.queries import LiveVersion, read_live_versions, read_model, read_version
 from assay.scoring.referring import find_problems
 from assay_tenants.database import tenant_session
@@ -114,6 +111,8 @@ class _Changes:
     #: By name; kept up to date while it changes.
     live: dict[str, LiveVersion]
     changed: list[int] = field(default_factory=list)
+    #: What was done, in a few words.
+    reason: str = ""
 
     def model(self, name: str) -> ModelRow:
         return read_model(self.session, self.tenant_id, name, lock=True)
@@ -172,6 +171,8 @@ class _Changes:
         self.session.flush()
         if before != row.published_version:
             self.changed.append(row.id)
+            # The others only follow the first one.
+            self.reason = self.reason or f"{action} {row.name}"
 
     def follow(self, row: ModelRow, *, with_examples: bool) -> None:
         """Models that ask a changed one are published again, those that ask nobody who changed stay."""
@@ -220,19 +221,7 @@ def _changing(tenant_id: int, by: str, note: str | None) -> Iterator[_Changes]:
         changes = _Changes(session, tenant_id, by, note, datetime.now(UTC), live)
         yield changes
         if changes.changed:
-            _make_all_due(session, tenant_id, changes.at)
-            tell_after_commit(session, ModelPublished(tenant_id))
-
-
-def _make_all_due(session: Session, tenant_id: int, at: datetime) -> None:
-    leads = select(literal(tenant_id), Lead.id, literal(at)).where(Lead.tenant_id == tenant_id).order_by(Lead.id)
-    statement = insert(Due).from_select(["tenant_id", "lead_id", "due_at"], leads)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["tenant_id", "lead_id"],
-            set_={"due_at": func.least(Due.due_at, statement.excluded.due_at)},
-        )
-    )
+            rescoring.start(session, tenant_id, changes.changed, changes.reason, by)
 
 
 def _check_note(note: str | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from assay.profiles.queries import Snapshot
-from assay.scoring import compiled, engine, jobs, queries, service
+from assay.scoring import compiled, engine, jobs, language, queries, rescore_jobs, service
 from assay_tenants.database import tenant_session
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -292,8 +292,7 @@ class TestTwoWorkers:
         jobs.drain_due(tenant.tenant_id, now=T0)
         monkeypatch.setattr(Snapshot, "read", read)
         republishing.join()
-        now = datetime.now(UTC)
-        assert drain(tenant.tenant_id, now) == 1
+        assert rescore_jobs.drain_rescores(tenant.tenant_id) == 1
         assert totals(tenant.tenant_id, lead) == {"sample": 50_000}
 
     def test_facts_publications_and_batches_at_once_neither_block_nor_lose_anything(
@@ -323,12 +322,15 @@ class TestTwoWorkers:
             start.wait()
             for _ in range(25):
                 jobs.drain_due(tenant.tenant_id, now=later)
+                rescore_jobs.drain_rescores(tenant.tenant_id)
 
         with ThreadPoolExecutor(5) as pool:
             work = [pool.submit(collect, leads), pool.submit(collect, leads[::-1]), pool.submit(republish)]
             work += [pool.submit(score), pool.submit(score)]
             for each in work:
                 each.result()
+        while rescore_jobs.drain_rescores(tenant.tenant_id):
+            pass
         drain(tenant.tenant_id, later)
         for lead in leads:
             why = service.explain_lead(tenant.tenant_id, lead, "sample", at=later)
@@ -395,7 +397,8 @@ class TestABrokenModel:
 def test_compiled_models_at_hand_are_bounded(monkeypatch) -> None:
     monkeypatch.setattr(compiled, "_MOST", 3)
     for number in range(5):
-        compiled.compiled(f"hash {number}", lambda: "{model: m, rules: [{id: a, on: page.viewed, points: 1}]}")
+        model = engine.compile_model(language.parse("{model: m, rules: [{id: a, on: page.viewed, points: 1}]}"))
+        compiled._keep(f"hash {number}", model)
     assert len(compiled._kept) == 3
 
 

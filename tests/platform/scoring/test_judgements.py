@@ -9,7 +9,7 @@ from assay import facts
 from assay.normalise import Normalised, event_id, find_fault
 from assay.profiles import queries as profiles
 from assay.profiles import service as profiles_service
-from assay.scoring import jobs, judgements, queries, service
+from assay.scoring import jobs, judgements, queries, rescore_jobs, service
 from assay.scoring.errors import NoSuchJudgement
 from assay_sdk import Alias, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
@@ -50,7 +50,7 @@ def judge(tenant, owner) -> Callable[..., judgements.Judgement]:
 
 def totals(tenant_id: int, lead_id: int) -> dict[str, int]:
     """As stored, once everything due is scored."""
-    while jobs.drain_due(tenant_id):
+    while jobs.drain_due(tenant_id) or rescore_jobs.drain_rescores(tenant_id):
         pass
     return {score.model: score.total for score in queries.scores_of(tenant_id, lead_id)}
 

@@ -1,10 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from assay import facts
-from assay.scoring import jobs, queries, service
+from assay.scoring import jobs, queries, rescore_jobs, rescoring, service
 from assay.scoring.errors import ModelNameTaken, NoSuchLead, NoSuchModel, NoSuchVersion, NotPublished, WrongModelName
 from assay.scoring.language import InvalidModel
 from assay_tenants.database import tenant_session
@@ -14,14 +13,9 @@ DAY = timedelta(days=1)
 BAD = "{model: sample, rules: [{id: a, on: page.viewed, points: many}, {id: a, on: page.viewed, points: 1}]}"
 
 
-def due(tenant_id: int) -> list[int]:
-    with tenant_session(tenant_id) as session:
-        return list(
-            session.scalars(
-                text("SELECT lead_id FROM scoring.due WHERE tenant_id = :t AND due_at <= now() ORDER BY lead_id"),
-                {"t": tenant_id},
-            )
-        )
+def drain(tenant_id: int) -> None:
+    while jobs.drain_due(tenant_id) or rescore_jobs.drain_rescores(tenant_id):
+        pass
 
 
 @pytest.fixture
@@ -100,10 +94,10 @@ class TestPublish:
     def test_an_unchanged_draft_keeps_its_version_and_wakes_nobody(self, tenant, publish, make_lead, told) -> None:
         publish(tenant.tenant_id)
         make_lead(tenant.tenant_id)
-        jobs.drain_due(tenant.tenant_id)
+        drain(tenant.tenant_id)
         told.clear()
         assert publish(tenant.tenant_id) == 1
-        assert due(tenant.tenant_id) == []
+        assert rescore_jobs.drain_rescores(tenant.tenant_id) == 0
         assert told == []
 
     def test_another_spelling_of_the_same_model_is_unchanged(self, tenant, publish, model_text) -> None:
@@ -111,30 +105,21 @@ class TestPublish:
         service.save_draft(tenant.tenant_id, "sample", "# a remark\n" + model_text())
         assert service.publish(tenant.tenant_id, "sample", by="Ada Example") == 1
 
-    def test_makes_every_lead_due_and_tells(self, tenant, neighbour, publish, make_lead, told) -> None:
-        leads = [make_lead(tenant.tenant_id, due=T0 + 9999 * DAY) for _ in range(3)]
-        make_lead(neighbour.tenant_id, due=T0 + 9999 * DAY)
+    def test_begins_to_score_everybody_anew_and_tells(self, tenant, neighbour, publish, make_lead, told) -> None:
+        for _ in range(3):
+            make_lead(tenant.tenant_id, due=T0 + 9999 * DAY)
         publish(tenant.tenant_id)
-        assert due(tenant.tenant_id) == leads
-        assert due(neighbour.tenant_id) == []
-        assert told == [facts.ModelPublished(tenant.tenant_id)]
-
-    def test_what_was_due_earlier_stays_so(self, tenant, publish, make_lead) -> None:
-        lead = make_lead(tenant.tenant_id, due=T0)
-        publish(tenant.tenant_id)
-        with tenant_session(tenant.tenant_id) as session:
-            at = session.execute(
-                text("SELECT due_at FROM scoring.due WHERE tenant_id = :t AND lead_id = :l"),
-                {"t": tenant.tenant_id, "l": lead},
-            ).scalar_one()
-        assert at == T0
+        (rescore,) = rescoring.list_rescores(tenant.tenant_id)
+        assert (rescore.leads, rescore.models, rescore.reason) == (3, ["sample"], "publish sample")
+        assert rescoring.list_rescores(neighbour.tenant_id) == []
+        assert told == [facts.RescoreStarted(tenant.tenant_id)]
 
     def test_rescores_everybody_by_the_new_version(self, tenant, publish, make_lead) -> None:
         publish(tenant.tenant_id)
         leads = [make_lead(tenant.tenant_id, traits={"title": "CFO"}) for _ in range(3)]
-        jobs.drain_due(tenant.tenant_id)
+        drain(tenant.tenant_id)
         publish(tenant.tenant_id, owner=44)
-        jobs.drain_due(tenant.tenant_id)
+        drain(tenant.tenant_id)
         for lead in leads:
             (score,) = queries.scores_of(tenant.tenant_id, lead)
             assert (score.version, score.total, score.stage) == (2, 44_000, "Lead")

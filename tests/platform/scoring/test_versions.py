@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from assay import facts
-from assay.scoring import engine, jobs, language, model_queries, queries, service
+from assay.scoring import engine, jobs, language, model_queries, queries, rescore_jobs, service
 from assay.scoring.compiled import load_live
 from assay.scoring.errors import Archived, DraftChanged, NoSuchModel, NoSuchVersion, ReferredTo
 from assay.scoring.language import InvalidModel
@@ -66,7 +66,7 @@ def told(tenant_id: int, name: str) -> list[tuple[Any, ...]]:
 
 
 def drain(tenant_id: int) -> None:
-    while jobs.drain_due(tenant_id):
+    while jobs.drain_due(tenant_id) or rescore_jobs.drain_rescores(tenant_id):
         pass
 
 
@@ -350,7 +350,7 @@ class TestAllAtOnce:
         finally:
             facts.stop_listening(heard.append)
         assert heard == []
-        assert jobs.drain_due(tenant.tenant_id) == 0
+        assert rescore_jobs.drain_rescores(tenant.tenant_id) == 0
 
     def test_publications_are_never_changed(self, tenant, put) -> None:
         put(base())
