@@ -178,8 +178,10 @@ class Compared(Told):
                 continue
             try:
                 found.append((word, self.operand(word, operand)))
+            except ValidationError as error:
+                errors[word] = error.messages
             except ValueError as error:
-                errors[word] = error.messages if isinstance(error, ValidationError) else [str(error)]
+                errors[word] = [str(error)]
         if errors:
             raise ValidationError(errors)
         if not found:
@@ -264,8 +266,8 @@ class Choice(Compared):
         for index, item in enumerate(operand):
             try:
                 found.append(self._one(item))
-            except ValueError as error:
-                errors[index] = [*getattr(error, "messages", [str(error)])]
+            except ValidationError as error:
+                errors[index] = error.messages
         if errors:
             raise ValidationError(errors)
         return tuple(found)

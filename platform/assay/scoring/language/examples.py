@@ -57,7 +57,12 @@ class Facts(Told):
 class GivenWords(Words):
     one_of = (("on", "traits"),)
 
-    on = EventType(metadata=told("an event happens", "{on: meeting.booked, at: 3d}"))
+    on = EventType(
+        metadata=told(
+            "an event happens; `assay.judgement` and `assay.judgement_withdrawn` are [adjustments](#judgements)",
+            "{on: meeting.booked, at: 3d}",
+        )
+    )
     traits = Facts(metadata=told("the lead's traits become these; others stay", "{traits: {country: VN}, at: 5d}"))
     at = Moment(load_default=0, metadata=told("when; day 0 unless it says otherwise", "{on: email.opened, at: 12h}"))
     times = Whole(

@@ -303,7 +303,7 @@ class EventTypes(Told):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> tuple[str, ...]:
-        if value == "any" and not self.takes_any:
+        if not self.takes_any and (value == "any" or (isinstance(value, list) and "any" in value)):
             raise ValidationError("'any' is no event type here: list the types that count")
         if isinstance(value, str):
             return (event_type(value),)

@@ -99,7 +99,7 @@ def test_it_is_what_the_definitions_print() -> None:
 @pytest.mark.parametrize(("title", "block"), list(blocks()))
 def test_every_block_is_of_a_model(title: str, block: str) -> None:
     found = written(block)
-    if title == "Examples":
+    if isinstance(found, list) and "expect" in found[0]:
         load(HELD | EXPECTING | {"examples": found})
         return
     document = KINDS.get(title, as_document)(found)

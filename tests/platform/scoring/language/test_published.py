@@ -60,7 +60,7 @@ def test_shipped_models_are_valid(path: Path) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_what_the_parser_accepts_is_valid(strategies: ModuleType, data: st.DataObject) -> None:

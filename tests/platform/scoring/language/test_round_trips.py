@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from assay.scoring.language import content_hash, dump, load, parse
 
 several = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
 
