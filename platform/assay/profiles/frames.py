@@ -17,6 +17,7 @@ from assay_tenants.database import engine
 
 INSTANT = pl.Datetime("us", "UTC")
 _COMPANY = "company."
+_LARGEST_ID = 2**63 - 1
 
 #: Some leads; a range stands for all whose ids lie in it.
 Leads = Collection[int] | range
@@ -206,7 +207,7 @@ class _Wanted:
 def _among(lead_ids: Leads) -> str:
     if isinstance(lead_ids, range):
         return f"BETWEEN {lead_ids.start} AND {lead_ids.stop - 1}"
-    return f"= ANY (ARRAY[{','.join(str(int(lead_id)) for lead_id in lead_ids)}]::bigint[])"
+    return f"= ANY (ARRAY[{','.join(str(min(int(lead_id), _LARGEST_ID)) for lead_id in lead_ids)}]::bigint[])"
 
 
 def _instant(at: datetime | None) -> str:

@@ -8,6 +8,7 @@ AssayError
 + NoSuchJudgement    NotFound
 + NoSuchStudy        NotFound: no such preview or replay of this model
 + NoSuchRescore      NotFound
++ NotKnownThen       NotFound: the lead is known since a later instant
 + NotPublished       Conflict: the model has no version that could score
 + ModelNameTaken     Conflict
 + DraftChanged       Conflict: somebody saved the draft meanwhile; says what differs
@@ -20,9 +21,10 @@ AssayError
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from assay.scoring.diffing import Change
-from assay_tenants.errors import BadInput, Conflict, NotFound
+from assay_tenants.errors import AssayError, BadInput, Conflict, NotFound
 
 
 class NoSuchModel(NotFound):
@@ -102,6 +104,11 @@ class TooManyStudies(Conflict):
             f"{most} previews and replays are under way already, and more would only make each of them slower. "
             "Wait until one is done, or cancel one."
         )
+
+
+class NotKnownThen(NotFound):
+    def __init__(self, at: datetime) -> None:
+        AssayError.__init__(self, f"This lead was not known yet at {at.isoformat()}.")
 
 
 class NoSuchRescore(NotFound):
