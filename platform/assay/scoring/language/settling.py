@@ -1,5 +1,6 @@
 """Formulas worked out in the tree of a document, and parameters set in its text."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -83,13 +84,30 @@ def with_parameters(text: str, values: Mapping[str, object]) -> str:
             problems.extend(problems_in(error.messages, f"parameters.{name}"))
     if problems:
         raise InvalidModel(problems)
-    changed = text
-    for start, end, name in sorted(_places(text, chosen), reverse=True):
-        changed = f"{changed[:start]}{chosen[name]}{changed[end:]}"
+    changed = _changed(text, chosen)
     expected = {name: parameter.value for name, parameter in declared.items()} | chosen
-    if {parameter.name: parameter.value for parameter in parameters(changed)} != expected:
+    try:
+        settled = {parameter.name: parameter.value for parameter in parameters(changed)}
+    except InvalidModel:
+        settled = {}
+    if settled != expected:
         raise InvalidModel([Problem("parameters", "cannot be set in this text; write each value out, without & and *")])
     return changed
+
+
+def _changed(text: str, chosen: Mapping[str, Value]) -> str:
+    try:
+        places = sorted(_places(text, chosen), reverse=True)
+    except yaml.YAMLError:
+        # JSON may hold escapes that YAML has not; then the layout is given up, never the content.
+        tree = json.loads(text)
+        for name, value in chosen.items():
+            declared = tree["parameters"][name]
+            tree["parameters"][name] = declared | {"value": value} if isinstance(declared, dict) else value
+        return json.dumps(tree, indent=2, ensure_ascii=False)
+    for start, end, name in places:
+        text = f"{text[:start]}{chosen[name]}{text[end:]}"
+    return text
 
 
 def _chosen(name: str, value: object, declared: Mapping[str, Parameter]) -> Value:
