@@ -19,7 +19,8 @@ from assay.intake.ids import message_id
 from assay.intake.models import Message
 from assay.normalise.models import DeadLetter
 from assay.profiles.models import KeptEvent, KnownAs, Lead
-from assay.scoring import jobs, service
+from assay.scoring import jobs, service, studies
+from assay.scoring.studies.service import drain_studies
 from assay.settings import Settings
 from assay_tenants import database
 from assay_tenants.access.service import SignedUp
@@ -88,6 +89,8 @@ class Victim:
     model: str
     import_id: int
     message_id: UUID
+    preview_id: int
+    replay_id: int
 
 
 @pytest.fixture
@@ -122,7 +125,13 @@ def victim(tenant: SignedUp) -> Victim:
     assert jobs.drain_due(tenant_id) == 1
     file = BytesIO(b"id,name\n1,Secret Person\n,nobody\n")
     import_id = imports.start_import(tenant_id, kind="leads", filename="secret.csv", stream=file)
-    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, refused_message(tenant_id))
+    studied = [
+        studies.start_preview(tenant_id, "secret-model", by="Ada Example"),
+        studies.start_replay(tenant_id, "secret-model", studies.ReplayChoice(), by="Ada Example"),
+    ]
+    while drain_studies(tenant_id):
+        pass
+    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, refused_message(tenant_id), *studied)
 
 
 def refused_message(tenant_id: int) -> UUID:

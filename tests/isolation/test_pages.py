@@ -58,6 +58,8 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "name": (victim.model, "nobodys-model"),
         "number": (1, 77),
         "import_id": (victim.import_id, 999_999_999),
+        "preview_id": (victim.preview_id, 999_999_999),
+        "replay_id": (victim.replay_id, 999_999_999),
         "message_id": (victim.message_id, NOBODYS_EVENT),
         "key_id": (issue_key(victim.tenant_id, kind="api", name="Theirs").id, 999_999_999),
     }

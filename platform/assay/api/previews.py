@@ -38,24 +38,24 @@ def start_preview(query: dict[str, Any], name: str) -> object:
     return studies.get_study(tenant_id(), name, "preview", id_)
 
 
-@part.serves("GET", "/models/<name>/previews/<id:study_id>", answer=PreviewSchema)
-def get_preview(name: str, study_id: int) -> object:
+@part.serves("GET", "/models/<name>/previews/<id:preview_id>", answer=PreviewSchema)
+def get_preview(name: str, preview_id: int) -> object:
     """How far a preview is, and what it found."""
-    return studies.get_study(tenant_id(), name, "preview", study_id)
+    return studies.get_study(tenant_id(), name, "preview", preview_id)
 
 
-@part.serves("POST", "/models/<name>/previews/<id:study_id>/cancel", answer=PreviewSchema)
-def cancel_preview(name: str, study_id: int) -> object:
+@part.serves("POST", "/models/<name>/previews/<id:preview_id>/cancel", answer=PreviewSchema)
+def cancel_preview(name: str, preview_id: int) -> object:
     """End a preview that is under way."""
-    studies.cancel(tenant_id(), name, "preview", study_id)
-    return studies.get_study(tenant_id(), name, "preview", study_id)
+    studies.cancel(tenant_id(), name, "preview", preview_id)
+    return studies.get_study(tenant_id(), name, "preview", preview_id)
 
 
-@part.route("/models/<name>/previews/<id:study_id>/changes", methods=["GET"])
+@part.route("/models/<name>/previews/<id:preview_id>/changes", methods=["GET"])
 @part.response(200, {"type": "string"}, content_type="text/csv", description="A row for each lead that changes")
-def get_changes(name: str, study_id: int) -> Response:
+def get_changes(name: str, preview_id: int) -> Response:
     """Every lead that would change, as CSV."""
-    lines = studies.changes_file(tenant_id(), name, study_id)
+    lines = studies.changes_file(tenant_id(), name, preview_id)
     return Response(lines, content_type="text/csv; charset=utf-8")
 
 
@@ -81,17 +81,17 @@ def start_replay(query: dict[str, Any], name: str) -> object:
     return studies.get_study(tenant_id(), name, "replay", id_)
 
 
-@part.serves("GET", "/models/<name>/replays/<id:study_id>", answer=ReplaySchema)
-def get_replay(name: str, study_id: int) -> object:
+@part.serves("GET", "/models/<name>/replays/<id:replay_id>", answer=ReplaySchema)
+def get_replay(name: str, replay_id: int) -> object:
     """How far a replay is, and what it found."""
-    return studies.get_study(tenant_id(), name, "replay", study_id)
+    return studies.get_study(tenant_id(), name, "replay", replay_id)
 
 
-@part.serves("POST", "/models/<name>/replays/<id:study_id>/cancel", answer=ReplaySchema)
-def cancel_replay(name: str, study_id: int) -> object:
+@part.serves("POST", "/models/<name>/replays/<id:replay_id>/cancel", answer=ReplaySchema)
+def cancel_replay(name: str, replay_id: int) -> object:
     """End a replay that is under way."""
-    studies.cancel(tenant_id(), name, "replay", study_id)
-    return studies.get_study(tenant_id(), name, "replay", study_id)
+    studies.cancel(tenant_id(), name, "replay", replay_id)
+    return studies.get_study(tenant_id(), name, "replay", replay_id)
 
 
 def _who() -> str:

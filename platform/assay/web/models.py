@@ -153,13 +153,13 @@ def preview(name: str) -> ResponseReturnValue:
     if refused is not None:
         return refused
     try:
-        study_id = studies.start_preview(visitor().tenant_id, name, by=visitor().name)
+        preview_id = studies.start_preview(visitor().tenant_id, name, by=visitor().name)
     except InvalidModel as error:
         return _editor(queries.get_model(visitor().tenant_id, name), text, found_in(text, error.problems)), 422
     except TooManyStudies as error:
         flash(error.message, "bad")
         return redirect(url_for("web.previews.index", name=name), 303)
-    return redirect(url_for("web.previews.show", name=name, study_id=study_id), 303)
+    return redirect(url_for("web.previews.show", name=name, preview_id=preview_id), 303)
 
 
 def _text() -> str:

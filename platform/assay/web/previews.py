@@ -44,29 +44,29 @@ def start(name: str) -> ResponseReturnValue:
         id_ = studies.start_preview(visitor().tenant_id, name, by=visitor().name, sample=sample)
     except (BadInput, Conflict, InvalidModel) as error:
         return _refused(name, form, error)
-    return redirect(url_for("web.previews.show", name=name, study_id=id_), 303)
+    return redirect(url_for("web.previews.show", name=name, preview_id=id_), 303)
 
 
-@blueprint.get(f"/models/<name>/previews/<{ID}:study_id>")
+@blueprint.get(f"/models/<name>/previews/<{ID}:preview_id>")
 @signed_in
-def show(name: str, study_id: int) -> ResponseReturnValue:
-    return _study(name, "preview", study_id)
+def show(name: str, preview_id: int) -> ResponseReturnValue:
+    return _study(name, "preview", preview_id)
 
 
-@blueprint.get(f"/models/<name>/previews/<{ID}:study_id>/changes.csv")
+@blueprint.get(f"/models/<name>/previews/<{ID}:preview_id>/changes.csv")
 @signed_in
-def changes(name: str, study_id: int) -> ResponseReturnValue:
-    lines = studies.changes_file(visitor().tenant_id, name, study_id)
+def changes(name: str, preview_id: int) -> ResponseReturnValue:
+    lines = studies.changes_file(visitor().tenant_id, name, preview_id)
     response = Response(lines, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}-changes-{study_id}.csv"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}-changes-{preview_id}.csv"'
     return response
 
 
-@blueprint.post(f"/models/<name>/previews/<{ID}:study_id>/cancel")
+@blueprint.post(f"/models/<name>/previews/<{ID}:preview_id>/cancel")
 @signed_in
-def cancel(name: str, study_id: int) -> ResponseReturnValue:
-    studies.cancel(visitor().tenant_id, name, "preview", study_id)
-    return redirect(url_for("web.previews.show", name=name, study_id=study_id), 303)
+def cancel(name: str, preview_id: int) -> ResponseReturnValue:
+    studies.cancel(visitor().tenant_id, name, "preview", preview_id)
+    return redirect(url_for("web.previews.show", name=name, preview_id=preview_id), 303)
 
 
 @blueprint.post("/models/<name>/replays")
@@ -77,20 +77,20 @@ def start_replay(name: str) -> ResponseReturnValue:
         id_ = studies.start_replay(visitor().tenant_id, name, _chosen(form), by=visitor().name)
     except (BadInput, Conflict, InvalidModel) as error:
         return _refused(name, form, error)
-    return redirect(url_for("web.previews.show_replay", name=name, study_id=id_), 303)
+    return redirect(url_for("web.previews.show_replay", name=name, replay_id=id_), 303)
 
 
-@blueprint.get(f"/models/<name>/replays/<{ID}:study_id>")
+@blueprint.get(f"/models/<name>/replays/<{ID}:replay_id>")
 @signed_in
-def show_replay(name: str, study_id: int) -> ResponseReturnValue:
-    return _study(name, "replay", study_id)
+def show_replay(name: str, replay_id: int) -> ResponseReturnValue:
+    return _study(name, "replay", replay_id)
 
 
-@blueprint.post(f"/models/<name>/replays/<{ID}:study_id>/cancel")
+@blueprint.post(f"/models/<name>/replays/<{ID}:replay_id>/cancel")
 @signed_in
-def cancel_replay(name: str, study_id: int) -> ResponseReturnValue:
-    studies.cancel(visitor().tenant_id, name, "replay", study_id)
-    return redirect(url_for("web.previews.show_replay", name=name, study_id=study_id), 303)
+def cancel_replay(name: str, replay_id: int) -> ResponseReturnValue:
+    studies.cancel(visitor().tenant_id, name, "replay", replay_id)
+    return redirect(url_for("web.previews.show_replay", name=name, replay_id=replay_id), 303)
 
 
 def _chosen(form: Form) -> studies.ReplayChoice:
