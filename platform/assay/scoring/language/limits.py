@@ -29,7 +29,7 @@ def check_cost(document: Mapping[str, Any]) -> None:
     """Refuses a tree whose conditions or patterns are too many, before any pattern is compiled."""
     comparisons = 0
     patterns: set[str] = set()
-    for node in _mappings(document):
+    for node in _mappings(list(document.values())):
         if not _LEAVES.isdisjoint(node):
             comparisons += 1
         pattern = node.get("matches")

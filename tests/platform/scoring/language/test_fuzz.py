@@ -12,7 +12,7 @@ from assay.scoring.language import InvalidModel, content_hash, dump, load, parse
 DOCUMENT: dict[str, Any] = {
     "model": "m",
     "title": "t",
-    "dimensions": {"fit": {"max": 5, "groups": {"g": {"first_match": True}}}, "interest": {}},
+    "dimensions": {"fit": {"max": 5, "groups": {"g": {"first_match": True}}}, "interest": {}, "block": {}},
     "rules": [
         {"id": "a", "dimension": "fit", "group": "g", "when": {"all": [{"trait": "x", "in": [1, "y"]}]}, "points": 2.5},
         {
@@ -25,6 +25,36 @@ DOCUMENT: dict[str, Any] = {
         {"id": "c", "on": "b.done", "count": {"first_points": 1, "then": 2}, "fades": {"after": "60d"}},
         {"id": "d", "idle": {"for": "30d", "of": "any", "kept": True, "tiers": "replace"}, "points": -1, "min": -5},
         {"id": "e", "when": {"not": {"trait": "y", "matches": "^a"}}, "points": 1},
+        {
+            "id": "f",
+            "dimension": "block",
+            "when": {"model": "n", "stage": {"in": ["x"]}, "score": {"gt": 1}},
+            "share": 1,
+        },
+        {
+            "id": "g",
+            "when": {"event": "any", "where": {"property": "p", "is": 1}, "within": "3d", "count": {"between": [1, 2]}},
+            "milestone": "= a * 2",
+        },
+        {"id": "h", "on": "a.done", "points": 1, "fades": {"every": "3d", "by": "15%"}},
+        {"id": "i", "on": "a.done", "points": 1, "fades": {"half_life": "= b"}},
+    ],
+    "parameters": {"a": {"value": 5, "min": 1, "max": 9, "title": "A"}, "b": "14d"},
+    "split": {"points": 100, "over": ["block"]},
+    "audience": {"trait": "x", "exists": True},
+    "judgements": {"max": 5, "min": -5, "dimension": "fit"},
+    "overrides": [
+        {"id": "o", "when": {"trait": "x", "is": "==1"}, "set": 0, "reason": "r"},
+        {"id": "n", "when": {"trait": "x", "is": 2}, "disqualify": True, "reason": "r"},
+    ],
+    "precedence": 3,
+    "examples": [
+        {
+            "name": "e",
+            "traits": {"x": 1},
+            "given": [{"on": "a.done", "at": "1d", "times": 2, "properties": {"p": [1]}}, {"traits": {"x": None}}],
+            "expect": [{"total": "1.50", "stage": None, "dimensions": {"fit": 1}}, {"applies": False}],
+        }
     ],
     "scale": {"min": 0, "max": 100},
     "stages": [{"name": "Lead", "from": 1}, {"name": "Hot", "above": 2}],
@@ -51,6 +81,11 @@ words = st.sampled_from(
         "from",
         "then",
         "linear",
+        "share",
+        "event",
+        "model",
+        "= a / 0",
+        "==",
         "max",
         "A",
         "1",
@@ -67,6 +102,10 @@ junk = st.recursive(
     ),
     max_leaves=5,
 )
+
+
+def test_the_document_is_a_model() -> None:
+    load(DOCUMENT)
 
 
 @settings(max_examples=400, deadline=None)
