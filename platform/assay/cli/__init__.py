@@ -14,6 +14,7 @@ COMMANDS = {
     "timetable": "Starts what is due by the clock.",
     "migrate": "Brings the database to this version's tables.",
     "score": "Scores a file of leads by a model file, without any server.",
+    "check": "Checks model files and runs their examples, without any server.",
     "models": "Brings a folder of model files to a server.",
     "plugins": "Lists the installed plugins.",
     "demo": "Makes the demonstration tenant and sends its traffic.",

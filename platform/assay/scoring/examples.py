@@ -100,8 +100,8 @@ def _events(examples: list[Example]) -> pl.DataFrame:
         for time in range(event.times)
     ]
     names = dict.fromkeys(name for row in rows for name in row if name.startswith("property:"))
-    schema = {"lead_id": pl.Int64, "event_id": pl.String, "type": pl.String, "occurred_at": _INSTANT}
-    return pl.DataFrame(rows, schema={**schema, **dict.fromkeys(names, pl.String)}, orient="row")
+    texts = dict.fromkeys(("event_id", "type", *names), pl.String)
+    return pl.DataFrame(rows, schema={"lead_id": pl.Int64, "occurred_at": _INSTANT, **texts}, orient="row")
 
 
 def _checks(asked: tuple[Example, Expected], row: Mapping[str, Any]) -> Iterator[Check]:

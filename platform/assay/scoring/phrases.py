@@ -152,7 +152,7 @@ class Language:
 
     def _compared(self, name: str, compared: Comparison | OfModel, *, points: bool = False) -> str:
         word, operand = compared.word, compared.operand
-        written = self.points if points else self._operand
+        written: Callable[[Any], str] = self.points if points else self._operand
         if word in FLAGS:
             return self.text(FLAGS[word][0 if operand else 1], {"name": name})
         if word == "between" and isinstance(operand, tuple):

@@ -63,7 +63,7 @@ class Card:
     name: str
     title: str
     version: int
-    total: int
+    total: int | None
     fill: int
     top: int | None
     stage: str | None
@@ -262,7 +262,7 @@ def _now(card: Card, explanation: Explanation, version: ModelVersion) -> Card:
         card,
         version=version.number,
         total=explanation.total,
-        fill=scale.fill(explanation.total),
+        fill=0 if explanation.total is None else scale.fill(explanation.total),
         top=scale.top,
         stage=explanation.stage,
         tone=scale.tone(explanation.stage),

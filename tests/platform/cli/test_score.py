@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +94,13 @@ class TestJson:
             "leads": [
                 {
                     "lead_id": "ada",
+                    "applies": True,
                     "total": 52.667,
                     "raw": 52.667,
                     "stage": "Lead",
                     "grade": "A1",
+                    "override": None,
+                    "disqualified": None,
                     "dimensions": {"fit": 30, "interest": 22.667},
                     "next_change": "2026-04-30T00:00:00.500000Z",
                     "parts": [
@@ -139,6 +142,7 @@ class TestJson:
                             "events": ["m4"],
                         },
                     ],
+                    "adjustments": [],
                 }
             ],
         }
@@ -168,6 +172,98 @@ class TestJson:
 
     def test_now_when_no_instant_is_given(self, run: Run) -> None:
         assert json.loads(run(at=None).stdout)["at"].endswith("Z")
+
+
+BASE = """
+model: base
+rules: [{id: owner, when: {trait: title, is: CFO}, points: 20}]
+stages: [{name: Warm, from: 10}]
+"""
+FOLLOWING = """
+model: following
+audience: {trait: title, exists: true}
+rules:
+  - {id: warm, title: Warm by base, when: {model: base, stage: {is: Warm}}, points: 5}
+  - {id: visit, on: page.viewed, points: 1}
+judgements: {max: 10}
+overrides:
+  - {id: never, when: {trait: title, is: Clerk}, set: 0, reason: no buyer}
+  - {id: out, when: {trait: title, is: Clerk}, disqualify: true, reason: no buyer}
+"""
+
+
+class TestSeveralModels:
+    @pytest.fixture
+    def score_models(self, tmp_path: Path) -> Callable[..., Result]:
+        def one(*models: str, shape: str = "json", events: Sequence[dict[str, Any]] = (), **options: str) -> Result:
+            (tmp_path / "leads.csv").write_text(LEADS, "utf-8")
+            (tmp_path / "events.jsonl").write_text("".join(json.dumps(each) + "\n" for each in events), "utf-8")
+            arguments = [str(tmp_path / "leads.csv"), "--events", str(tmp_path / "events.jsonl"), "--format", shape]
+            arguments += ["--at", "2026-03-02T00:00:00Z"]
+            for place, model in enumerate(models):
+                (tmp_path / f"{place}.yaml").write_text(model, "utf-8")
+                arguments += ["--model", str(tmp_path / f"{place}.yaml")]
+            for name, value in options.items():
+                arguments += [f"--{name}", value]
+            return CliRunner().invoke(score, arguments)
+
+        return one
+
+    def test_one_asks_the_other(self, score_models: Callable[..., Result]) -> None:
+        document = json.loads(score_models(FOLLOWING, BASE).stdout)
+        assert [found["model"] for found in document["models"]] == ["following", "base"]
+        first = document["models"][0]["leads"]
+        assert [(lead["lead_id"], lead["total"]) for lead in first] == [("ada", 5), ("bob", 0), ("cy", None)]
+        assert (first[1]["override"], first[1]["disqualified"]) == ("never", "out")
+        assert (first[2]["applies"], first[2]["parts"][0]["why"]) == (
+            False,
+            "this model is only for leads where title is known",
+        )
+
+    def test_cells_of_whom_a_model_does_not_score_are_empty(self, score_models: Callable[..., Result]) -> None:
+        rows = list(csv.DictReader(io.StringIO(score_models(FOLLOWING, BASE, shape="csv").stdout)))
+        assert [(row["model"], row["rank"], row["lead_id"], row["total"], row["override"]) for row in rows[:3]] == [
+            ("following", "1", "ada", "5", ""),
+            ("following", "2", "bob", "0", "never"),
+            ("following", "", "cy", "", ""),
+        ]
+        table = score_models(FOLLOWING, BASE, shape="table").stdout
+        assert "not in the audience" in table
+        assert "base, 2026-03-02T00:00:00Z" in table
+
+    def test_judgements_are_events(self, score_models: Callable[..., Result]) -> None:
+        judged = event("j", kind="assay.judgement", judgement="k", points=25, by="Ana", reason="budget confirmed")
+        document = json.loads(score_models(FOLLOWING, BASE, events=[judged], language="ro").stdout)
+        ada = document["models"][0]["leads"][0]
+        assert ada["total"] == 15
+        assert ada["parts"][-1]["why"] == (
+            "judged by Ana on 2026-03-01 00:00 UTC: budget confirmed; "
+            "10 of 25 points, the rest is over the cap of 10 for judgements"
+        )
+        assert ada["parts"][-1]["sentence"] == (
+            "„Apreciere” adaugă 10 puncte: apreciere făcută de Ana la 1 mar. 2026 00:00 UTC: budget confirmed; "
+            "10 din 25 de puncte, restul este peste plafonul de 10 al aprecierilor."
+        )
+
+    @pytest.mark.parametrize(
+        ("models", "message"),
+        [
+            pytest.param((FOLLOWING,), "refers to the model 'base'; give its file with another --model", id="missing"),
+            pytest.param((BASE, BASE), "1.yaml: model: 'base' is what ", id="twice"),
+            pytest.param(
+                (
+                    BASE.replace("trait: title, is: CFO", "model: following, applies: true"),
+                    FOLLOWING,
+                ),
+                "the models refer to one another in a circle: base → following → base",
+                id="a circle",
+            ),
+        ],
+    )
+    def test_refusals(self, score_models: Callable[..., Result], models: tuple[str, ...], message: str) -> None:
+        result = score_models(*models)
+        assert result.exit_code == 2
+        assert message in result.stderr
 
 
 class TestReading:
@@ -348,6 +444,8 @@ class TestOtherShapes:
             "raw": "45",
             "stage": "Lead",
             "grade": "A1",
+            "override": "",
+            "disqualified": "",
             "fit": "30",
             "interest": "15",
             "next_change": "",

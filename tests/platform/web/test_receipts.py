@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from assay.scoring.engine import Explanation, Part
+from assay.scoring.engine import Adjustment, Explanation, Part
+from assay.scoring.engine.reasons import reason
 from assay.web.receipts import MOST_AWARDS, receipt_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -12,12 +13,29 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 def part(rule: str, points: int, *, event: str | None = None, counted: bool = True, title: str | None = None) -> Part:
     events = (event,) if event else ()
-    return Part(rule, title, "interest", None, points, points, counted, f"because of {event}", None, events)
+    what = reason("event", type="page.viewed", at=NOW)
+    return Part(rule, title, "interest", None, points, points, counted, what, (), NOW, events, len(events))
 
 
 def explanation(*parts: Part, **changed: Any) -> Explanation:
     raw = sum(each.points for each in parts)
-    plain = Explanation("smb", "hash", 1, NOW, raw, raw, {"interest": raw}, None, None, None, parts)
+    plain = Explanation(
+        model="smb",
+        content_hash="hash",
+        lead_id=1,
+        at=NOW,
+        applies=True,
+        total=raw,
+        raw=raw,
+        dimensions={"interest": raw},
+        stage=None,
+        grade=None,
+        override=None,
+        disqualified=None,
+        next_change=None,
+        parts=parts,
+        adjustments=(),
+    )
     return replace(plain, **changed)
 
 
@@ -49,16 +67,16 @@ def test_thousands_of_awards_are_summed_and_the_newest_told() -> None:
     assert line.awards[0].events == ("e9999",)
 
 
-@pytest.mark.parametrize(
-    ("raw", "total", "sentence"),
-    [
-        pytest.param(40_000, 40_000, None, id="the sum itself"),
-        pytest.param(140_000, 100_000, "The scale of this model ends at 100", id="over the top"),
-        pytest.param(-12_500, 0, "The scale of this model begins at 0", id="below the bottom"),
-    ],
-)
-def test_a_total_that_is_not_the_sum_says_why(raw: int, total: int, sentence: str | None) -> None:
-    assert receipt_of(explanation(part("rule", raw), total=total), {}).adjustment == sentence
+def test_what_leads_from_the_sum_to_the_score_is_kept() -> None:
+    end = Adjustment("scale_max", None, -40_000, reason("scale_max", total=100_000))
+    shown = receipt_of(explanation(part("rule", 140_000), total=100_000, adjustments=(end,)), {})
+    assert [(step.points, step.why) for step in shown.adjustments] == [(-40_000, "the scale of this model ends at 100")]
+
+
+def test_a_lead_outside_the_audience_has_no_score() -> None:
+    outside = part("audience", 0, counted=False)
+    shown = receipt_of(explanation(outside, applies=False, total=None, raw=None, dimensions={}), {})
+    assert (shown.total, shown.counted, len(shown.uncounted)) == (None, [], 1)
 
 
 @pytest.mark.parametrize(
