@@ -65,7 +65,8 @@ def beside(path: str) -> ModuleType:
     return module
 
 
-documents = beside("../language/strategies.py").documents
+strategies = beside("../language/strategies.py")
+answers, documents, rules = strategies.answers, strategies.documents, strategies.rules
 seeds = st.integers(0, 2**32 - 1)
 ANSWERS = {
     "stages": [{"name": "low", "from": 0}, {"name": "high", "above": 3}],
@@ -91,10 +92,13 @@ class Pair:
 
 @st.composite
 def pairs(draw: st.DrawFn, *, smooth: bool = True) -> Pair:
-    base = load(draw(documents(name="base", smooth=smooth, texts_for_people=False)) | ANSWERS)
-    asking = load(draw(documents(name="asking", others=("base",), smooth=smooth, texts_for_people=False)))
-    compiled = compile_model(base)
-    return Pair(compiled, compile_model(asking, {"base": compiled}))
+    base = draw(documents(name="base", smooth=smooth, texts_for_people=False)) | ANSWERS
+    base["rules"] += [draw(rules(place, others=(), blocks=(), smooth=smooth)) for place in (10, 11, 12)]
+    asking = draw(documents(name="asking", others=("base",), smooth=smooth, texts_for_people=False))
+    asking["rules"] += [draw(rules(place, others=("base",), blocks=(), smooth=smooth)) for place in (10, 11)]
+    asking["rules"].append({"id": "asks", "when": draw(answers(("base",))), "points": 1})
+    compiled = compile_model(load(base))
+    return Pair(compiled, compile_model(load(asking), {"base": compiled}))
 
 
 def texts(dice: random.Random) -> dict[str, str | None]:
