@@ -19,7 +19,7 @@ from assay.intake.ids import message_id
 from assay.intake.models import Message
 from assay.normalise.models import DeadLetter
 from assay.profiles.models import KeptEvent, KnownAs, Lead
-from assay.scoring import jobs, service, studies
+from assay.scoring import jobs, judgements, service, studies
 from assay.scoring.studies.service import drain_studies
 from assay.settings import Settings
 from assay_tenants import database
@@ -91,6 +91,7 @@ class Victim:
     message_id: UUID
     preview_id: int
     replay_id: int
+    judgement: str
 
 
 @pytest.fixture
@@ -131,7 +132,9 @@ def victim(tenant: SignedUp) -> Victim:
     ]
     while drain_studies(tenant_id):
         pass
-    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, refused_message(tenant_id), *studied)
+    judged = judgements.record(tenant_id, lead.id, points=1_000, reason="Secret reason", by="Ada Example")
+    message = refused_message(tenant_id)
+    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, message, *studied, judged.key)
 
 
 def refused_message(tenant_id: int) -> UUID:

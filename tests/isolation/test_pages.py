@@ -1,5 +1,6 @@
 """Every page, opened by the neighbour who is logged in."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -60,9 +61,15 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "import_id": (victim.import_id, 999_999_999),
         "preview_id": (victim.preview_id, 999_999_999),
         "replay_id": (victim.replay_id, 999_999_999),
+        "key": (victim.judgement, "nobodys-judgement"),
         "message_id": (victim.message_id, NOBODYS_EVENT),
         "key_id": (issue_key(victim.tenant_id, kind="api", name="Theirs").id, 999_999_999),
     }
+
+
+def without_token(page: str) -> str:
+    """Each page's form tokens tell the second they were made in."""
+    return re.sub(r'("X-CSRFToken": "|name="csrf_token" value=")[^"]+', "", page)
 
 
 def test_the_neighbours_ids_are_answered_like_ids_that_do_not_exist(app, enter, neighbour, values) -> None:
@@ -76,7 +83,7 @@ def test_the_neighbours_ids_are_answered_like_ids_that_do_not_exist(app, enter, 
                 for which in (0, 1)
             )  # fmt: skip
             assert theirs.status_code == 404, (method, rule.rule)
-            assert theirs.data == nobodys.data, (method, rule.rule)
+            assert without_token(theirs.text) == without_token(nobodys.text), (method, rule.rule)
             asked += 1
     assert asked >= 8
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from assay import pipeline
-from assay.scoring import jobs, queries, service
+from assay.scoring import jobs, queries, rescore_jobs, service
 from assay_tenants.database import directory_session, tenant_session, timetable_session
 
 
@@ -65,7 +65,7 @@ def test_the_named_doors_may_look_across_tenants(connected, watch) -> None:
 def test_scoring_names_its_tenant_in_every_statement(victim, watch) -> None:
     service.save_draft(victim.tenant_id, victim.model, "{model: secret-model, rules: [{id: a, on: x.y, points: 3}]}")
     service.publish(victim.tenant_id, victim.model, by="Ada Example")
-    assert jobs.drain_due(victim.tenant_id) == 1
+    assert rescore_jobs.drain_rescores(victim.tenant_id) == 1
     with tenant_session(victim.tenant_id) as session:
         service.mark_due(session, victim.tenant_id, [victim.lead_id, victim.lead_id + 10**9])
     jobs.drain_due(victim.tenant_id)
