@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from importlib import resources
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date
@@ -119,7 +119,9 @@ class Language:
         unit, size = next(
             (each for each in (("day", DAY), ("hour", HOUR)) if microseconds % each[1] == 0), ("minute", MINUTE)
         )
-        return str(format_unit(microseconds // size, f"duration-{unit}", locale=self.locale))
+        # Where a language writes long and short alike, Babel knows the short way alone.
+        way: Literal["long", "short"] = "short" if self.code in ("vi", "zh") else "long"
+        return str(format_unit(microseconds // size, f"duration-{unit}", way, locale=self.locale))
 
     def nth(self, place: int) -> str:
         return ordinal(place) if self.code == "en" else str(place)

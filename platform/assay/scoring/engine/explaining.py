@@ -131,12 +131,7 @@ def _adjustments(model: Model, row: dict[str, Any]) -> Sequence[Adjustment]:
         override = next((each for each in model.overrides if each.id == name), None)
         if override is None:
             continue
-        values: dict[str, object] = {"override": override.id}
-        if kind == "set":
-            values["total"] = total
-        if override.reason:
-            values["reason"] = override.reason
         points = total - scaled if kind == "set" else 0
-        told = Reason(f"{kind}_because" if override.reason else kind, values)
+        told = reason(kind, total=total, override=override.id, reason=override.reason)
         found.append(Adjustment(kind, override.id, points, told))
     return found

@@ -125,10 +125,8 @@ REMARKS: Mapping[str, Text] = {
 ADJUSTMENTS: Mapping[str, Text] = {
     "scale_max": N_("the scale of this model ends at {total}"),
     "scale_min": N_("the scale of this model begins at {total}"),
-    "set": N_("set to {total} by {override}"),
-    "set_because": N_("set to {total} by {override}: {reason}"),
-    "disqualified": N_("disqualified by {override}"),
-    "disqualified_because": N_("disqualified by {override}: {reason}"),
+    "set": N_("set to {total} by {override}: {reason}"),
+    "disqualified": N_("disqualified by {override}: {reason}"),
 }
 
 TEXTS: Mapping[str, Text] = {**FACTS, **REFUSALS, **REDUCTIONS, **REMARKS, **ADJUSTMENTS}

@@ -79,7 +79,12 @@ def _asked(condition: Condition, *, negated: bool) -> Iterator[Comparison]:
         else:
             yield from _first_possible(condition.conditions, negated=negated)
     elif isinstance(condition, Comparison):
-        yield _turned(condition) if negated else condition
+        comparison = _turned(condition) if negated else condition
+        if comparison.word == "matches" or (
+            comparison.word in _FLAGS and (comparison.word, comparison.operand) not in _EXAMPLES
+        ):
+            raise CannotMakeUp
+        yield comparison
     else:
         raise CannotMakeUp
 
@@ -107,8 +112,6 @@ def _turned(comparison: Comparison) -> Comparison:
 def _add(wish: _Wish, comparison: Comparison, at: datetime) -> None:
     word, operand = comparison.word, comparison.operand
     if word in _FLAGS:
-        if (word, operand) not in _EXAMPLES:
-            raise CannotMakeUp
         if word != "exists" or not operand or not wish.exact:
             wish.exact.append(_EXAMPLES[word, bool(operand)])
     elif word in ("is", "in"):
@@ -133,8 +136,6 @@ def _bound(wish: _Wish, word: str, operand: Any) -> None:
     if word in ("lt", "lte", "between"):
         most = float(high) - (1 if word == "lt" else 0)
         wish.high = most if wish.high is None else min(wish.high, most)
-    if word == "matches":
-        raise CannotMakeUp
 
 
 def _number(value: float | None) -> str:
