@@ -13,6 +13,8 @@ import msgspec
 COMPANY = "Lumen Instruments (demo)"
 OWNER = "Ada Quartz"
 MODELS = ("field-teams", "laboratories")
+#: One of the templates as it is, beside the two of their own.
+TEMPLATE, TEMPLATE_MODEL = "encharge", "encharge"
 
 
 @dataclass
@@ -46,6 +48,16 @@ def write(data_dir: Path, account: Account) -> None:
     unfinished.replace(path)
 
 
+def documents() -> dict[str, str]:
+    """The text of each of the tenant's models by its name."""
+    from assay.scoring import starting
+
+    folder = files("assay.demo").joinpath("models")
+    own = {name: folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8") for name in MODELS}
+    (template,) = starting.render(TEMPLATE, models=[TEMPLATE_MODEL])
+    return own | {template.name: template.text}
+
+
 def prepare(data_dir: Path, *, tracking_plugin: str) -> Account:
     """The account, with its tenant and its published models; goes on where a killed run stopped."""
     from assay.scoring import service
@@ -61,8 +73,7 @@ def prepare(data_dir: Path, *, tracking_plugin: str) -> Account:
         account = Account(email, password, made.write_key, made.tenant_id, since=datetime.now(UTC))
         write(data_dir, account)
     if not account.has_models:
-        for name in MODELS:
-            text = files("assay.demo").joinpath("models", f"{name}.yaml").read_text(encoding="utf-8")
+        for name, text in documents().items():
             with contextlib.suppress(ModelNameTaken):
                 service.create_model(account.tenant_id, text)
             service.publish(account.tenant_id, name, by=OWNER)

@@ -2,16 +2,16 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
 import polars as pl
 import pytest
 
-from assay.demo.account import MODELS
+from assay.demo.account import MODELS, TEMPLATE_MODEL, documents
 from assay.demo.story import PAST, TEMPERS, Call, Story, dated, something
 from assay.scoring import engine, language
+from assay.scoring.examples import run_examples
 
 UNTIL = datetime(2026, 11, 21, 12, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
@@ -51,8 +51,7 @@ def traffic(story: Story, hours: int) -> list[Call]:
 
 
 def compiled(name: str) -> engine.CompiledModel:
-    text = files("assay.demo").joinpath("models", f"{name}.yaml").read_text(encoding="utf-8")
-    return engine.compile_model(language.parse(text))
+    return engine.compile_model(language.parse(documents()[name]))
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +78,19 @@ def test_nobody_can_be_written_to() -> None:
     emails = [person.traits["email"] for person in Story(UNTIL).people]
     assert len(set(emails)) == len(emails) == 200
     assert all(email.endswith(".example.test") for email in emails)
+
+
+def test_the_template_tells_some_apart(history: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    stages = Counter(engine.score([compiled(TEMPLATE_MODEL)], *history, UNTIL)["stage"])
+    assert set(stages) == {None, "MQL"}
+    assert 20 <= stages["MQL"] <= 120
+
+
+@pytest.mark.parametrize("name", [*MODELS, TEMPLATE_MODEL])
+def test_examples_hold(name: str) -> None:
+    outcomes = run_examples(compiled(name))
+    assert [(outcome.example, outcome.failures) for outcome in outcomes if not outcome.holds] == []
+    assert outcomes
 
 
 @pytest.mark.parametrize("name", MODELS)
