@@ -54,7 +54,7 @@ class RenderSchema(Schema):
     language = LANGUAGE
     parameters = fields.Dict(
         keys=fields.String(),
-        values=fields.Raw(),
+        values=fields.Raw(allow_none=True),
         load_default=dict,
         metadata={"description": "By name; those left away keep their values"},
     )
