@@ -197,7 +197,7 @@ class OutcomeSchema(Schema):
     outcome = fields.String(metadata={"description": "won or lost"})
     type = fields.String()
     leads = fields.Integer()
-    unknown = fields.Integer(metadata={"description": "Not looked at so early, or not known then"})
+    not_known = fields.Integer(metadata={"description": "Not looked at so early, or not known then"})
     stood = fields.List(fields.Nested(StoodSchema), metadata={"description": "Where they stood so long before"})
 
 

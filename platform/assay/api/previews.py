@@ -51,8 +51,10 @@ def cancel_preview(name: str, preview_id: int) -> object:
     return studies.get_study(tenant_id(), name, "preview", preview_id)
 
 
-@part.route("/models/<name>/previews/<id:preview_id>/changes", methods=["GET"])
-@part.response(200, {"type": "string"}, content_type="text/csv", description="A row for each lead that changes")
+@part.route("/models/<name>/previews/<id:preview_id>/changes", methods=["GET"])  # type: ignore[untyped-decorator] # of flask-smorest
+@part.response(  # type: ignore[untyped-decorator] # as above
+    200, {"type": "string"}, content_type="text/csv", description="A row for each lead that changes"
+)
 def get_changes(name: str, preview_id: int) -> Response:
     """Every lead that would change, as CSV."""
     lines = studies.changes_file(tenant_id(), name, preview_id)

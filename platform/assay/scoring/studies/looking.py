@@ -3,24 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
-from sqlalchemy import any_, literal, null, select, union_all
+from sqlalchemy import ColumnElement, any_, between, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
-from assay.profiles.frames import read_facts
+from assay.profiles.frames import Leads, read_facts
 from assay.scoring import engine
+from assay.scoring.jobs import wanted
 from assay.scoring.models import ModelRow, Score, ScoreHistory, Study, StudyRange
 from assay.scoring.studies import previewing, replaying
-from assay.scoring.studies.cutting import lead_ids
+from assay.scoring.studies.cutting import leads_of
 from assay.scoring.studies.previewing import OUTSIDE, Neighbour, place_of
-
-Models = Sequence[engine.CompiledModel]
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ def look(
     draft: engine.CompiledModel,
     live: engine.CompiledModel | None,
 ) -> Looked:
-    ids = lead_ids(session, study, range_)
-    return (_preview if study.kind == "preview" else _replay)(session, study, ids, draft, live)
+    chosen = leads_of(session, study, range_)
+    return (_preview if study.kind == "preview" else _replay)(session, study, chosen, draft, live)
 
 
 def add_up(
@@ -76,41 +74,21 @@ def _packed(changes: pl.DataFrame) -> bytes:
 def _preview(
     session: Session,
     study: Study,
-    ids: Sequence[int],
+    chosen: Leads,
     draft: engine.CompiledModel,
     live: engine.CompiledModel | None,
 ) -> Looked:
     models = [draft] if live is None else [live, draft]
-    leads, events = _facts(study.tenant_id, ids, models)
-    examined = previewing.examine(draft, live, leads, events, study.at, others=_others(session, study, ids))
+    leads, events = read_facts(study.tenant_id, chosen, event_ids=False, **wanted(models))
+    examined = previewing.examine(draft, live, leads, events, study.at, others=_others(session, study, chosen))
     return Looked(examined.summary, _packed(examined.changes))
 
 
-def _facts(
-    tenant_id: int, ids: Sequence[int], models: Models, known_at: datetime | None = None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    wanted: dict[str, frozenset[str] | None] = {}
-    for model in models:
-        for name, types in model.property_types.items():
-            before = wanted.get(name, frozenset())
-            wanted[name] = None if types is None or before is None else types | before
-    all_types = [model.event_types for model in models]
-    return read_facts(
-        tenant_id,
-        ids,
-        traits=sorted({name for model in models for name in model.traits}),
-        properties=wanted,
-        types=None if None in all_types else sorted(reduce(frozenset.union, all_types)),  # type: ignore[arg-type] # no None is among them
-        known_at=known_at,
-        event_ids=False,
-    )
-
-
-def _others(session: Session, study: Study, ids: Sequence[int]) -> pl.DataFrame:
+def _others(session: Session, study: Study, chosen: Leads) -> pl.DataFrame:
     """Which of these leads other live models score now."""
     rows = session.execute(
         select(Score.lead_id, Score.model_id).where(
-            Score.tenant_id == study.tenant_id, Score.lead_id == _any(ids), Score.model_id != study.model_id
+            Score.tenant_id == study.tenant_id, _among(Score.lead_id, chosen), Score.model_id != study.model_id
         )
     ).all()
     return _frame(rows, {"lead_id": pl.Int64(), "model_id": pl.Int64()})
@@ -132,7 +110,7 @@ def _neighbours(session: Session, study: Study) -> list[Neighbour]:
 def _replay(
     session: Session,
     study: Study,
-    ids: Sequence[int],
+    chosen: Leads,
     draft: engine.CompiledModel,
     live: engine.CompiledModel | None,
 ) -> Looked:
@@ -140,15 +118,15 @@ def _replay(
     models = [draft] if live is None else [live, draft]
     seen = []
     for place, at in enumerate(instants):
-        leads, events = _facts(study.tenant_id, ids, models, known_at=at)
+        leads, events = read_facts(study.tenant_id, chosen, known_at=at, event_ids=False, **wanted(models))
         *before, after = engine.outcomes(models, leads, events, at, distinct=True)
         stood = leads.select(pl.lit(place, pl.Int64).alias("instant"), "lead_id").hstack(
             [after.scores.select(place_of().alias("draft")).to_series()]
         )
         lived = before[0].scores.select(place_of()).to_series() if before else pl.lit(OUTSIDE)
         seen.append(stood.with_columns(lived.alias("live")))
-    places = _with_recorded(pl.concat(seen), _recorded(session, study, ids), instants)
-    endings = _endings(study, ids)
+    places = _with_recorded(pl.concat(seen), _recorded(session, study, chosen), instants)
+    endings = _endings(study, chosen)
     written = None if live is None else live.model
     return Looked(replaying.look_back(places, endings, instants, draft.model, written, outcomes_of(study)))
 
@@ -167,7 +145,7 @@ def _with_recorded(places: pl.DataFrame, recorded: pl.DataFrame, instants: Seque
     )
 
 
-def _recorded(session: Session, study: Study, ids: Sequence[int]) -> pl.DataFrame:
+def _recorded(session: Session, study: Study, chosen: Leads) -> pl.DataFrame:
     """Every place that was written down, with when it could be read."""
     past = select(
         ScoreHistory.lead_id,
@@ -179,10 +157,10 @@ def _recorded(session: Session, study: Study, ids: Sequence[int]) -> pl.DataFram
     ).where(
         ScoreHistory.tenant_id == study.tenant_id,
         ScoreHistory.model_id == study.model_id,
-        ScoreHistory.lead_id == _any(ids),
+        _among(ScoreHistory.lead_id, chosen),
     )
     present = select(Score.lead_id, Score.scored_at, Score.recorded_at, null(), Score.stage, Score.disqualified).where(
-        Score.tenant_id == study.tenant_id, Score.model_id == study.model_id, Score.lead_id == _any(ids)
+        Score.tenant_id == study.tenant_id, Score.model_id == study.model_id, _among(Score.lead_id, chosen)
     )
     columns = {
         "lead_id": pl.Int64(),
@@ -192,16 +170,16 @@ def _recorded(session: Session, study: Study, ids: Sequence[int]) -> pl.DataFram
         "stage": pl.String(),
         "disqualified": pl.String(),
     }
-    rows = session.execute(union_all(past, present)).all()
+    rows: Sequence[Any] = session.execute(union_all(past, present)).all()
     return _frame(rows, columns).with_columns(applies=True).with_columns(place=place_of())
 
 
-def _endings(study: Study, ids: Sequence[int]) -> pl.DataFrame:
+def _endings(study: Study, chosen: Leads) -> pl.DataFrame:
     """Deals that were won or lost, as far as they are known today."""
     types = outcomes_of(study).types
     if not types:
         return pl.DataFrame(schema={"lead_id": pl.Int64, "outcome": pl.String, "ended_at": replaying.INSTANT})
-    _, events = read_facts(study.tenant_id, ids, traits=[], properties=[], types=sorted(set(types.values())))
+    _, events = read_facts(study.tenant_id, chosen, traits=[], properties=[], types=sorted(set(types.values())))
     return pl.concat(
         events.filter(pl.col("type") == type_).select(
             "lead_id", pl.lit(name).alias("outcome"), pl.col("occurred_at").alias("ended_at")
@@ -214,5 +192,7 @@ def _frame(rows: Sequence[Any], columns: Mapping[str, pl.DataType]) -> pl.DataFr
     return pl.DataFrame([tuple(row) for row in rows], schema=dict(columns), orient="row")
 
 
-def _any(ids: Sequence[int]) -> Any:
-    return any_(literal(list(ids), ARRAY(BigInteger)))
+def _among(lead_id: Any, chosen: Leads) -> ColumnElement[bool]:
+    if isinstance(chosen, range):
+        return between(lead_id, chosen.start, chosen.stop - 1)
+    return cast("ColumnElement[bool]", lead_id == any_(literal(list(chosen), ARRAY(BigInteger))))

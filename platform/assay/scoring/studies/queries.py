@@ -89,7 +89,11 @@ def list_studies(tenant_id: int, name: str, kind: str) -> list[StudyReport]:
             .limit(LATEST)
         ).all()
         progress = _progress(session, tenant_id, [study.id for study in studies])
-        return [_report(study, *progress.get(study.id, (0, None)), None) for study in studies]
+        found = []
+        for study in studies:
+            done, total = progress.get(study.id, (0, None))
+            found.append(_report(study, done, total, None))
+        return found
 
 
 def changes_of(tenant_id: int, name: str, study_id: int) -> Iterator[pl.DataFrame]:

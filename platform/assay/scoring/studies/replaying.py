@@ -150,7 +150,7 @@ def conclude(
     stood, entered = _by_instant(summaries, "stood"), _by_instant(summaries, "entered")
     sides = [side for side in SIDES if side != "live" or live is not None]
     places = [*ranked, NO_STAGE, DISQUALIFIED, OUTSIDE]
-    seen = {place for _, place, _ in stood}
+    seen = {place for _, place, _ in stood if place is not None}
     places += sorted(seen - set(places))
     return {
         "leads": sum(summary["leads"] for summary in summaries),
@@ -255,7 +255,7 @@ def _outcome(
         "type": type_,
         "leads": sum(draft.values()),
         #: Ended so early, or came so late, that nothing was known of them then.
-        "unknown": draft[None],
+        "not_known": draft[None],
         "stood": [
             {"place": place, "draft": draft[place], "live": live[place]}
             for place in places

@@ -113,7 +113,7 @@ class TestReplay:
         )
         chosen = Outcomes(won="deal.won", before=timedelta(days=5))
         (won,) = replayed(places, endings=endings, outcomes=chosen)["outcomes"]
-        assert (won["leads"], won["unknown"]) == (3, 1)
+        assert (won["leads"], won["not_known"]) == (3, 1)
         assert won["stood"] == [
             {"place": LEAD, "draft": 1, "live": 1},
             {"place": NONE, "draft": 1, "live": 1},

@@ -315,7 +315,7 @@ class TestReplay:
         make_lead(tenant.tenant_id, traits={"title": "CFO"})
         chosen = studies.ReplayChoice(since=T0 + DAY / 2, until=T0 + 4 * DAY, every=DAY, won="deal.won", days_before=2)
         (outcome,) = replayed(tenant.tenant_id, chosen)["outcomes"]
-        assert (outcome["leads"], outcome["unknown"]) == (2, 0)
+        assert (outcome["leads"], outcome["not_known"]) == (2, 0)
         assert {row["place"]: row["draft"] for row in outcome["stood"]} == {"stage:Prospect": 1, "none": 1}
 
     @pytest.mark.parametrize(
