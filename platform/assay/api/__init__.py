@@ -17,6 +17,7 @@ from assay.api import (
     models,
     previews,
     reference,
+    rescores,
     templates,
 )
 from assay.api.door import Id, Points
@@ -71,6 +72,6 @@ def register(app: Flask, _: Settings) -> None:
     api.register_field(Points, "number", None)
     api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
     api.spec.options["security"] = [{"api_key": []}]
-    for theme in (leads, explanations, judgements, models, previews, templates, imports, dead_letters):
+    for theme in (leads, explanations, judgements, models, previews, rescores, templates, imports, dead_letters):
         api.register_blueprint(theme.part)
     app.register_blueprint(reference.blueprint(api.spec))

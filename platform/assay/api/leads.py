@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from assay.api.access import tenant_id
 from assay.api.door import Part, Points
 from assay.profiles import queries as profiles
-from assay.scoring import queries
+from assay.scoring import asking, queries
 
 part = Part("Leads", "Who is known, and how each scores under every model.")
 
@@ -44,6 +44,25 @@ class HistoryQuery(Schema):
     limit = limit(queries.LARGEST_PAGE, queries.PAGE)
 
 
+class ScoresQuery(Schema):
+    model = fields.String(validate=validate.Length(1, 200), metadata={"description": "Only under this model"})
+    at = fields.AwareDateTime(
+        metadata={"description": "As of this instant; default: now. A later one tells what comes if nothing happens"}
+    )
+    version = fields.String(
+        validate=validate.Length(1, 200),
+        metadata={"description": "The hash of a version; without it the versions that were live at that instant"},
+    )
+    known = fields.String(
+        load_default="then",
+        validate=validate.OneOf(["then", "now"]),
+        metadata={
+            "description": "then: a past score rests on what was known at its instant, as it was recorded; now: on all "
+            "that is known today"
+        },
+    )
+
+
 class Dimensions(fields.Dict):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(keys=fields.String(), values=Points(), **kwargs)
@@ -55,6 +74,10 @@ class ResultSchema(Schema):
     stage = fields.String(allow_none=True)
     grade = fields.String(allow_none=True)
     dimensions = Dimensions(allow_none=True)
+    override = fields.String(allow_none=True, metadata={"description": "The id of the override that fixes the total"})
+    disqualified = fields.String(
+        allow_none=True, metadata={"description": "The id of the override that disqualifies the lead"}
+    )
 
 
 class RankedLeadSchema(ResultSchema):
@@ -85,6 +108,15 @@ class ScoreSchema(ResultSchema):
     version = fields.Integer()
     next_change = fields.AwareDateTime(allow_none=True)
     scored_at = fields.AwareDateTime(metadata={"description": "Since when the score is what it is"})
+    leading = fields.Boolean(
+        metadata={"description": "Of the models that apply to the lead, this one has the highest precedence"}
+    )
+
+
+class ScoresSchema(Schema):
+    at = fields.AwareDateTime(metadata={"description": "The instant that the scores are of"})
+    known = fields.String()
+    items = fields.List(fields.Nested(ScoreSchema), metadata={"description": "One for each model that applies"})
 
 
 class IdentitySchema(Schema):
@@ -121,6 +153,9 @@ class EventsSchema(Schema):
 
 class PastScoreSchema(ResultSchema):
     at = fields.AwareDateTime(metadata={"description": "From this instant on"})
+    until = fields.AwareDateTime(
+        allow_none=True, metadata={"description": "Until this instant; null: it is so at present"}
+    )
     version = fields.Integer()
 
 
@@ -132,14 +167,20 @@ class HistorySchema(Schema):
 @part.serves("GET", "/leads", answer=LeadsSchema, query=LeadsQuery)
 def list_leads(query: dict[str, Any]) -> object:
     """Leads by score, best first. Paging meets each lead once, however scores move meanwhile."""
-    return queries.list_leads(tenant_id(), **query)
+    return asking.list_leads(tenant_id(), **query)
 
 
 @part.serves("GET", "/leads/<id:lead_id>", answer=LeadSchema)
 def get_lead(lead_id: int) -> dict[str, object]:
     """One lead with its identities, traits and scores."""
     lead = profiles.get_lead(tenant_id(), lead_id)
-    return {**vars(lead), "scores": queries.scores_of(tenant_id(), lead_id)}
+    return {**vars(lead), "scores": asking.scores_now(tenant_id(), lead_id)}
+
+
+@part.serves("GET", "/leads/<id:lead_id>/scores", answer=ScoresSchema, query=ScoresQuery)
+def list_scores(query: dict[str, Any], lead_id: int) -> object:
+    """A lead's scores at any instant, under any version: past ones come out as they were recorded then."""
+    return asking.scores_at(tenant_id(), lead_id, **query)
 
 
 @part.serves("GET", "/leads/<id:lead_id>/events", answer=EventsSchema, query=EventsQuery)

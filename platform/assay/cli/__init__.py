@@ -13,6 +13,7 @@ COMMANDS = {
     "worker": "One worker for one queue.",
     "timetable": "Starts what is due by the clock.",
     "migrate": "Brings the database to this version's tables.",
+    "rescore": "Scores all leads of a tenant anew.",
     "score": "Scores a file of leads by a model file, without any server.",
     "check": "Checks model files and runs their examples, without any server.",
     "models": "Brings a folder of model files to a server.",

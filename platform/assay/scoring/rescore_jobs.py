@@ -1,7 +1,7 @@
 """Works through rescores, step by step: read much, compare in frames, write what differs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 
 import polars as pl
@@ -19,14 +19,17 @@ from assay.scoring.storing import plan_sooner, read_stored, store_where_unchange
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
 
-#: What a step should take, so that other tenants have their turn soon and a killed worker loses little.
-STEP_SECONDS = 0.4
-FIRST_STEP = 1_000
-SMALLEST_STEP = 100
-LARGEST_STEP = 10_000
+#: What a step should take, so that other tenants have their turn soon and a killed worker loses little. Much shorter
+#: would cost more: events lie in the order of time, so a step that reads a few leads finds them on as many pages.
+STEP_SECONDS = 0.7
+FIRST_STEP = 5_000
+SMALLEST_STEP = 5_000
+LARGEST_STEP = 20_000
+#: A step holds them in memory, whatever time it takes.
+MOST_EVENTS = 600_000
 
-# Leads for which a step takes as long as it should, by tenant: some have ten events each, others thousands.
-_paces: dict[int, int] = {}
+# How many leads a step takes, by tenant: some leads have ten events, others thousands.
+_sizes: dict[int, int] = {}
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,15 @@ class Step:
         return range(self.row.next_lead, self.last + 1)
 
 
+@dataclass(frozen=True)
+class Done:
+    leads: int
+    events: int
+    written: int
+    #: The instant that the scores are of.
+    at: datetime
+
+
 def drain_rescores(tenant_id: int) -> int:
     """One step of one range that nobody else is at; tells how many leads it took."""
     began = monotonic()
@@ -52,16 +64,16 @@ def drain_rescores(tenant_id: int) -> int:
         step = _take(session, tenant_id)
         if step is None:
             return 0
-        leads, written, at = _rescore(session, tenant_id, step)
+        done = _rescore(session, tenant_id, step)
         found = step.row
         found.next_lead = step.last + 1
-        found.leads_done += leads
-        found.written += written
-        found.begun_at = found.begun_at or at
-        found.looked_at = at
+        found.leads_done += done.leads
+        found.written += done.written
+        found.begun_at = found.begun_at or done.at
+        found.looked_at = datetime.now(UTC)
         found.open = found.next_lead <= found.last_lead
-    _pace(tenant_id, leads, monotonic() - began)
-    return max(leads, 1)
+    _pace(tenant_id, done, monotonic() - began)
+    return max(done.leads, 1)
 
 
 def _take(session: Session, tenant_id: int) -> Step | None:
@@ -80,14 +92,13 @@ def _take(session: Session, tenant_id: int) -> Step | None:
         select(Lead.id)
         .where(Lead.tenant_id == tenant_id, Lead.id.between(found.next_lead, found.last_lead))
         .order_by(Lead.id)
-        .offset(_paces.get(tenant_id, FIRST_STEP) - 1)
+        .offset(_sizes.get(tenant_id, FIRST_STEP) - 1)
         .limit(1)
     ).one_or_none()
     return Step(found, row[1], found.last_lead if last is None else last)
 
 
-def _rescore(session: Session, tenant_id: int, step: Step) -> tuple[int, int, datetime]:
-    """How many leads there were, how many scores were written, and the instant all of them are of."""
+def _rescore(session: Session, tenant_id: int, step: Step) -> Done:
     live = [each for each in load_live(session, tenant_id) if each[0].model_id in step.model_ids]
     versions = [(version, model) for version, model in live if model is not None]
     # Before the facts: a score that is written from here on is newer than what is found here, and stays.
@@ -108,7 +119,7 @@ def _rescore(session: Session, tenant_id: int, step: Step) -> tuple[int, int, da
     )
     # In the order of a batch of due leads, which holds these rows before it writes scores.
     plan_sooner(session, tenant_id, sooner.select("lead_id", "due_at"))
-    return facts.leads.height, store_where_unchanged(session, tenant_id, ledger), at
+    return Done(facts.leads.height, facts.events.height, store_where_unchanged(session, tenant_id, ledger), at)
 
 
 def _overdue(stored: pl.DataFrame, versions: Versions, at: datetime) -> pl.DataFrame:
@@ -135,9 +146,8 @@ def _read_due(tenant_id: int, leads: range) -> pl.DataFrame:
         return frames.select(cursor, query, {"lead_id": pl.Int64(), "planned": INSTANT})
 
 
-def _pace(tenant_id: int, leads: int, took: float) -> None:
-    if leads:
-        size = int(leads * STEP_SECONDS / took)
-        # A step of a few leads says little of one of many: its fixed costs would count for all.
-        size = min(size, 4 * _paces.get(tenant_id, FIRST_STEP))
-        _paces[tenant_id] = max(SMALLEST_STEP, min(LARGEST_STEP, size))
+def _pace(tenant_id: int, done: Done, took: float) -> None:
+    if done.leads:
+        fitting = int(done.leads * STEP_SECONDS / took)
+        size = max(SMALLEST_STEP, min(LARGEST_STEP, fitting))
+        _sizes[tenant_id] = max(1, min(size, MOST_EVENTS * done.leads // max(done.events, 1)))

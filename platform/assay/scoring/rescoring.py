@@ -18,7 +18,7 @@ from assay.scoring.models import ModelRow, Rescore, RescoreRange
 from assay.scoring.queries import read_model
 from assay_tenants.database import tenant_session
 
-RANGE = 10_000
+RANGE = 20_000
 PAGE = 50
 
 State = Literal["waiting", "running", "done", "cancelled"]

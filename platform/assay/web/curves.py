@@ -1,8 +1,8 @@
-"""Score over time, drawn: as the version that is live would have scored, else as it was recorded."""
+"""Score over time, drawn: as the version that is live would have scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from assay.scoring import curves, queries
 from assay.web.rulers import ruler
@@ -10,7 +10,6 @@ from assay.web.words import POINT, points
 
 WORKED_OUT = "As version {} would have scored at each moment, from all that is known today."
 SAMPLED = " Drawn from a sample of the moments at which the score can have changed."
-RECORDED = "As it was recorded: this model compares dates with the clock, so its past can't be worked out anew."
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,8 @@ class Drawing:
 def drawing(tenant_id: int, lead_id: int, score: queries.LeadScore) -> Drawing:
     """Up to now."""
     curve = curves.past_scores(tenant_id, lead_id, score.model)
-    if curve is None:
-        version, note = score.version, RECORDED
-        past = reversed(queries.history(tenant_id, lead_id, score.model).items)
-        drawn = [*((row.at, row.total) for row in past), (datetime.now(UTC), score.total)]
-    else:
-        version, drawn = curve.version, curve.points
-        note = WORKED_OUT.format(version) + ("" if curve.complete else SAMPLED)
+    version, drawn = curve.version, curve.points
+    note = WORKED_OUT.format(version) + ("" if curve.complete else SAMPLED)
     scale = ruler(queries.get_version(tenant_id, score.model, version))
     return Drawing(
         series={"at": [at.timestamp() for at, _ in drawn], "points": [total / POINT for _, total in drawn]},

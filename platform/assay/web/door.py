@@ -16,6 +16,7 @@ from assay.web import (
     models,
     previews,
     refused,
+    rescores,
     settings,
     versions,
     visitors,
@@ -53,7 +54,7 @@ def register(app: Flask, configuration: Settings) -> None:
 
 def _blueprint() -> Blueprint:
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
-    for theme in (access, leads, judgements, models, previews, versions, imports, settings, refused):
+    for theme in (access, leads, judgements, models, previews, rescores, versions, imports, settings, refused):
         web.register_blueprint(theme.blueprint)
     web.before_request(visitors.recognise)
     web.before_request(_bound_body)

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from assay.intake.queries import find_message
 from assay.profiles import queries as profiles
-from assay.scoring import outlooks, queries, service
+from assay.scoring import asking, outlooks, queries, service
 from assay.scoring.engine import Explanation
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion
@@ -69,6 +69,7 @@ class Card:
     stage: str | None
     tone: int
     grade: str | None
+    leading: bool
 
 
 @blueprint.get("/")
@@ -93,7 +94,7 @@ def index() -> ResponseReturnValue:
         text=request.args.get("text", "").strip() or None,
     )
     cursor = request.args.get("cursor") or None
-    page = queries.list_leads(tenant_id, **asdict(asked), cursor=cursor, limit=PAGE)
+    page = asking.list_leads(tenant_id, **asdict(asked), cursor=cursor, limit=PAGE)
     shown = {
         "model": model,
         "models": published,
@@ -132,7 +133,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
     }
     if request.headers.get("HX-Target") == "li#more-events":
         return render_template("parts/timeline_entries.html", counting=frozenset(), **shown)
-    scores = queries.scores_of(tenant_id, lead_id)
+    scores = asking.scores_now(tenant_id, lead_id)
     chosen = _asked_for(scores)
     if chosen is None:
         return render_template("leads/lead.html", cards=[], card=None, receipt=None, counting=(), **shown)
@@ -245,6 +246,7 @@ def _card(tenant_id: int, score: queries.LeadScore) -> Card:
         stage=score.stage,
         tone=scale.tone(score.stage),
         grade=score.grade,
+        leading=score.leading,
     )
 
 

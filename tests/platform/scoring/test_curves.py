@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from assay.scoring import curves, engine, language, service
+from assay.scoring import curves, engine, language
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SINCE = NOW - curves.PAST
@@ -89,17 +89,33 @@ class TestTrace:
             assert total == engine.score([model], lead(SINCE), happened, at)["total"][0]
 
 
-@pytest.mark.parametrize(
-    ("rule", "reads"),
-    [
-        pytest.param("when: {trait: founded, within: 30d}", True, id="a trait's date"),
-        pytest.param("on: order.placed, where: {any: [{property: due, older_than: 2d}]}", True, id="a property's date"),
-        pytest.param("on: order.placed, fades: {after: 2d}", False, id="the events' own instants"),
-    ],
-)
-def test_dates_compared_with_the_clock_are_noticed(rule: str, reads: bool) -> None:
+CHANGING = [
+    pytest.param("when: {trait: founded, within: 30d}", [(55, 1), (25, 0)], id="a trait's date"),
+    pytest.param("on: demo.requested, fades: {every: 10d, by: 50%}", [(40, 1), (30, 0.5), (20, 0)], id="steps"),
+    pytest.param("when: {event: demo.requested, within: 15d}", [(40, 1), (25, 0)], id="a count in a window"),
+]
+
+
+@pytest.mark.parametrize(("rule", "expected"), CHANGING)
+def test_what_changes_without_events_is_found(rule: str, expected: list[tuple[int, float]]) -> None:
     model = engine.compile_model(language.parse(f"{{model: m, rules: [{{id: a, points: 1, {rule}}}]}}"))
-    assert curves.reads_clock(model) is reads
+    founded = pl.lit((NOW - timedelta(days=55)).isoformat()).alias("trait:founded")
+    person = lead(NOW - timedelta(days=60)).with_columns(founded)
+    happened = events([("demo.requested", NOW - timedelta(days=40), None)])
+    points, complete = curves.trace(model, person, happened, since=NOW - timedelta(days=60), until=NOW)
+    assert complete
+    told = [(NOW - timedelta(days=days), round(1_000 * total)) for days, total in expected]
+    assert [point for point in points if point[0] not in (NOW - timedelta(days=60), NOW)] == told
+
+
+def test_what_fades_smoothly_is_looked_at_every_day() -> None:
+    model = engine.compile_model(
+        language.parse("{model: m, rules: [{id: a, on: demo.requested, points: 1, fades: {linear: 40d}}]}")
+    )
+    happened = events([("demo.requested", NOW - timedelta(days=40), None)])
+    points, complete = curves.trace(model, lead(NOW - timedelta(days=60)), happened, since=SINCE, until=NOW)
+    assert complete
+    assert dict(points)[NOW - timedelta(days=30)] == 750
 
 
 class TestPastScores:
@@ -109,12 +125,5 @@ class TestPastScores:
         priced = ("page.viewed", NOW - timedelta(days=4), {"path": "/pricing"})
         lead_id = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[priced], seen=seen)
         curve = curves.past_scores(tenant.tenant_id, lead_id, "sample", at=NOW)
-        assert curve is not None
         assert (curve.version, curve.complete) == (1, True)
         assert curve.points == [(seen, 20_000), (priced[1], 35_000), (NOW, 35_000)]
-
-    def test_has_none_where_dates_are_compared_with_the_clock(self, tenant, make_lead) -> None:
-        text = "{model: dates, rules: [{id: a, when: {trait: founded, within: 30d}, points: 1}]}"
-        service.create_model(tenant.tenant_id, text)
-        service.publish(tenant.tenant_id, "dates", by="Ada")
-        assert curves.past_scores(tenant.tenant_id, make_lead(tenant.tenant_id), "dates") is None

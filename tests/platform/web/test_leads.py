@@ -188,15 +188,6 @@ class TestLead:
         assert "As version 1 would have scored" in drawn
         assert "37.5 now" in drawn
 
-    def test_the_curve_is_the_recorded_one_where_dates_are_compared(
-        self, person: Any, ranked: None, tenant: SignedUp, work_off: Callable[[int], int]
-    ) -> None:
-        service.save_draft(tenant.tenant_id, "other", OTHER.replace("exists: true", "within: 3d"))
-        service.publish(tenant.tenant_id, "other", by="Ada Example")
-        work_off(tenant.tenant_id)
-        address = lead_address(person.opens("/leads").text, "Ada Quarry").partition("?")[0]
-        assert "As it was recorded" in person.opens(f"{address}/curve?model=other").text
-
     def test_earlier_events_come_in_pages(
         self, person: Any, ranked: None, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:
