@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from assay.scoring.language.expectations import check_examples
+from assay.scoring.language.expectations import MOST_EVENTS, check_examples, events_given
 from assay.scoring.language.quantities import MOST_SUM, thousandths
 from assay.scoring.language.shapes import Errors, as_list, as_mapping
 from assay.scoring.language.words import unknown_name
@@ -39,6 +39,9 @@ def check_model(document: Mapping[str, Any]) -> Errors:
         given = len(as_list(document.get(word)))
         if given > most:
             errors[word] = [f"has {given:,} {word}; at most {most:,} are accepted"]
+    happening = events_given(document)
+    if happening > MOST_EVENTS:
+        errors["examples"] = [f"give {happening:,} events to look at; at most {MOST_EVENTS:,} are accepted"]
     itself = check_references(document)
     return {word: found for word, found in errors.items() if found} | itself
 

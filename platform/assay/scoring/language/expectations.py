@@ -6,6 +6,9 @@ from typing import Any
 from assay.scoring.language.shapes import Errors, as_list, as_mapping
 from assay.scoring.language.words import unknown_name
 
+#: Events that all examples may give, counted once for each instant at which something is expected.
+MOST_EVENTS = 200_000
+
 
 def check_examples(document: Mapping[str, Any]) -> Errors:
     """Messages at their places in `examples`, from the raw document."""
@@ -34,6 +37,18 @@ def check_examples(document: Mapping[str, Any]) -> Errors:
         if found:
             errors[index] = found
     return errors
+
+
+def events_given(document: Mapping[str, Any]) -> int:
+    """How many events the engine would be given to try all examples."""
+    total = 0
+    for example in as_list(document.get("examples")):
+        words = as_mapping(example)
+        expect = words.get("expect")
+        times = (as_mapping(fact).get("times", 1) for fact in as_list(words.get("given")))
+        given = sum(number for number in times if isinstance(number, int))
+        total += given * (len(expect) if isinstance(expect, list) else 1)
+    return total
 
 
 def _check_expect(expect: object, known: Mapping[str, list[str]], dimensions: Collection[str], graded: bool) -> Errors:

@@ -16,6 +16,7 @@ from assay.scoring.language.comparisons import MOST_LISTED, MOST_PATTERN, WORDS
 from assay.scoring.language.conditions import JOINTS, EventWords, ModelAnswers
 from assay.scoring.language.document import MOST_BYTES, MOST_LEVELS, MOST_NODES
 from assay.scoring.language.examples import MOST_FACTS, MOST_TIMES, ExampleWords, ExpectWords, GivenWords
+from assay.scoring.language.expectations import MOST_EVENTS
 from assay.scoring.language.fields import LONGEST_DAYS, MOST_TYPES, Spoken
 from assay.scoring.language.formulas import MOST_FORMULA
 from assay.scoring.language.limits import MOST_COMPARISONS, MOST_PATTERN_WORK, MOST_RULES
@@ -50,6 +51,7 @@ _LIMITS = {
     "examples": MOST_EXAMPLES,
     "facts": MOST_FACTS,
     "times": MOST_TIMES,
+    "events": MOST_EVENTS,
     "parameters": MOST_PARAMETERS,
     "formula": MOST_FORMULA,
     "points": MOST_POINTS,

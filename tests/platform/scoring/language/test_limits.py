@@ -72,6 +72,14 @@ class TestSize:
     def test_too_many_of_a_kind(self, word: str, many: list[Any], message: str) -> None:
         assert (word, message) in refused(with_rules([RULE]) | {word: many})
 
+    def test_examples_of_too_many_events(self) -> None:
+        case = {"given": [{"on": "a.b", "times": 10_000}], "expect": [{"total": 1}, {"at": "1d", "total": 2}]}
+        examples = [{"name": f"e{n}"} | case for n in range(11)]
+        assert refused(with_rules([RULE], examples=examples)) == [
+            ("examples", "give 220,000 events to look at; at most 200,000 are accepted")
+        ]
+        load(with_rules([RULE], examples=examples[:10]))
+
 
 class TestPatterns:
     @pytest.mark.parametrize(
