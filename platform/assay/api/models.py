@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from flask import request
-from marshmallow import Schema, fields, validate
+from flask import Response, jsonify, request
+from marshmallow import INCLUDE, Schema, fields, validate
 from werkzeug.http import quote_etag
 
 from assay.api.access import caller, tenant_id
 from assay.api.bodies import model_text
 from assay.api.door import Part
-from assay.scoring import model_queries, queries, service
+from assay.scoring import language, model_queries, queries, service
 from assay.scoring.errors import NotPublished
 from assay.scoring.models import ModelRow, ModelVersion
 from assay.scoring.versions import LONGEST_NOTE
@@ -62,6 +62,11 @@ class ProblemSchema(Schema):
 
 class ProblemsSchema(Schema):
     problems = fields.List(fields.Nested(ProblemSchema), metadata={"description": "Empty: it is a model"})
+
+
+class LanguageSchema(Schema):
+    class Meta:
+        unknown = INCLUDE
 
 
 class PublishedSchema(Schema):
@@ -154,6 +159,12 @@ def create_model() -> object:
 def validate_model() -> dict[str, object]:
     """Everything that is wrong with a document, examples that fail too; nothing is stored."""
     return {"problems": service.validate(model_text(request), tenant_id=tenant_id())}
+
+
+@part.serves("GET", "/models/schema", answer=LanguageSchema)
+def get_schema() -> Response:
+    """The JSON Schema of a model's document, for editors and checks of your own."""
+    return jsonify(language.json_schema())
 
 
 @part.serves("GET", "/models/<name>", answer=DraftSchema)

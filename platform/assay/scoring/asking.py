@@ -60,11 +60,13 @@ def scores_now(tenant_id: int, lead_id: int) -> list[LeadScore]:
     anew = _computed(tenant_id, [lead_id], [live[score.model] for score in old], now, known_at=None)
     found = {row["model_id"]: row for row in anew.iter_rows(named=True)}
     stale = {score.model for score in old}
-    return [
-        _renewed(score, found.get(live[score.model][0].model_id), now) if score.model in stale else score
-        for score in scores
-        if score.model not in stale or _applies(found.get(live[score.model][0].model_id))
-    ]
+    return queries.led(
+        [
+            _renewed(score, found.get(live[score.model][0].model_id), now) if score.model in stale else score
+            for score in scores
+            if score.model not in stale or _applies(found.get(live[score.model][0].model_id))
+        ]
+    )
 
 
 def list_leads(tenant_id: int, **question: Any) -> LeadPage:
@@ -123,7 +125,7 @@ def scores_at(
     items = [
         _score(live, titles[live.name], rows[live.model_id], instant) for live, _ in versions if live.model_id in rows
     ]
-    return AskedScores(instant, known, items)
+    return AskedScores(instant, known, queries.led(items))
 
 
 def _versions(session: Session, tenant_id: int, at: datetime, hash_: str | None, model: str | None) -> Versions:
@@ -132,7 +134,8 @@ def _versions(session: Session, tenant_id: int, at: datetime, hash_: str | None,
     chosen = [each for each in found if model_id is None or each.model_id == model_id]
     if hash_ is not None and not chosen:
         raise NoSuchVersion
-    return [(each, compiled_version(session, tenant_id, each)) for each in chosen]
+    compiled = [(each, compiled_version(session, tenant_id, each)) for each in chosen]
+    return sorted(compiled, key=lambda each: -each[1].model.precedence)
 
 
 def _by_hash(session: Session, tenant_id: int, hash_: str) -> list[LiveVersion]:

@@ -16,6 +16,9 @@ from assay.scoring.queries import read_live_versions, read_model
 from assay.scoring.referring import find_problems
 from assay_tenants.database import tenant_session
 
+#: /models/schema is the language's own.
+RESERVED = frozenset({"schema"})
+
 
 def validate(text: str, *, tenant_id: int | None = None) -> list[language.Problem]:
     """Everything that keeps this document from being published, examples that fail too; empty when nothing does.
@@ -73,6 +76,9 @@ def _said(value: object) -> str:
 def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRow:
     """A new, unpublished model named by its document; raises InvalidModel or ModelNameTaken."""
     model = language.parse(text)
+    if model.name in RESERVED:
+        problem = language.Problem("model", f"{model.name!r} is an address of the API; give the model another name")
+        raise language.InvalidModel([problem])
     now = datetime.now(UTC)
     row = ModelRow(tenant_id=tenant_id, name=model.name, draft=text, draft_by=by, created_at=now, updated_at=now)
     _label(row, model)

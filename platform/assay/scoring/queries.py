@@ -1,7 +1,7 @@
 """Every SELECT of this stage. Points are thousandths."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,6 +70,8 @@ class LeadScore:
     disqualified: str | None
     next_change: datetime | None
     scored_at: datetime
+    #: Of the models that apply to the lead, this one has the highest precedence.
+    leading: bool = False
 
 
 @dataclass(frozen=True)
@@ -321,7 +323,7 @@ def _matches(text: str) -> ColumnElement[bool]:
 
 
 def scores_of(tenant_id: int, lead_id: int) -> list[LeadScore]:
-    """A lead's score under each published model."""
+    """A lead's score under each published model that applies to it, the leading one first."""
     with tenant_session(tenant_id) as session:
         rows = session.execute(
             select(
@@ -340,9 +342,14 @@ def scores_of(tenant_id: int, lead_id: int) -> list[LeadScore]:
             )
             .join(ModelRow, and_(ModelRow.tenant_id == Score.tenant_id, ModelRow.id == Score.model_id))
             .where(Score.tenant_id == tenant_id, ModelRow.tenant_id == tenant_id, Score.lead_id == lead_id)
-            .order_by(ModelRow.id)
+            .order_by(ModelRow.precedence.desc(), ModelRow.id)
         )
-        return [LeadScore(*tuple[Any, ...](row)) for row in rows]
+        return led([LeadScore(*tuple[Any, ...](row)) for row in rows])
+
+
+def led(scores: Sequence[LeadScore]) -> list[LeadScore]:
+    """The first one, of scores that stand in the order of their models' precedence, leads."""
+    return [replace(score, leading=place == 0) for place, score in enumerate(scores)]
 
 
 def history(

@@ -165,6 +165,17 @@ class TestDifference:
         assert call("GET", "/models/sample/diff").status_code == 409
 
 
+class TestSchema:
+    def test_describes_the_language(self, call) -> None:
+        schema = call("GET", "/models/schema").json
+        assert schema["$schema"].startswith("https://json-schema.org/")
+        assert {"model", "rules", "examples", "audience"} <= schema["properties"].keys()
+
+    def test_no_model_takes_its_address(self, call, model_text) -> None:
+        answer = call("POST", "/models", data=model_text("schema"), headers=YAML)
+        assert (answer.status_code, answer.get_json(force=True)["errors"][0]["field"]) == (422, "model")
+
+
 class TestValidate:
     def test_a_model_has_no_problems(self, call, model_text) -> None:
         answer = call("POST", "/models/validate", data=model_text(), headers=YAML)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from assay import facts
-from assay.scoring import engine, jobs, language, model_queries, queries, rescore_jobs, service
+from assay.scoring import asking, engine, jobs, language, model_queries, queries, rescore_jobs, service
 from assay.scoring.compiled import load_live
 from assay.scoring.errors import Archived, DraftChanged, NoSuchModel, NoSuchVersion, ReferredTo
 from assay.scoring.language import InvalidModel
@@ -50,7 +50,7 @@ def base(points: int = 40) -> str:
     return BASE.format(points=points)
 
 
-def asking(name: str, asked: str, points: int = 10) -> str:
+def who_asks(name: str, asked: str, points: int = 10) -> str:
     return ASKING.format(name=name, asked=asked, points=points)
 
 
@@ -122,9 +122,25 @@ class TestPublish:
         assert queries.get_model(tenant.tenant_id, "base").precedence == 7
 
 
+class TestPrecedence:
+    def test_of_the_models_that_apply_the_highest_leads(self, tenant, put, make_lead) -> None:
+        rules = "rules: [{id: a, when: {trait: title, exists: true}, points: 1}]"
+        put(f"{{model: first, {rules}}}")
+        put(f"{{model: general, precedence: 5, {rules}}}")
+        put(f"{{model: special, precedence: 9, audience: {{trait: country, is: CH}}, {rules}}}")
+        put(f"{{model: last, precedence: 5, {rules}}}")
+        leads = [make_lead(tenant.tenant_id, traits={"title": "Owner", "country": country}) for country in ("CH", "VN")]
+        drain(tenant.tenant_id)
+        for ask in (queries.scores_of, asking.scores_now, lambda *who: asking.scores_at(*who).items):
+            swiss, other = (ask(tenant.tenant_id, lead) for lead in leads)
+            assert [score.model for score in swiss] == ["special", "general", "last", "first"]
+            assert [score.model for score in swiss if score.leading] == ["special"]
+            assert [score.model for score in other if score.leading] == ["general"]
+
+
 class TestReferences:
     def test_what_is_asked_must_be_published(self, tenant, put) -> None:
-        service.create_model(tenant.tenant_id, asking("child", "base"))
+        service.create_model(tenant.tenant_id, who_asks("child", "base"))
         with pytest.raises(InvalidModel, match="There is no model named 'base'") as refused:
             service.publish(tenant.tenant_id, "child", by="Ada Example")
         assert refused.value.problems[0].path == "rules[0].when.model"
@@ -136,9 +152,9 @@ class TestReferences:
 
     def test_a_circle_is_spelled_out(self, tenant, put) -> None:
         put(base())
-        put(asking("middle", "base"))
-        put(asking("top", "middle"))
-        text_ = asking("base", "top")
+        put(who_asks("middle", "base"))
+        put(who_asks("top", "middle"))
+        text_ = who_asks("base", "top")
         assert [problem.message for problem in service.validate(text_, tenant_id=tenant.tenant_id)] == [
             "The models would ask one another in a circle: base → top → middle → base."
         ]
@@ -148,7 +164,7 @@ class TestReferences:
 
     def test_pins_name_the_versions_asked(self, tenant, put) -> None:
         put(base())
-        put(asking("child", "base"))
+        put(who_asks("child", "base"))
         version = queries.get_version(tenant.tenant_id, "child", 1)
         assert version.pins == {"base": queries.get_version(tenant.tenant_id, "base", 1).hash}
         with tenant_session(tenant.tenant_id) as session:
@@ -158,8 +174,8 @@ class TestReferences:
 
     def test_those_who_ask_follow_in_one_step(self, tenant, neighbour, put, make_lead) -> None:
         put(base())
-        put(asking("middle", "base"))
-        put(asking("top", "middle"))
+        put(who_asks("middle", "base"))
+        put(who_asks("top", "middle"))
         put("{model: alone, rules: [{id: a, on: page.viewed, points: 1}]}")
         lead = make_lead(tenant.tenant_id, traits={"title": "Owner"})
         put(base(20))
@@ -172,7 +188,7 @@ class TestReferences:
 
     def test_who_cannot_follow_holds_the_publication_up(self, tenant, put) -> None:
         put(base())
-        put(asking("child", "base") + "examples: [{name: ripe, traits: {title: Owner}, expect: {total: 10}}]\n")
+        put(who_asks("child", "base") + "examples: [{name: ripe, traits: {title: Owner}, expect: {total: 10}}]\n")
         service.save_draft(tenant.tenant_id, "base", base(20))
         with pytest.raises(InvalidModel, match=r"'child' asks for the score of 'base' .*: expected 10, found 0"):
             service.publish(tenant.tenant_id, "base", by="Ada Example")
@@ -180,7 +196,7 @@ class TestReferences:
 
     def test_the_neighbours_models_cannot_be_asked(self, tenant, neighbour, put) -> None:
         put(base())
-        service.create_model(neighbour.tenant_id, asking("child", "base"))
+        service.create_model(neighbour.tenant_id, who_asks("child", "base"))
         with pytest.raises(InvalidModel, match="There is no model named 'base'"):
             service.publish(neighbour.tenant_id, "child", by="Eve Example")
 
@@ -188,7 +204,7 @@ class TestReferences:
 class TestRollback:
     def test_brings_the_same_scores_back(self, tenant, put, make_lead) -> None:
         put(base(15))
-        put(asking("child", "base"))
+        put(who_asks("child", "base"))
         lead = make_lead(tenant.tenant_id, traits={"title": "Owner"})
         drain(tenant.tenant_id)
         before = {
@@ -217,8 +233,8 @@ class TestRollback:
 
     def test_of_one_who_asks_keeps_what_it_asked_then(self, tenant, put, make_lead) -> None:
         put(base(40))
-        put(asking("child", "base", 1))
-        put(asking("child", "base", 2))
+        put(who_asks("child", "base", 1))
+        put(who_asks("child", "base", 2))
         put(base(20))
         lead = make_lead(tenant.tenant_id, traits={"title": "Owner"})
         service.rollback(tenant.tenant_id, "child", 1, by="Ada Example")
@@ -241,9 +257,9 @@ class TestRollback:
 
     def test_not_into_a_circle(self, tenant, put) -> None:
         put(base())
-        put(asking("child", "base"))
+        put(who_asks("child", "base"))
         put("{model: child, rules: [{id: a, on: page.viewed, points: 1}]}")
-        put(asking("base", "child"))
+        put(who_asks("base", "child"))
         with pytest.raises(InvalidModel, match="child → base → child"):
             service.rollback(tenant.tenant_id, "child", 1, by="Ada Example")
 
@@ -277,8 +293,8 @@ class TestArchive:
 
     def test_refused_while_others_ask_it(self, tenant, put) -> None:
         put(base())
-        put(asking("one", "base"))
-        put(asking("two", "base"))
+        put(who_asks("one", "base"))
+        put(who_asks("two", "base"))
         with pytest.raises(ReferredTo, match="'one', 'two'"):
             service.archive(tenant.tenant_id, "base", by="Ada Example")
         for name in ("two", "one", "base"):
@@ -344,7 +360,7 @@ class TestAllAtOnce:
         heard: list[facts.Fact] = []
         facts.listen(heard.append)
         try:
-            service.save_draft(tenant.tenant_id, "base", asking("base", "missing"))
+            service.save_draft(tenant.tenant_id, "base", who_asks("base", "missing"))
             with pytest.raises(InvalidModel):
                 service.publish(tenant.tenant_id, "base", by="Ada Example")
         finally:
@@ -361,7 +377,7 @@ class TestAllAtOnce:
 
     def test_a_stored_version_compiles_to_its_hash(self, tenant, put) -> None:
         put(base())
-        put(asking("child", "base"))
+        put(who_asks("child", "base"))
         for name in ("base", "child"):
             version = queries.get_version(tenant.tenant_id, name, 1)
             model = language.parse(version.source)
