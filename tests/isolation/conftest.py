@@ -19,7 +19,7 @@ from assay.intake.ids import message_id
 from assay.intake.models import Message
 from assay.normalise.models import DeadLetter
 from assay.profiles.models import KeptEvent, KnownAs, Lead
-from assay.scoring import jobs, judgements, service, studies
+from assay.scoring import jobs, judgements, rescoring, service, studies
 from assay.scoring.studies.service import drain_studies
 from assay.settings import Settings
 from assay_tenants import database
@@ -92,6 +92,7 @@ class Victim:
     preview_id: int
     replay_id: int
     judgement: str
+    rescore_id: int
 
 
 @pytest.fixture
@@ -134,7 +135,8 @@ def victim(tenant: SignedUp) -> Victim:
         pass
     judged = judgements.record(tenant_id, lead.id, points=1_000, reason="Secret reason", by="Ada Example")
     message = refused_message(tenant_id)
-    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, message, *studied, judged.key)
+    rescore_id = rescoring.start_all(tenant_id, reason="Secret reason", by="Ada Example")
+    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, message, *studied, judged.key, rescore_id)
 
 
 def refused_message(tenant_id: int) -> UUID:

@@ -45,6 +45,7 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "preview_id": (victim.preview_id, 999_999_999),
         "replay_id": (victim.replay_id, 999_999_999),
         "key": (victim.judgement, "nobodys-judgement"),
+        "rescore_id": (victim.rescore_id, 999_999_999),
     }
 
 

@@ -62,6 +62,7 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "preview_id": (victim.preview_id, 999_999_999),
         "replay_id": (victim.replay_id, 999_999_999),
         "key": (victim.judgement, "nobodys-judgement"),
+        "rescore_id": (victim.rescore_id, 999_999_999),
         "message_id": (victim.message_id, NOBODYS_EVENT),
         "key_id": (issue_key(victim.tenant_id, kind="api", name="Theirs").id, 999_999_999),
     }
