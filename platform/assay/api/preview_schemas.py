@@ -99,7 +99,7 @@ class TurnedSchema(Schema):
     no_more = fields.Integer()
 
 
-class StandingSchema(Schema):
+class ScoredSchema(Schema):
     total = Points(allow_none=True)
     place = place()
     grade = fields.String(allow_none=True)
@@ -115,8 +115,8 @@ class MoverSchema(Schema):
     lead_id = fields.Integer()
     name = fields.String(allow_none=True)
     email = fields.String(allow_none=True)
-    before = fields.Nested(StandingSchema)
-    after = fields.Nested(StandingSchema)
+    before = fields.Nested(ScoredSchema)
+    after = fields.Nested(ScoredSchema)
     moved = Points()
     cause = fields.String()
     cause_words = fields.String()
