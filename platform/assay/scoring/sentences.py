@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from assay.scoring.engine.changes import Action, Hint, Outlook, Standing, Step, Turn, Way
+from assay.scoring.engine.changes import Action, Hint, Standing, Step, Turn, Way
 from assay.scoring.engine.reasons import N_, NN_, TEXTS, Reason, Text, counted_by
 from assay.scoring.engine.receipts import Adjustment, Part
 from assay.scoring.phrases import LANGUAGES, Language, language
@@ -54,7 +54,10 @@ HINTS: dict[str, Text] = {
 }
 
 
-def say(told: Part | Adjustment | Step | Way | Hint, code: str) -> str:
+Told = Part | Adjustment | Step | Way | Hint
+
+
+def say(told: Told, code: str) -> str:
     """In a language of LANGUAGES; raises KeyError for another."""
     words = language(code)
     if isinstance(told, Part):
@@ -75,14 +78,6 @@ def chosen(asked: str | None, accepted: Iterable[str] = ()) -> str:
         if code in LANGUAGES:
             return code
     return "en"
-
-
-def all_said(outlook: Outlook, code: str) -> dict[str, list[str]]:
-    return {
-        "steps": [say(step, code) for step in outlook.steps],
-        "ways": [say(way, code) for way in outlook.ways],
-        "hints": [say(hint, code) for hint in outlook.hints],
-    }
 
 
 def _counted(hint: Hint) -> str:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from jinja2 import Environment
 
+from assay.scoring.sentences import Told, say
+
 MINUS = "−"
 POINT = 1000
 
@@ -73,7 +75,12 @@ def capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
+def said(told: Told) -> str:
+    """As the sentence about it, in the pages' language."""
+    return say(told, "en")
+
+
 def teach(jinja: Environment) -> None:
     jinja.trim_blocks = jinja.lstrip_blocks = True
-    for filter_ in (points, signed, sign, grouped, ago, instant, size, shown, capitalised):
+    for filter_ in (points, signed, sign, grouped, ago, instant, size, shown, capitalised, said):
         jinja.filters[filter_.__name__] = filter_

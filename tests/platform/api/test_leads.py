@@ -1,19 +1,10 @@
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 from assay.scoring import jobs
 
 DAY = timedelta(days=1)
 YESTERDAY = datetime.now(UTC) - DAY
 PRICING = ("page.viewed", YESTERDAY, {"path": "/pricing"})
-FRACTIONS = """
-model: fractions
-dimensions: {interest: {max: 20.5}}
-rules:
-  - {id: a, dimension: interest, on: page.viewed, points: 0.333}
-  - {id: b, dimension: interest, on: page.viewed, points: 30}
-  - {id: c, when: {trait: title, is: CFO}, points: -0.1}
-"""
 
 
 def offers(number: int) -> list[tuple[str, datetime, dict[str, str]]]:
@@ -81,27 +72,3 @@ class TestLead:
         jobs.drain_due(tenant.tenant_id)
         rows = call("GET", f"/leads/{lead}/history?model=sample").json["items"]
         assert [row["total"] for row in rows] == [25, 15]
-
-
-class TestExplanation:
-    def test_parts_add_up_in_decimals_of_three_places(self, call, tenant, make_lead) -> None:
-        call("POST", "/models", data=FRACTIONS, headers={"Content-Type": "application/yaml"})
-        call("POST", "/models/fractions/publish")
-        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[PRICING] * 3)
-        jobs.drain_due(tenant.tenant_id)
-        answer = call("GET", f"/leads/{lead}/scores/fractions")
-        why = answer.get_json()
-        points = [Decimal(str(part["points"])) for part in why["parts"]]
-        assert sum(points) == Decimal(str(why["raw"])) == Decimal("20.4")
-        assert all(each == round(each, 3) for each in points)
-        assert '"raw":20.4,' in answer.text.replace(" ", "")
-        (stored,) = call("GET", f"/leads/{lead}").json["scores"]
-        for name in ("total", "raw", "stage", "grade", "dimensions", "next_change"):
-            assert why[name] == stored[name], name
-
-    def test_of_an_instant_in_the_past(self, call, tenant, publish, make_lead) -> None:
-        publish(tenant.tenant_id)
-        lead = make_lead(tenant.tenant_id, events=[PRICING])
-        before = (YESTERDAY - DAY).isoformat()
-        assert call("GET", f"/leads/{lead}/scores/sample", query_string={"at": before}).json["total"] == 0
-        assert call("GET", f"/leads/{lead}/scores/sample").json["total"] == 15

@@ -188,6 +188,13 @@ class TestLead:
         assert "As version 1 would have scored" in drawn
         assert "37.5 now" in drawn
 
+    def test_what_would_change_it_follows_the_page(self, person: Any, ranked: None) -> None:
+        address = lead_address(person.opens("/leads").text, "Ada Quarry")
+        assert 'hx-get="' + address.partition("?")[0] + "/outlook" in person.opens(address).text
+        panel = person.opens(address.replace("?", "/outlook?")).text
+        assert "By itself" in panel
+        assert "<html" not in panel
+
     def test_earlier_events_come_in_pages(
         self, person: Any, ranked: None, send: Send, monkeypatch: pytest.MonkeyPatch
     ) -> None:

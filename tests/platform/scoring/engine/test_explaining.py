@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
@@ -89,7 +89,7 @@ class TestWhyNothing:
 
 
 class TestCounts:
-    SERIES = {
+    SERIES: ClassVar[dict[str, Any]] = {
         "id": "series",
         "when": {"event": "email.opened", "within": "30d", "count": {"gte": 4}},
         "points": 10,
@@ -181,7 +181,7 @@ class TestShares:
 
 
 class TestAdjustments:
-    MODEL = {
+    MODEL: ClassVar[dict[str, Any]] = {
         "rules": [VISIT],
         "scale": {"min": 5, "max": 25},
         "stages": [{"name": "Warm", "from": 1}],
@@ -233,7 +233,7 @@ class TestAudience:
 
 
 class TestJudgements:
-    MODEL = {"rules": [VISIT], "judgements": {"max": 20}}
+    MODEL: ClassVar[dict[str, Any]] = {"rules": [VISIT], "judgements": {"max": 20}}
 
     def judged(self, day: float, **more: Any) -> tuple[float, str, dict[str, Any]]:
         return (day, "assay.judgement", {"judgement": "k", "points": 15, "by": "Ana", "reason": "budget"} | more)
@@ -270,7 +270,7 @@ class TestJudgements:
 
 
 class TestOtherModels:
-    BASE = {
+    BASE: ClassVar[dict[str, Any]] = {
         "model": "base",
         "audience": {"trait": "country", "is": "VN"},
         "dimensions": {"fit": {}},
