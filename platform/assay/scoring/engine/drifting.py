@@ -22,8 +22,8 @@ _DAY = 86_400_000_000
 #: Rows of events looked at in one round of the search.
 _MOST_ROWS = 200_000
 _FEWEST_CUTS, _MOST_CUTS = 4, 1024
-#: How often a search goes on after a microsecond in which the bounds, but not the values, lay on two sides.
-_MOST_ALARMS = 5
+#: How many false alarms a search follows before it rather wakes the lead early.
+_MOST_ALARMS = 20
 
 
 @dataclass(frozen=True)
@@ -90,25 +90,28 @@ def _search(scene: Scene, model: CompiledModel, who: pl.Series, begin: pl.Series
     ).with_columns(pl.lit(0).alias("alarms"))
     answer = end.clone()
     while not waiting.is_empty():
-        cuts = _cuts(scene, waiting["who"])
-        found = _first_alarms(scene, model, waiting, cuts)
-        narrow, crossed = pl.col("hi") - pl.col("lo") == 1, pl.col("crossed")
-        given_up = narrow & ~crossed & (pl.col("alarms") >= _MOST_ALARMS)
-        settled = found.filter(pl.col("lo").is_null() | (narrow & crossed) | given_up)
-        # Where nothing alarms, the answer is the end of the stretch, which stands already.
-        crossings = settled.drop_nulls("lo")
-        if not crossings.is_empty():
-            answer = answer.scatter(crossings["slot"], crossings["hi"])
-        rest = found.filter(pl.col("lo").is_not_null() & ~(narrow & crossed) & ~given_up)
-        # A false alarm: look on from behind that microsecond.
-        waiting = rest.select(
-            "slot",
-            "who",
-            pl.when(narrow).then("hi").otherwise("lo").alias("lo"),
-            pl.when(narrow).then(pl.col("end") - 1).otherwise("hi").alias("hi"),
-            "end",
-            (pl.col("alarms") + narrow.cast(pl.Int32)).alias("alarms"),
-        ).filter(pl.col("lo") < pl.col("hi"))
+        found = _first_alarms(scene, model, waiting, _cuts(scene, waiting["who"]))
+        narrow = (pl.col("high") - pl.col("low") == 1).fill_null(value=False)
+        # A stretch that turns out free of crossings, or a microsecond in which only the bounds lay on two sides.
+        false = pl.col("low").is_null() | (narrow & ~pl.col("crossed"))
+        reached = pl.when(pl.col("low").is_null()).then("hi").otherwise("high")
+        found = found.with_columns(false.alias("false"), reached.alias("reached"))
+        crossed = (narrow & ~pl.col("false")) | (pl.col("false") & (pl.col("alarms") >= _MOST_ALARMS))
+        settled = found.filter(crossed & (pl.col("reached") < pl.col("end") - 1) | (narrow & ~pl.col("false")))
+        if not settled.is_empty():
+            answer = answer.scatter(settled["slot"], settled["reached"])
+        waiting = (
+            found.filter(~crossed)
+            .select(
+                "slot",
+                "who",
+                pl.when("false").then("reached").otherwise("low").alias("lo"),
+                pl.when("false").then(pl.col("end") - 1).otherwise("high").alias("hi"),
+                "end",
+                (pl.col("alarms") + pl.col("false").cast(pl.Int32)).alias("alarms"),
+            )
+            .filter(pl.col("lo") < pl.col("hi"))
+        )
     return answer
 
 
@@ -118,7 +121,9 @@ def _cuts(scene: Scene, who: pl.Series) -> int:
 
 
 def _first_alarms(scene: Scene, model: CompiledModel, waiting: pl.DataFrame, cuts: int) -> pl.DataFrame:
-    """Each stretch narrowed to its first part that alarms (`lo` null where none does), and whether that is `crossed`."""
+    """The first part of each stretch that alarms, from `low` to `high` (null where none does), and whether a threshold is
+    `crossed` between its ends.
+    """
     points = (
         waiting.with_columns(pl.lit(list(range(cuts + 1)), pl.List(pl.Int64)).alias("part"))
         .explode("part")
@@ -138,7 +143,7 @@ def _first_alarms(scene: Scene, model: CompiledModel, waiting: pl.DataFrame, cut
         }
     ).filter(_alarms(model, early, late))
     first = pairs.group_by("slot", maintain_order=True).first()
-    return waiting.drop("lo", "hi").join(first, on="slot", how="left").rename({"low": "lo", "high": "hi"})
+    return waiting.join(first, on="slot", how="left", maintain_order="left")
 
 
 def _alarms(model: CompiledModel, early: _Found, late: _Found) -> pl.Series:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from assay.scoring.engine import Explanation, compile_model, explain, score
+from assay.scoring.engine import CompiledModel, Explanation, compile_model, explain, score
 from assay.scoring.language import load
 from assay_sdk.flatten import as_text
 
@@ -80,12 +80,16 @@ def run(leads_frame: Callable[..., pl.DataFrame], events_frame: Callable[..., pl
     def one(
         model: Mapping[str, Any],
         *,
+        references: Sequence[Mapping[str, Any]] = (),
         traits: Mapping[str, Any] | None = None,
         events: Sequence[tuple[Any, ...]] = (),
         at: float = 0,
         first_seen: float | None = None,
     ) -> Explanation:
-        compiled = compile_model(load({"model": "m", **model}))
+        others: dict[str, CompiledModel] = {}
+        for document in references:
+            others[document["model"]] = compile_model(load(document), others)
+        compiled = compile_model(load({"model": "m", **model}), others)
         seen = None if first_seen is None else DAY_0 + timedelta(days=first_seen)
         names = ("neighbour", "lead", "other neighbour")
         leads = leads_frame([{"lead_id": name, "first_seen_at": seen, "traits": traits or {}} for name in names])
@@ -108,10 +112,26 @@ def run(leads_frame: Callable[..., pl.DataFrame], events_frame: Callable[..., pl
         rows = score([compiled], leads, happened, instant).drop("lead_id").rows(named=True)
         assert rows[0] == rows[1] == rows[2]
         row = rows[1]
-        assert sum(part.points for part in explanation.parts) == explanation.raw == row["raw"]
-        assert (explanation.total, explanation.stage, explanation.grade) == (row["total"], row["stage"], row["grade"])
-        assert explanation.dimensions == json.loads(row["dimensions"])
+        for name in ("applies", "total", "raw", "stage", "grade", "override", "disqualified", "next_change"):
+            assert getattr(explanation, name) == row[name], name
+        if row["applies"]:
+            assert sum(part.points for part in explanation.parts) == row["raw"]
+            assert row["raw"] + sum(step.points for step in explanation.adjustments) == row["total"]
+            assert explanation.dimensions == json.loads(row["dimensions"])
         assert all(part.points == 0 for part in explanation.parts if not part.counted)
+        _agrees_with_itself(compiled, leads, happened, instant)
         return explanation
 
     return one
+
+
+def _agrees_with_itself(model: CompiledModel, leads: pl.DataFrame, events: pl.DataFrame, instant: datetime) -> None:
+    """One instant for all is that instant for each; a lead alone is a lead among others; order and ids play no part."""
+    whole = score([model], leads, events, instant)
+    each = leads.with_columns(pl.lit(instant, INSTANT).alias("at"))
+    shuffled = events.sample(fraction=1, shuffle=True, seed=7)
+    assert score([model], each, shuffled, None).equals(whole)
+    assert score([model], leads, shuffled.drop("event_id"), instant, distinct=True).equals(whole)
+    other = each.with_columns(pl.Series("at", [instant - timedelta(days=9), instant, instant - timedelta(days=40)]))
+    assert score([model], other, events, None)[1].equals(whole[1])
+    assert score([model], leads[1:2], events, instant).equals(whole[1])

@@ -202,3 +202,55 @@ def test_points_are_exact_thousandths(run: Run) -> None:
 
 def test_no_leads_and_no_events(run: Run) -> None:
     assert run({"rules": [on("a", 1)]}).parts == ()
+
+
+class TestShares:
+    """Equal blocks, equal shares within them; what is shown adds up whatever was rounded."""
+
+    company: ClassVar[list[str]] = ["size", "place", "industry"]
+    behaviour: ClassVar[list[str]] = ["documents", "demo", "needs", "questions", "quote"]
+    model: ClassVar[dict[str, Any]] = {
+        "dimensions": {"company": {}, "contact": {}, "behaviour": {}},
+        "split": {"points": 100, "over": ["company", "contact", "behaviour"]},
+        "rules": [
+            *({"id": n, "dimension": "company", "when": {"trait": n, "is": 1}, "share": 1} for n in company),
+            {"id": "position", "dimension": "contact", "when": {"trait": "position", "is": 1}, "share": 2},
+            *({"id": n, "dimension": "behaviour", "on": f"asked.{n}", "count": "once", "share": 1} for n in behaviour),
+            {
+                "id": "missed",
+                "dimension": "behaviour",
+                "when": {"event": "call.missed", "count": {"gte": 3}},
+                "share": -1,
+            },
+            has("breaker", -100),
+        ],
+        "scale": {"min": 0},
+        "stages": [{"name": "cold", "from": 0}, {"name": "warm", "from": 30}, {"name": "hot", "above": 70}],
+    }
+    everything: ClassVar[dict[str, int]] = dict.fromkeys([*company, "position"], 1)
+
+    @pytest.mark.parametrize(
+        ("traits", "asked", "missed", "total", "stage"),
+        [
+            pytest.param(everything, 5, 0, 100_000, "hot", id="all"),
+            pytest.param(everything, 0, 0, 66_667, "warm", id="attributes alone are not hot"),
+            pytest.param({}, 0, 0, 0, "cold", id="nothing"),
+            pytest.param(everything, 1, 0, 73_333, "hot", id="and asks for a quote"),
+            pytest.param(everything | {"breaker": True}, 5, 0, 0, "cold", id="a deal-breaker"),
+            pytest.param({"size": 1}, 0, 0, 11_111, "cold", id="one share"),
+            pytest.param(everything, 0, 2, 66_667, "warm", id="missed twice"),
+            pytest.param(everything, 0, 3, 60_000, "warm", id="missed three times"),
+            pytest.param(everything, 0, 4, 60_000, "warm", id="once"),
+        ],
+    )
+    def test_equal_blocks(
+        self, run: Run, traits: dict[str, Any], asked: int, missed: int, total: int, stage: str
+    ) -> None:
+        events = [(0, f"asked.{name}") for name in self.behaviour[:asked]] + [(0, "call.missed")] * missed
+        found = run(self.model, traits=traits, events=events)
+        assert (found.total, found.stage) == (total, stage)
+
+    def test_dimensions_add_up_to_the_thousandth(self, run: Run) -> None:
+        found = run(self.model, traits=self.everything, events=[(0, "asked.quote")])
+        assert found.dimensions == {"company": 33_333, "contact": 33_334, "behaviour": 6666}
+        assert sum(found.dimensions.values()) == found.raw == 73_333

@@ -291,3 +291,77 @@ def test_a_hostile_pattern_costs_no_time(run: Run) -> None:
 @pytest.mark.parametrize(("joint", "expected"), [("any", True), ("all", False)])
 def test_very_many_conditions(run: Run, joint: str, expected: bool) -> None:
     assert holds(run, {joint: [{"trait": "x", "is": f"v{n}"} for n in range(3000)]}, "v2999") is expected
+
+
+MAIL = {"series": "welcome"}
+
+
+@pytest.mark.parametrize(
+    ("count", "events", "expected"),
+    [
+        pytest.param({}, [(0, "email.opened")], True, id="at least one"),
+        pytest.param({}, [], False, id="none"),
+        pytest.param({"count": {"is": 0}}, [], True, id="none is a count too"),
+        pytest.param({"count": {"lt": 2}}, [(0, "email.opened")] * 2, False, id="below"),
+        pytest.param({"count": {"lte": 2}}, [(0, "email.opened")] * 2, True, id="at most"),
+        pytest.param({"count": {"gt": 2}}, [(0, "email.opened")] * 2, False, id="above"),
+        pytest.param({"count": {"between": [2, 3]}}, [(0, "email.opened")] * 3, True, id="between"),
+        pytest.param({"within": "10d"}, [(0, "email.opened")], False, id="left at its length"),
+        pytest.param({"within": "10d"}, [(0.00001, "email.opened")], True, id="just inside"),
+        pytest.param({"within": "10d"}, [(10, "email.opened")], True, id="this very instant"),
+        pytest.param({}, [(10.00001, "email.opened")], False, id="future events do not count"),
+        pytest.param({"event": "any"}, [(0, "x.done")], True, id="of any type"),
+        pytest.param(
+            {"event": ["x.done", "y.done"], "count": {"is": 2}}, [(0, "x.done"), (1, "y.done")], True, id="types"
+        ),
+        pytest.param(
+            {"where": {"property": "series", "is": "welcome"}, "count": {"is": 1}},
+            [(0, "email.opened", MAIL), (0, "email.opened", {"series": "other"}), (0, "email.opened")],
+            True,
+            id="where",
+        ),
+        pytest.param(
+            {"distinct": "mail_id", "count": {"is": 2}},
+            [
+                *((0, "email.opened", {"mail_id": mail}) for mail in "aab"),
+                (0, "email.opened"),
+                (11, "email.opened", {"mail_id": "c"}),
+            ],
+            True,
+            id="distinct values that are known and have happened",
+        ),
+        pytest.param(
+            {"distinct": "mail_id", "within": "5d", "count": {"is": 1}},
+            [(1, "email.opened", {"mail_id": "a"}), (6, "email.opened", {"mail_id": "b"})],
+            True,
+            id="distinct within a window",
+        ),
+    ],
+)
+def test_counts_of_events(run: Run, count: dict[str, Any], events: list[Any], expected: bool) -> None:
+    condition = {"event": "email.opened", **count}
+    model = {"rules": [{"id": "r", "when": condition, "points": 1}]}
+    assert (run(model, events=events, at=10).raw == 1000) is expected
+    assert (
+        run({"rules": [{"id": "r", "when": {"not": condition}, "points": 1}]}, events=events, at=10).raw == 0
+    ) is expected
+
+
+@pytest.mark.parametrize(("mails", "points"), [("abcd", 10), ("abc", 0), ("abca", 0)])
+def test_a_whole_series_opened(run: Run, mails: str, points: int) -> None:
+    series = {"event": "email.opened", "where": {"property": "series", "is": "welcome"}, "distinct": "mail_id"}
+    model = {"rules": [{"id": "r", "when": {**series, "within": "30d", "count": {"gte": 4}}, "points": 10}]}
+    events = [(day, "email.opened", MAIL | {"mail_id": mail}) for day, mail in enumerate(mails)]
+    assert run(model, events=events, at=10).raw == points * 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "day", "expected"),
+    [
+        pytest.param({"trait": "x", "within": "10d"}, 5, True, id="one date near"),
+        pytest.param({"trait": "x", "within": "10d"}, 15, False, id="none near"),
+        pytest.param({"trait": "x", "older_than": "10d"}, 5, True, id="one date old"),
+    ],
+)
+def test_lists_of_dates_at_each_instant(run: Run, words: dict[str, Any], day: float, expected: bool) -> None:
+    assert holds(run, words, ["2026-02-01", "2026-03-01"], at=day) is expected

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -33,6 +34,14 @@ MODEL = compile_model(
 )
 
 
+JUDGED = {"judgement", "points", "model", "expires_at", "reason", "by"}
+
+
+def counted(types: str) -> dict[str, Any]:
+    event = {"event": types, "where": {"property": "p", "is": 1}, "distinct": "q"}
+    return {"id": "o", "when": event, "set": 0, "reason": "seen"}
+
+
 def leads(*ids: int) -> pl.DataFrame:
     columns = {"lead_id": ids, "first_seen_at": [None for _ in ids], "trait:t": ["1" for _ in ids]}
     return pl.DataFrame(columns, schema={"lead_id": pl.Int64, "first_seen_at": INSTANT, "trait:t": pl.String})
@@ -44,8 +53,48 @@ def events(*rows: tuple[int, str, str, str | None]) -> pl.DataFrame:
 
 
 def test_what_a_model_reads() -> None:
-    assert (MODEL.name, MODEL.traits, MODEL.properties) == ("m", {"t"}, {"p"})
-    assert MODEL.event_types == {"a.done", "b.done"}
+    assert (MODEL.name, MODEL.traits, MODEL.properties) == ("m", {"t"}, {"p", *JUDGED})
+    assert MODEL.event_types == {"a.done", "b.done", "assay.judgement", "assay.judgement_withdrawn"}
+    assert MODEL.property_types["p"] == {"a.done"}
+    assert MODEL.property_types["judgement"] == {"assay.judgement", "assay.judgement_withdrawn"}
+    assert MODEL.property_types["reason"] == {"assay.judgement"}
+
+
+@pytest.mark.parametrize(
+    ("words", "types", "read"),
+    [
+        pytest.param({"judgements": False}, {"a.done"}, {"p": {"a.done"}}, id="no judgements"),
+        pytest.param(
+            {"judgements": False, "overrides": [counted("any")]}, None, {"p": None, "q": None}, id="counts of any type"
+        ),
+        pytest.param(
+            {"judgements": False, "audience": counted("b.done")["when"]},
+            {"a.done", "b.done"},
+            {"p": {"a.done", "b.done"}, "q": {"b.done"}},
+            id="counts of a type",
+        ),
+    ],
+)
+def test_which_properties_are_read_of_which_types(words: Any, types: Any, read: Any) -> None:
+    rules = [{"id": "a", "on": "a.done", "points": 1, "where": {"property": "p", "is": "x"}}]
+    found = compile_model(load({"model": "m", "rules": rules, **words}))
+    assert (found.event_types, dict(found.property_types)) == (types, read)
+
+
+def test_what_a_referenced_model_reads_is_read() -> None:
+    rules = [{"id": "a", "when": {"model": "m", "score": {"gte": 1}}, "points": 1}]
+    found = compile_model(load({"model": "over", "rules": rules}), {"m": MODEL})
+    assert (found.traits, found.event_types) == (MODEL.traits, MODEL.event_types)
+    assert found.properties == MODEL.properties
+    assert found.references == {"m": MODEL}
+    with pytest.raises(ValueError, match="refers to m, which is not given"):
+        compile_model(load({"model": "over", "rules": rules}))
+
+
+def test_the_hash_covers_the_versions_referred_to() -> None:
+    other = compile_model(load({"model": "m", "rules": [{"id": "a", "on": "a.done", "points": 2}]}))
+    over = load({"model": "over", "rules": [{"id": "a", "when": {"model": "m", "score": {"gte": 1}}, "points": 1}]})
+    assert compile_model(over, {"m": MODEL}).hash != compile_model(over, {"m": other}).hash
 
 
 def test_silence_of_any_type_reads_every_event() -> None:
@@ -56,15 +105,8 @@ def test_silence_of_any_type_reads_every_event() -> None:
 def test_columns_and_types_of_the_answer() -> None:
     found = score([MODEL], leads(7, 8), events((7, "e", "a.done", "x")), AT)
     assert found.columns == [
-        "model",
-        "content_hash",
-        "lead_id",
-        "total",
-        "raw",
-        "dimensions",
-        "stage",
-        "grade",
-        "next_change",
+        *("model", "content_hash", "lead_id", "applies", "total", "raw", "dimensions"),
+        *("stage", "grade", "override", "disqualified", "next_change"),
     ]
     assert found.schema["lead_id"] == pl.Int64
     assert found.schema["total"] == found.schema["raw"] == pl.Int64
@@ -108,12 +150,33 @@ def test_an_instant_without_a_zone_is_refused() -> None:
         score([MODEL], leads(7), events(), AT.replace(tzinfo=None))
 
 
-def test_many_leads_in_pieces_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", ["_MOST_CELLS", "_MOST_EVENTS"])
+def test_many_leads_in_stretches_keep_their_order(monkeypatch: pytest.MonkeyPatch, most: str) -> None:
     other = compile_model(load({"model": "other", "rules": [{"id": "a", "on": "a.done", "points": 3}]}))
     people, happened = leads(*range(9)), events(*((lead, f"e{lead}", "a.done", "x") for lead in range(0, 9, 2)))
     whole = score([MODEL, other], people, happened, AT)
-    monkeypatch.setattr("assay.scoring.engine.totals._MOST_CELLS", 10)
+    monkeypatch.setattr(f"assay.scoring.engine.scoring.{most}", 2)
     assert score([MODEL, other], people, happened, AT).equals(whole)
+    assert score([MODEL, other], people, happened.reverse(), AT, distinct=True).equals(whole)
+
+
+def test_each_lead_at_its_own_instant() -> None:
+    happened = events(*((lead, f"e{lead}", "a.done", "x") for lead in (7, 8)))
+    people = leads(7, 8).with_columns(pl.Series("at", [AT - timedelta(hours=3), AT], dtype=INSTANT))
+    assert score([MODEL], people, happened, None)["raw"].to_list() == [10_000, 111_000]
+
+
+@pytest.mark.parametrize("instants", [None, [AT, None]])
+def test_a_lead_without_an_instant_is_refused(instants: list[datetime | None] | None) -> None:
+    people = leads(7, 8) if instants is None else leads(7, 8).with_columns(pl.Series("at", instants, dtype=INSTANT))
+    with pytest.raises(ValueError, match="instant to score it at"):
+        score([MODEL], people, events(), None)
+
+
+def test_one_model_asked_for_twice_answers_twice() -> None:
+    found = score([MODEL, MODEL], leads(7), events(), AT)
+    assert found.height == 2
+    assert found[0].equals(found[1])
 
 
 def test_importing_and_compiling_execute_nothing_that_a_fork_would_hang_on() -> None:
