@@ -35,7 +35,7 @@ BECAUSE = N_("{step} ({turns})")
 ACTIONS: dict[str, Text] = {
     "event": NN_("{count} more {type}", "{count} more {type}"),
     "event_where": NN_("{count} more {type} where {condition}", "{count} more {type} where {condition}"),
-    "trait": N_("that {condition}"),
+    "trait": N_("the fact that {condition}"),
 }
 WAY = N_("It takes {actions} to reach {stage}; the score is {total} then.")
 

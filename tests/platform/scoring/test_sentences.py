@@ -233,7 +233,7 @@ class TestOutlook:
                     "Lead",
                     50_000,
                 ),
-                "It takes 3 more page.viewed and that title is CFO to reach Lead; the score is 50 then.",
+                "It takes 3 more page.viewed and the fact that title is CFO to reach Lead; the score is 50 then.",
                 id="a way",
             ),
             pytest.param(

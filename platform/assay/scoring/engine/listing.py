@@ -63,7 +63,7 @@ def moment(t: int) -> datetime:
 
 
 def from_events(board: Board, model: CompiledModel, found: dict[int, pl.DataFrame]) -> Listed:
-    instants = board.scene.leads["at"]
+    instants = board.scene.leads["at"].to_list()
     for place, rule, trigger in model.event_rules:
         for lead, t, event_id, event_type, worth, points, verdict, active in _rows(board, found[place]):
             refusal = None if active else _left_out(trigger, verdict) or _over(t, instants[lead], trigger)
@@ -114,7 +114,7 @@ def _over(t: int, at: int, trigger: OnEvents | WhenSilent) -> Reason:
 
 
 def from_silences(board: Board, model: CompiledModel, found: dict[int, pl.DataFrame]) -> Listed:
-    instants = board.scene.leads["at"]
+    instants = board.scene.leads["at"].to_list()
     for place, rule, trigger in model.silence_rules:
         for row in found[place].iter_rows(named=True):
             lead, t = row["lead"], row["t"]
@@ -153,7 +153,7 @@ def from_judgements(board: Board, model: CompiledModel, found: dict[int, pl.Data
     place = len(model.model.rules)
     if place not in found or found[place].is_empty():
         return
-    withdrawn, instants = _withdrawals(board), board.scene.leads["at"]
+    withdrawn, instants = _withdrawals(board), board.scene.leads["at"].to_list()
     rows = found[place]
     told = board.scene.events.select("event_id", *_properties(board, ("judgement", "by", "reason")))[rows["row"]]
     for row, texts in zip(rows.iter_rows(named=True), told.iter_rows(named=True), strict=True):
