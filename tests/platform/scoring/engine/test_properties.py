@@ -296,7 +296,8 @@ def probes(dice: random.Random, at: datetime, change: datetime | None) -> list[d
     if change is None:
         return [at + 12 * dice.random() * HOUR for _ in range(4)] + [at + 30 * HOUR, at + timedelta(days=4000)]
     assert change > at
-    return [at + (change - at) * dice.random() for _ in range(4)] + [max(at, change - TICK)]
+    last = change - TICK
+    return [at + (last - at) * dice.random() for _ in range(4)] + [last]
 
 
 @tried(40)
