@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from assay.profiles.queries import last_news, read_facts, snapshot
 from assay.scoring import engine
 from assay.scoring.compiled import load_live
-from assay.scoring.ledger import FOUND, PLACE, Ledger, found
+from assay.scoring.ledger import FOUND, INSTANT, PLACE, Ledger, found
 from assay.scoring.models import Due
 from assay.scoring.queries import LiveVersion
+from assay.scoring.rescoring import SETTLED, under_way
 from assay.scoring.storing import Overtaken, is_overtaken, plan, read_stored, store
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
@@ -89,8 +90,17 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
     ledger.become(scored, at)
     _end_others(ledger, scored, set(facts.alive), failed, at)
     store(session, tenant_id, ledger)
-    plan(session, tenant_id, lead_ids, _next_due(scored, facts.alive if failed else [], at + RETRY_AFTER))
+    plan(session, tenant_id, lead_ids, _next_due(scored, _again(session, tenant_id, facts, failed, at)))
     return len(lead_ids)
+
+
+def _again(session: Session, tenant_id: int, facts: Facts, failed: set[int], at: datetime) -> pl.DataFrame:
+    """Leads that are looked at again, whatever their scores say."""
+    again = facts.leads.select("lead_id", pl.lit(at + RETRY_AFTER, INSTANT).alias("next_change"))
+    if under_way(session, tenant_id):
+        # A rescore may have read some of them before their news, and write after us what it found.
+        return again.with_columns(pl.lit(at + SETTLED, INSTANT).alias("next_change"))
+    return again if failed else again.clear()
 
 
 def _lock_due(session: Session, tenant_id: int, now: datetime) -> list[int]:
@@ -203,12 +213,9 @@ def _end_others(ledger: Ledger, scored: pl.DataFrame, alive: set[int], failed: s
     ledger.remove(ledger.latest.filter(~unknown).join(scored, on=PLACE, how="anti"), at)
 
 
-def _next_due(scored: pl.DataFrame, again: Collection[int], retry_at: datetime) -> pl.DataFrame:
+def _next_due(scored: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
     """The earliest instant at which any score of each lead can change by itself."""
-    retries = pl.DataFrame({"lead_id": list(again)}, schema={"lead_id": pl.Int64}).with_columns(
-        pl.lit(retry_at, FOUND["next_change"]).alias("next_change")
-    )
-    return next_due(pl.concat([scored.select("lead_id", "next_change"), retries]))
+    return next_due(pl.concat([scored.select("lead_id", "next_change"), again]))
 
 
 def next_due(scored: pl.DataFrame) -> pl.DataFrame:

@@ -1,11 +1,18 @@
-"""Works through rescores, step by step: read much, compare in frames, write what differs."""
+"""Works through rescores: reads many leads at once, then scores and writes them in small steps.
 
+Events lie in the order of time, so the events of a few leads are found on as many pages as those of ten times as many.
+A worker therefore keeps what it read in memory and takes several turns for it. Others leave its range alone as long as
+it goes on; a worker that was killed is noticed by its silence, and another goes on at the step it had come to.
+"""
+
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import polars as pl
-from sqlalchemy import select
+from sqlalchemy import and_, literal, or_, select
 from sqlalchemy.orm import Session
 
 from assay.profiles import frames
@@ -13,46 +20,55 @@ from assay.profiles.models import Lead
 from assay.profiles.queries import snapshot
 from assay.scoring.compiled import load_live
 from assay.scoring.jobs import RETRY_AFTER, Facts, Versions, evaluate_each, next_due, wanted
-from assay.scoring.ledger import INSTANT, PLACE, Ledger
+from assay.scoring.ledger import INSTANT, Ledger
 from assay.scoring.models import Rescore, RescoreRange
+from assay.scoring.rescoring import OLDEST
 from assay.scoring.storing import plan_sooner, read_stored, store_where_unchanged
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Tenant
 
-#: What a step should take, so that other tenants have their turn soon and a killed worker loses little. Much shorter
-#: would cost more: events lie in the order of time, so a step that reads a few leads finds them on as many pages.
-STEP_SECONDS = 0.7
-FIRST_STEP = 5_000
-SMALLEST_STEP = 5_000
-LARGEST_STEP = 20_000
-#: A step holds them in memory, whatever time it takes.
+#: What a step should take, so that other tenants have their turn soon and a killed worker loses little.
+STEP_SECONDS = 0.4
+FIRST_STEP = 4_000
+SMALLEST_STEP = 500
+#: Read at once, and kept in memory.
+MOST_LEADS = 20_000
 MOST_EVENTS = 600_000
+#: A range that nobody went on with for so long is free.
+SILENCE = timedelta(seconds=4)
 
-# How many leads a step takes, by tenant: some leads have ten events, others thousands.
-_sizes: dict[int, int] = {}
 
+@dataclass
+class Chunk:
+    """Leads of a range as they were at an instant, of which some are still to be scored."""
 
-@dataclass(frozen=True)
-class Step:
-    """Some leads of a range, by id, and what they are scored under."""
-
-    row: RescoreRange
-    model_ids: list[int]
-    #: Its last lead.
+    tenant_id: int
+    #: Of its range: tenant, rescore and position.
+    place: tuple[int, int, int]
+    versions: Versions
+    #: Versions by hash; None for those that can't be compiled.
+    live: list[tuple[int, str, bool]]
+    stored: pl.DataFrame
+    facts: Facts
+    #: When leads are due, by what was planned before.
+    due: pl.DataFrame
+    #: Its last lead, and that of the last step.
     last: int
-
-    @property
-    def leads(self) -> range:
-        return range(self.row.next_lead, self.last + 1)
-
-
-@dataclass(frozen=True)
-class Done:
-    leads: int
-    events: int
-    written: int
-    #: The instant that the scores are of.
+    reached: int
     at: datetime
+
+
+@dataclass
+class _Worker(threading.local):
+    chunk: Chunk | None = None
+    #: The tenant, the rescore and the range that it is at.
+    place: tuple[int, int, int] = (0, 0, 0)
+    #: Leads for which a step and a chunk are as large as they should be: some have ten events, others thousands.
+    step: int = FIRST_STEP
+    leads: int = FIRST_STEP
+
+
+_worker = _Worker()
 
 
 def drain_rescores(tenant_id: int) -> int:
@@ -61,93 +77,144 @@ def drain_rescores(tenant_id: int) -> int:
     with tenant_session(tenant_id) as session:
         # As in a batch of due leads: what is published meanwhile waits, and begins a rescore of its own.
         session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(read=True))
-        step = _take(session, tenant_id)
-        if step is None:
+        found = _take(session, tenant_id)
+        if found is None:
+            _worker.chunk = None
             return 0
-        done = _rescore(session, tenant_id, step)
-        found = step.row
-        found.next_lead = step.last + 1
-        found.leads_done += done.leads
-        found.written += done.written
-        found.begun_at = found.begun_at or done.at
-        found.looked_at = datetime.now(UTC)
-        found.open = found.next_lead <= found.last_lead
-    _pace(tenant_id, done, monotonic() - began)
-    return max(done.leads, 1)
+        row, model_ids = found
+        _worker.place = (tenant_id, row.rescore_id, row.position)
+        read_anew = not _is_at(session, tenant_id, row, model_ids)
+        chunk = _read(session, tenant_id, row, model_ids) if read_anew else _worker.chunk
+        assert chunk is not None  # noqa: S101 # kept by this worker, or read just now
+        # Kept only when the step is: after an error it would be of a past that never was.
+        _worker.chunk = None
+        leads, written = _step(session, chunk, _worker.step)
+        row.next_lead = chunk.reached + 1
+        row.leads_done += leads
+        row.written += written
+        row.begun_at = row.begun_at or chunk.at
+        row.looked_at = datetime.now(UTC)
+        row.open = row.next_lead <= row.last_lead
+    if chunk.reached < chunk.last:
+        _worker.chunk = chunk
+    if leads and not read_anew:
+        fitting = int(leads * STEP_SECONDS / (monotonic() - began))
+        _worker.step = max(SMALLEST_STEP, min(MOST_LEADS, fitting))
+    return max(leads, 1)
 
 
-def _take(session: Session, tenant_id: int) -> Step | None:
+def _take(session: Session, tenant_id: int) -> tuple[RescoreRange, list[int]] | None:
+    its_tenant, rescore_id, position = _worker.place
+    is_mine = and_(
+        literal(its_tenant == tenant_id), RescoreRange.rescore_id == rescore_id, RescoreRange.position == position
+    )
+    silent = or_(RescoreRange.looked_at.is_(None), RescoreRange.looked_at < datetime.now(UTC) - SILENCE)
     row = session.execute(
         select(RescoreRange, Rescore.model_ids)
         .join(Rescore, (Rescore.tenant_id == RescoreRange.tenant_id) & (Rescore.id == RescoreRange.rescore_id))
-        .where(RescoreRange.tenant_id == tenant_id, Rescore.tenant_id == tenant_id, RescoreRange.open)
-        .order_by(RescoreRange.rescore_id, RescoreRange.position)
+        .where(
+            RescoreRange.tenant_id == tenant_id,
+            Rescore.tenant_id == tenant_id,
+            RescoreRange.open,
+            or_(is_mine, silent),
+        )
+        .order_by(is_mine.desc(), RescoreRange.rescore_id, RescoreRange.position)
         .limit(1)
         .with_for_update(of=RescoreRange, skip_locked=True)
     ).one_or_none()
-    if row is None:
-        return None
-    found: RescoreRange = row[0]
+    return None if row is None else (row[0], row[1])
+
+
+def _live(session: Session, tenant_id: int, model_ids: Sequence[int]) -> tuple[Versions, list[tuple[int, str, bool]]]:
+    live = [each for each in load_live(session, tenant_id) if each[0].model_id in model_ids]
+    names = [(version.model_id, version.hash, model is not None) for version, model in live]
+    return [(version, model) for version, model in live if model is not None], names
+
+
+def _is_at(session: Session, tenant_id: int, row: RescoreRange, model_ids: Sequence[int]) -> bool:
+    """Whether this worker has in memory what comes next, under the versions that are live, and not too long ago."""
+    chunk = _worker.chunk
+    return (
+        chunk is not None
+        and chunk.place == (tenant_id, row.rescore_id, row.position)
+        and chunk.reached + 1 == row.next_lead
+        and chunk.at > datetime.now(UTC) - OLDEST
+        and chunk.live == _live(session, tenant_id, model_ids)[1]
+    )
+
+
+def _read(session: Session, tenant_id: int, row: RescoreRange, model_ids: list[int]) -> Chunk:
+    versions, live = _live(session, tenant_id, model_ids)
     last = session.scalars(
         select(Lead.id)
-        .where(Lead.tenant_id == tenant_id, Lead.id.between(found.next_lead, found.last_lead))
+        .where(Lead.tenant_id == tenant_id, Lead.id.between(row.next_lead, row.last_lead))
         .order_by(Lead.id)
-        .offset(_sizes.get(tenant_id, FIRST_STEP) - 1)
+        .offset(_worker.leads - 1)
         .limit(1)
     ).one_or_none()
-    return Step(found, row[1], found.last_lead if last is None else last)
-
-
-def _rescore(session: Session, tenant_id: int, step: Step) -> Done:
-    live = [each for each in load_live(session, tenant_id) if each[0].model_id in step.model_ids]
-    versions = [(version, model) for version, model in live if model is not None]
+    ids = range(row.next_lead, (row.last_lead if last is None else last) + 1)
     # Before the facts: a score that is written from here on is newer than what is found here, and stays.
-    ledger = Ledger(read_stored(tenant_id, step.leads, step.model_ids))
-    due = _read_due(tenant_id, step.leads)
+    stored = read_stored(tenant_id, ids, model_ids)
     with snapshot(tenant_id) as known:
+        leads, events = known.read(ids, **wanted([model for _, model in versions]), event_ids=False)
+        due = frames.select(known.cursor, _due(tenant_id, ids), {"lead_id": pl.Int64(), "planned": INSTANT})
         at = known.at
-        facts = Facts(*known.read(step.leads, **wanted([model for _, model in versions]), event_ids=False))
-    scored, failed = evaluate_each(tenant_id, versions, facts, at)
-    failed |= {version.model_id for version, model in live if model is None}
-    scored = scored.join(_overdue(ledger.stored, versions, at), on=PLACE, how="anti")
-    ledger.become(scored, at)
-    ledger.remove(_ended(ledger, live_ids={version.model_id for version, _ in live}), at)
-    again = facts.leads.select("lead_id", pl.lit(at + RETRY_AFTER, INSTANT).alias("next_change"))
-    soonest = next_due(pl.concat([scored.select("lead_id", "next_change"), again.head(again.height if failed else 0)]))
-    sooner = soonest.join(due, on="lead_id", how="left").filter(
+    fitting = MOST_EVENTS * leads.height // max(events.height, 1)
+    _worker.leads = max(1, min(MOST_LEADS, fitting or 1)) if leads.height else FIRST_STEP
+    return Chunk(
+        tenant_id=tenant_id,
+        place=(tenant_id, row.rescore_id, row.position),
+        versions=versions,
+        live=live,
+        stored=stored,
+        facts=Facts(leads.sort("lead_id"), events.sort("lead_id")),
+        due=due,
+        last=ids.stop - 1,
+        reached=ids.start - 1,
+        at=at,
+    )
+
+
+def _due(tenant_id: int, ids: range) -> str:
+    return (
+        f"SELECT d.lead_id, d.due_at FROM scoring.due d WHERE d.tenant_id = {int(tenant_id)}"  # noqa: S608 # integers
+        f" AND d.lead_id BETWEEN {ids.start} AND {ids.stop - 1}"
+    )
+
+
+def _step(session: Session, chunk: Chunk, size: int) -> tuple[int, int]:
+    """How many leads there were, and how many scores were written."""
+    first = chunk.reached + 1
+    ids = chunk.facts.leads["lead_id"]
+    begin = ids.search_sorted(first)
+    chunk.reached = chunk.last if begin + size >= len(ids) else ids[begin + size - 1]
+    facts = Facts(_between(chunk.facts.leads, first, chunk.reached), _between(chunk.facts.events, first, chunk.reached))
+    among = pl.col("lead_id").is_between(first, chunk.reached)
+    scored, failed = evaluate_each(chunk.tenant_id, chunk.versions, facts, chunk.at)
+    failed |= {model_id for model_id, _, compiles in chunk.live if not compiles}
+    # Leads that are due, for news or because of time, have their turn beside this, told instant by instant.
+    waiting = chunk.due.filter(among & (pl.col("planned") <= chunk.at))
+    scored = scored.join(waiting, on="lead_id", how="anti")
+    ledger = Ledger(chunk.stored.filter(among).join(waiting, on="lead_id", how="anti"))
+    ledger.become(scored, chunk.at)
+    ledger.remove(_ended(ledger, {model_id for model_id, _, _ in chunk.live}), chunk.at)
+    again = facts.leads.select("lead_id", pl.lit(chunk.at + RETRY_AFTER, INSTANT).alias("next_change"))
+    soonest = next_due(pl.concat([scored.select("lead_id", "next_change"), again if failed else again.clear()]))
+    sooner = soonest.join(chunk.due, on="lead_id", how="left").filter(
         pl.col("planned").is_null() | (pl.col("due_at") < pl.col("planned"))
     )
     # In the order of a batch of due leads, which holds these rows before it writes scores.
-    plan_sooner(session, tenant_id, sooner.select("lead_id", "due_at"))
-    return Done(facts.leads.height, facts.events.height, store_where_unchanged(session, tenant_id, ledger), at)
+    plan_sooner(session, chunk.tenant_id, sooner.select("lead_id", "due_at"))
+    return facts.leads.height, store_where_unchanged(session, chunk.tenant_id, ledger)
 
 
-def _overdue(stored: pl.DataFrame, versions: Versions, at: datetime) -> pl.DataFrame:
-    """Scores that changed by themselves already: they are due, and are told instant by instant."""
-    numbers = pl.DataFrame(
-        [(live.model_id, live.number) for live, _ in versions],
-        schema={"model_id": pl.Int64, "version": pl.Int32},
-        orient="row",
-    )
-    return stored.filter(pl.col("next_change") <= at).join(numbers, on=["model_id", "version"], how="semi")
+def _between(frame: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
+    """Of a frame in the order of leads."""
+    ids = frame["lead_id"]
+    begin, end = ids.search_sorted(first, side="left"), ids.search_sorted(last, side="right")
+    return frame.slice(begin, end - begin)
 
 
 def _ended(ledger: Ledger, live_ids: set[int]) -> pl.DataFrame:
     """Scores of models that score nobody any more."""
     return ledger.latest.filter(~pl.col("model_id").is_in(list(live_ids)))
-
-
-def _read_due(tenant_id: int, leads: range) -> pl.DataFrame:
-    query = (
-        f"SELECT d.lead_id, d.due_at FROM scoring.due d WHERE d.tenant_id = {int(tenant_id)}"  # noqa: S608 # integers
-        f" AND d.lead_id BETWEEN {leads.start} AND {leads.stop - 1}"
-    )
-    with frames.transaction(tenant_id) as cursor:
-        return frames.select(cursor, query, {"lead_id": pl.Int64(), "planned": INSTANT})
-
-
-def _pace(tenant_id: int, done: Done, took: float) -> None:
-    if done.leads:
-        fitting = int(done.leads * STEP_SECONDS / took)
-        size = max(SMALLEST_STEP, min(LARGEST_STEP, fitting))
-        _sizes[tenant_id] = max(1, min(size, MOST_EVENTS * done.leads // max(done.events, 1)))

@@ -6,7 +6,7 @@ came: whoever is killed in the middle loses one step, and the range is free for 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Select, func, select, text, update
@@ -19,6 +19,10 @@ from assay.scoring.queries import read_model
 from assay_tenants.database import tenant_session
 
 RANGE = 20_000
+#: Facts that a worker has in memory are not used any longer.
+OLDEST = timedelta(seconds=8)
+#: By then whatever was worked out of them is written.
+SETTLED = timedelta(seconds=20)
 PAGE = 50
 
 State = Literal["waiting", "running", "done", "cancelled"]
@@ -76,6 +80,11 @@ def start_all(tenant_id: int, *, reason: str, by: str) -> int:
     with tenant_session(tenant_id) as session:
         models = select(ModelRow.id).where(ModelRow.tenant_id == tenant_id, ModelRow.published_version.is_not(None))
         return start(session, tenant_id, session.scalars(models).all(), reason, by)
+
+
+def under_way(session: Session, tenant_id: int) -> bool:
+    query = select(RescoreRange.position).where(RescoreRange.tenant_id == tenant_id, RescoreRange.open)
+    return session.scalar(query.limit(1)) is not None
 
 
 def cancel(tenant_id: int, rescore_id: int) -> Progress:

@@ -22,9 +22,10 @@ PRICING = ("page.viewed", T0, {"path": "/pricing"})
 def small(monkeypatch) -> None:
     """Several ranges and several steps in each, with a handful of leads."""
     monkeypatch.setattr(rescoring, "RANGE", 5)
-    monkeypatch.setattr(rescore_jobs, "FIRST_STEP", 2)
-    monkeypatch.setattr(rescore_jobs, "LARGEST_STEP", 2)
+    monkeypatch.setattr(rescore_jobs, "MOST_LEADS", 4)
     monkeypatch.setattr(rescore_jobs, "SMALLEST_STEP", 1)
+    monkeypatch.setattr(rescore_jobs, "STEP_SECONDS", 0)
+    monkeypatch.setattr(rescore_jobs, "_worker", rescore_jobs._Worker(step=2, leads=4))
 
 
 @pytest.fixture
@@ -199,8 +200,8 @@ class TestMeanwhile:
 class TestCancel:
     def test_the_rest_waits_until_it_is_resumed(self, tenant, people, publish) -> None:
         publish(tenant.tenant_id)
-        forget_due(tenant.tenant_id)
-        rescore_id = start(tenant.tenant_id)
+        (begun,) = rescoring.list_rescores(tenant.tenant_id)
+        rescore_id = begun.id
         rescore_jobs.drain_rescores(tenant.tenant_id)
         stopped = rescoring.cancel(tenant.tenant_id, rescore_id)
         assert (stopped.state, stopped.leads_done, stopped.percent) == ("cancelled", 2, 15)
