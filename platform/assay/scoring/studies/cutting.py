@@ -93,12 +93,12 @@ def _leads(study: Study) -> Subquery:
 
 
 def _size(session: Session, study: Study, rules: int) -> int:
-    # A replay looks at its leads several times, and keeps what it saw.
+    # A replay reads its leads several times over, and others wait for the worker meanwhile.
     times = len(study.options.get("instants", ())) or 1
     per_lead = _events_per_lead(session, study.tenant_id)
     return max(
         _FEWEST_LEADS,
-        min(_MOST_LEADS, _MOST_EVENTS // (per_lead + 1), _MOST_CELLS // (rules * times + 1)),
+        min(_MOST_LEADS, _MOST_EVENTS // (per_lead * times + 1), _MOST_CELLS // (rules * times + 1)),
     )
 
 

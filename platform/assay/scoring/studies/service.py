@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped] # published without types
 import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import OperationalError
@@ -100,7 +101,8 @@ def drain_studies(tenant_id: int) -> int:
     try:
         with tenant_session(tenant_id) as session:
             return _take(session, tenant_id, taken)
-    except OperationalError:  # the database is away, or two waited for each other: the work is still there
+    except (OperationalError, adbc.OperationalError):
+        # The database is away, or two waited for each other: the work is still there.
         raise
     except Exception:
         if not taken:
