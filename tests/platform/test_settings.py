@@ -82,3 +82,7 @@ class TestSecrets:
 
 def test_misspelt_names_are_found() -> None:
     assert unknown_names({"ASSAY_PROT": "1", "ASSAY_PORT": "1", "PROT": "1"}) == ["ASSAY_PROT"]
+
+
+def test_what_commands_read_is_no_misspelt_setting() -> None:
+    assert unknown_names({"ASSAY_URL": "https://assay.example.test", "ASSAY_API_KEY": "ak_1_x"}) == []

@@ -7,6 +7,7 @@ import pytest
 
 from assay import facts
 from assay.normalise import Normalised, event_id, find_fault
+from assay.normalise.queries import list_dead_letters
 from assay.profiles import queries as profiles
 from assay.profiles import service as profiles_service
 from assay.scoring import jobs, judgements, queries, rescore_jobs, service
@@ -215,3 +216,19 @@ def test_nobody_outside_states_facts_of_ours(type_) -> None:
 
 def test_words_that_only_begin_alike_are_free() -> None:
     assert find_fault(Event(Identifiers(user_id="u-1"), "assayed.ore", {}, T0, "1"), received_at=T0) is None
+
+
+def test_what_outsiders_send_as_ours_is_a_dead_letter(client, tenant, work_off) -> None:
+    forged = {"judgement": "x", "points": 500, "reason": "Trust me", "by": "Ada Example"}
+    batch = [
+        {"type": "track", "messageId": "m1", "userId": "u1", "event": "assay.judgement", "properties": forged},
+        {"type": "track", "messageId": "m2", "userId": "u1", "event": "Demo Requested"},
+    ]
+    answer = client.post("/v1/batch", json={"batch": batch}, auth=(tenant.write_key, ""))
+    assert answer.status_code == 200
+    work_off(tenant.tenant_id)
+    (letter,) = list_dead_letters(tenant.tenant_id, 10).letters
+    assert (letter.position, letter.reason) == (
+        0,
+        "Only Assay states events of types beginning with assay.; rename it.",
+    )

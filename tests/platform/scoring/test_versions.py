@@ -1,6 +1,7 @@
 """Versions: which one scores, who said so, and what follows in models that ask one another."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -353,6 +354,29 @@ class TestDrafts:
 
 
 class TestAllAtOnce:
+    def test_people_who_publish_at_once_leave_one_consistent_state(self, tenant, put) -> None:
+        put(base(1))
+        put(who_asks("middle", "base"))
+        put(who_asks("top", "middle"))
+
+        def publish(name: str, text_: str) -> None:
+            service.save_draft(tenant.tenant_id, name, text_)
+            service.publish(tenant.tenant_id, name, by="Ada Example")
+
+        with ThreadPoolExecutor(3) as pool:
+            work = [pool.submit(publish, "base", base(points)) for points in range(2, 6)]
+            work += [pool.submit(publish, "middle", who_asks("middle", "base", points)) for points in range(2, 6)]
+            work += [pool.submit(service.rollback, tenant.tenant_id, "top", 1, by="Eve Example") for _ in range(2)]
+            for each in work:
+                each.result()
+        with tenant_session(tenant.tenant_id) as session:
+            now = {version.name: version for version in queries.read_live_versions(session, tenant.tenant_id)}
+        assert now["middle"].pins == {"base": now["base"].hash}
+        for name in ("base", "middle", "top"):
+            steps = told(tenant.tenant_id, name)
+            assert [step[1] for step in steps[1:]] == [step[2] for step in steps[:-1]]
+            assert steps[-1][2] == now[name].number
+
     def test_nothing_is_told_when_it_fails(self, tenant, put, make_lead) -> None:
         put(base())
         make_lead(tenant.tenant_id)
