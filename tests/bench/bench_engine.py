@@ -1,137 +1,47 @@
-"""How fast the engine scores, beside plain Python on the same facts; the two must agree to the last thousandth.
+"""How fast the engine scores, beside the same rules in plain Python, DuckDB, PostgreSQL and zen-engine.
 
-Run: python tests/bench/bench_engine.py [EVENTS] [LEADS]
+Every result is compared with every other to the last point. Each measurement of memory is a process of its own.
+
+Run: python -m tests.bench.bench_engine [EVENTS] [LEADS]
 """
 
-import resource
+import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
+import psutil
+import psycopg
+import zen
 from rich.console import Console
 from rich.table import Table
 
+from assay import embedded
 from assay.scoring.engine import CompiledModel, compile_model, explain, score
 from assay.scoring.language import load
+from tests.bench.engine_rules import (
+    AT,
+    MODELS,
+    RULES,
+    counts_sql,
+    documents,
+    facts,
+    large,
+    plainly,
+    totals_sql,
+    zen_expression,
+)
 
-AT = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
-DAY = timedelta(days=1)
-TYPES = ("page.viewed", "email.opened", "email.clicked", "offer.downloaded", "form.submitted", "meeting.booked")
-PATHS = ("/", "/pricing", "/pricing/eu", "/docs", "/blog")
-TITLES = ("CFO", "Owner", "Engineer", "Student", None)
-COUNTRIES = ("CH", "VN", "US", "RO")
-MODELS, RULES = 5, 20
-
-
-def documents() -> list[dict[str, Any]]:
-    """Models as people write them: a few traits, many actions, silences."""
-    return [
-        {"model": f"m{place}", "rules": [rule(place, number) for number in range(RULES)]} for place in range(MODELS)
-    ]
-
-
-def rule(place: int, number: int) -> dict[str, Any]:
-    base: dict[str, Any] = {"id": f"r{number}", "points": 1 + (number + place) % 7}
-    kind = number % 10
-    if kind == 0:
-        return base | {"when": {"trait": "title", "in": ["CFO", "Owner"]}}
-    if kind == 1:
-        return base | {"when": {"trait": "company.employees", "gte": 50 + place}}
-    if kind == 2:
-        return base | {"when": {"trait": "country", "not_in": ["US"]}}
-    if kind == 3:
-        return base | {"idle": {"for": f"{10 + number + place}d", "of": "any"}, "points": -3}
-    if kind in (4, 5):
-        where = {"property": "path", "starts_with": "/pricing"} if kind == 4 else {"property": "path", "is": "/docs"}
-        return base | {"on": "page.viewed", "where": where, "fades": {"after": f"{20 + number + place}d"}}
-    if kind == 6:
-        return base | {"on": "offer.downloaded", "count": {"once_per": "offer_id"}}
-    if kind == 7:
-        return base | {"on": TYPES[number % 6], "count": {"first": 3 + place}}
-    if kind == 8:
-        return base | {"on": TYPES[(number + place) % 6], "count": "once"}
-    return base | {"on": ["email.opened", "email.clicked"], "max": 10}
-
-
-def facts(events: int, leads: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    def pick(seed: int, size: int, count: int) -> pl.Expr:
-        return pl.int_range(size).hash(seed) % count
-
-    def one_of(seed: int, size: int, values: tuple[str | None, ...]) -> pl.Expr:
-        return pick(seed, size, len(values)).replace_strict(range(len(values)), values, return_dtype=pl.String)
-
-    people = pl.select(
-        pl.int_range(leads).alias("lead_id"),
-        (pl.lit(AT - 90 * DAY) - pl.duration(days=pick(1, leads, 90)))
-        .cast(pl.Datetime("us", "UTC"))
-        .alias("first_seen_at"),
-        one_of(2, leads, TITLES).alias("trait:title"),
-        one_of(3, leads, COUNTRIES).alias("trait:country"),
-        pick(4, leads, 200).cast(pl.String).alias("trait:company.employees"),
-    )
-    happened = pl.select(
-        pick(5, events, leads).cast(pl.Int64).alias("lead_id"),
-        pl.format("{}", pl.int_range(events)).alias("event_id"),
-        one_of(6, events, TYPES).alias("type"),
-        (pl.lit(AT) - pl.duration(seconds=pick(7, events, 86_400 * 90)))
-        .cast(pl.Datetime("us", "UTC"))
-        .alias("occurred_at"),
-        one_of(8, events, PATHS).alias("property:path"),
-        pick(9, events, 30).cast(pl.String).alias("property:offer_id"),
-    )
-    return people, happened
-
-
-def plainly(models: list[dict[str, Any]], people: pl.DataFrame, happened: pl.DataFrame) -> dict[str, int]:
-    """The same models in plain Python: what a person would write by hand. Sums of raw points by model."""
-    by_lead: dict[int, list[tuple[Any, ...]]] = {}
-    for row in happened.sort("occurred_at", "event_id").iter_rows():
-        by_lead.setdefault(row[0], []).append(row)
-    sums = dict.fromkeys((model["model"] for model in models), 0)
-    for lead in people.iter_rows(named=True):
-        own = by_lead.get(lead["lead_id"], [])
-        newest = own[-1][3] if own else lead["first_seen_at"]
-        for model in models:
-            sums[model["model"]] += sum(one_rule(one, lead, own, newest) for one in model["rules"])
-    return sums
-
-
-def one_rule(one: dict[str, Any], lead: dict[str, Any], own: list[tuple[Any, ...]], newest: datetime) -> int:
-    points = int(one["points"])
-    if "when" in one:
-        value, when = lead[f"trait:{one['when']['trait']}"], one["when"]
-        if value is None:
-            return 0
-        if "in" in when:
-            return points if value in when["in"] else 0
-        if "gte" in when:
-            return points if int(value) >= when["gte"] else 0
-        return points if value not in when["not_in"] else 0
-    if "idle" in one:
-        return points if AT - newest >= int(one["idle"]["for"][:-1]) * DAY else 0
-    types = one["on"] if isinstance(one["on"], list) else [one["on"]]
-    matching = [row for row in own if row[2] in types]
-    where = one.get("where", {})
-    if "starts_with" in where:
-        matching = [row for row in matching if row[4].startswith(where["starts_with"])]
-    elif "is" in where:
-        matching = [row for row in matching if row[4] == where["is"]]
-    count = one.get("count", "each")
-    if count == "once":
-        matching = matching[:1]
-    elif "once_per" in count:
-        return points * len({row[5] for row in matching})
-    elif "first" in count:
-        matching = matching[: count["first"]]
-    if "fades" in one:
-        lasts = int(one["fades"]["after"][:-1]) * DAY
-        matching = [row for row in matching if AT - row[3] < lasts]
-    return min(points * len(matching), one.get("max", 10**9))
+#: How many leads the slow ones are asked about; their time is given per lead.
+_FEW = 2_000
 
 
 def median(work: Callable[[], Any], times: int) -> tuple[float, Any]:
@@ -144,40 +54,199 @@ def median(work: Callable[[], Any], times: int) -> tuple[float, Any]:
     return statistics.median(taken), result
 
 
-def main(events: int = 2_000_000, leads: int = 100_000) -> None:
-    written = documents()
-    models: list[CompiledModel] = [compile_model(load(document)) for document in written]
-    people, happened = facts(events, leads)
-    table = Table(title=f"engine: {MODELS} models of {RULES} rules, medians")
-    for name in ("what", "leads", "events", "seconds", "events/s", "leads/s"):
-        table.add_column(name, justify="left" if name == "what" else "right")
+def compiled() -> list[CompiledModel]:
+    return [compile_model(load(document)) for document in documents()]
 
-    def row(what: str, seconds: float, some_leads: int, some_events: int) -> None:
-        rates = (f"{some_events / seconds:,.0f}", f"{some_leads / seconds:,.0f}")
-        table.add_row(what, f"{some_leads:,}", f"{some_events:,}", f"{seconds:.4f}", *rates)
 
-    seconds, frame = median(partial(score, models, people, happened, AT), 3)
-    row("engine, all models", seconds, leads, events)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    plain_seconds, sums = median(partial(plainly, written, people, happened), 1)
-    row("plain Python, the same", plain_seconds, leads, events)
-    found = dict(frame.group_by("model").agg(pl.col("raw").sum() // 1000).iter_rows())
-    if found != sums:
-        raise SystemExit(f"the engine and plain Python differ: {found} and {sums}")
+def sums_of(scores: pl.DataFrame) -> dict[str, int]:
+    return dict(scores.group_by("model").agg(pl.col("raw").sum() // 1000).sort("model").iter_rows())
+
+
+def child(*arguments: str) -> dict[str, Any]:
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_engine", *arguments], check=True, stdout=subprocess.PIPE
+    )
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+def ours(folder: str) -> dict[str, Any]:
+    """In a process of its own: the time, the sums, and the memory beyond what holds the frames."""
+    people, happened = (pl.read_parquet(Path(folder) / f"{name}.parquet") for name in ("people", "happened"))
+    models = compiled()
+    before = psutil.Process().memory_info().rss
+    _clear_peak()
+    seconds, found = median(partial(score, models, people, happened, AT, distinct=True), 5)
+    return {"seconds": seconds, "sums": sums_of(found), "before": before, "peak": _peak()}
+
+
+def _clear_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def in_duckdb(folder: Path) -> tuple[float, dict[str, int]]:
+    connection = duckdb.connect()
+    for name in ("people", "happened"):
+        connection.execute(f"create table {name} as select * from '{folder / name}.parquet'")
+    seconds, _ = median(lambda: connection.execute(f"create or replace temp table scores as {totals_sql()}"), 5)
+    row = connection.execute(_sums_sql()).fetchone()
+    assert row is not None
+    return seconds, _named(row)
+
+
+def in_postgres(folder: Path, address: str) -> tuple[float, dict[str, int]]:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("set timezone to 'UTC'")
+        connection.execute(
+            'create unlogged table people (lead_id bigint, first_seen_at timestamptz, "trait:title" text, '
+            '"trait:country" text, "trait:company.employees" text)'
+        )
+        connection.execute(
+            "create unlogged table happened (lead_id bigint, event_id text, type text, occurred_at timestamptz, "
+            '"property:path" text, "property:offer_id" text)'
+        )
+        for name in ("people", "happened"):
+            with connection.cursor().copy(f"copy {name} from stdin (format csv)") as copy:
+                copy.write(pl.read_parquet(folder / f"{name}.parquet").write_csv(include_header=False))
+            connection.execute(f"analyze {name}")
+        connection.execute("set work_mem to '512MB'")
+
+        def work() -> None:
+            connection.execute("drop table if exists scores")
+            connection.execute(f"create temp table scores as {totals_sql()}")
+
+        seconds, _ = median(work, 3)
+        row = connection.execute(_sums_sql()).fetchone()
+        assert row is not None
+        return seconds, _named(row)
+
+
+def _sums_sql() -> str:
+    return f"select {', '.join(f'sum(m{place})' for place in range(MODELS))} from scores"
+
+
+def _named(row: tuple[Any, ...]) -> dict[str, int]:
+    return {f"m{place}": int(value) for place, value in enumerate(row)}
+
+
+def in_zen(folder: Path) -> tuple[float, list[list[int]]]:
+    """Seconds per lead for all models, on counts that were made beforehand: a rules engine counts no events."""
+    connection = duckdb.connect()
+    for name in ("people", "happened"):
+        connection.execute(f"create table {name} as select * from '{folder / name}.parquet'")
+    rows = connection.execute(counts_sql(_FEW))
+    names = [column[0] for column in rows.description]
+    asked = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+    expressions = [zen.compile_expression(zen_expression(place)) for place in range(MODELS)]
+    seconds, found = median(lambda: [[int(one.evaluate(lead)) for one in expressions] for lead in asked], 3)
+    return seconds / len(asked), found
+
+
+def beside_others(console: Console, folder: Path, events: int, leads: int) -> None:
+    own = child("ours", str(folder))
+    seconds, sums = own["seconds"], own["sums"]
+    found: dict[str, tuple[float, dict[str, int]]] = {"DuckDB, SQL": in_duckdb(folder)}
+    with embedded.start(folder / "server", redis=False) as server:
+        found["PostgreSQL, SQL"] = in_postgres(folder, server.owner_url)
+    people, happened = pl.read_parquet(folder / "people.parquet"), pl.read_parquet(folder / "happened.parquet")
+    plain_leads = people.head(leads // 10)
+    theirs = happened.join(plain_leads, on="lead_id", how="semi")
+    plain, plain_sums = median(partial(plainly, documents(), plain_leads, theirs), 1)
+    expected = score(compiled(), plain_leads, theirs, AT, distinct=True)
+    check("plain Python", sums_of(expected), plain_sums)
+    each, zen_totals = in_zen(folder)
+    wide = score(compiled(), people.head(_FEW), happened, AT, distinct=True).pivot(
+        "model", index="lead_id", values="raw"
+    )
+    check("zen-engine", [[value // 1000 for value in row[1:]] for row in wide.iter_rows()], zen_totals)
+    for name, (_, others) in found.items():
+        check(name, sums, others)
+    table = table_of(
+        f"{MODELS} models of {RULES} rules, {events:,} events, {leads:,} leads", "seconds", "events/s", "ours is"
+    )
+    table.add_row("engine", f"{seconds:.2f}", f"{events / seconds:,.0f}", "")
+    for name, (taken, _) in found.items():
+        table.add_row(name, f"{taken:.2f}", f"{events / taken:,.0f}", f"{taken / seconds:.1f} ×")
+    taken = plain * events / theirs.height
+    table.add_row(
+        "plain Python (a tenth of the leads)", f"{taken:.2f}", f"{events / taken:,.0f}", f"{taken / seconds:.1f} ×"
+    )
+    taken = each * leads
+    table.add_row("zen-engine (on counts, a few leads)", f"{taken:.2f}", "-", f"{taken / seconds:.1f} ×")
+    console.print(table)
+    before, peak = own["before"] / 2**20, own["peak"] / 2**20
+    console.print(
+        f"Equal results: yes. Memory: {before:,.0f} MB with the frames, {peak:,.0f} MB at the peak of scoring."
+    )
+
+
+def check(name: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise SystemExit(f"the engine and {name} differ: {expected} and {found}")
+
+
+def table_of(title: str, *columns: str) -> Table:
+    table = Table(title=title)
+    table.add_column("what")
+    for name in columns:
+        table.add_column(name, justify="right")
+    return table
+
+
+def growing(console: Console) -> None:
+    table = table_of("the more leads (8 events each)", "seconds", "leads/s", "peak MB beyond the frames")
+    for leads in (50_000, 200_000, 1_000_000):
+        with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+            written(Path(folder), leads * 8, leads)
+            own = child("ours", folder)
+        beyond = (own["peak"] - own["before"]) / 2**20
+        table.add_row(f"{leads:,} leads", f"{own['seconds']:.2f}", f"{leads / own['seconds']:,.0f}", f"{beyond:,.0f}")
+    console.print(table)
+
+
+def small_and_large(console: Console) -> None:
+    people, happened = facts(100_000, 5_000)
+    models = compiled()
+    table = table_of("small batches, and a model of 1,000 rules", "milliseconds")
     for some in (1, 500):
         few = people.head(some)
         theirs = happened.join(few, on="lead_id", how="semi")
         works: dict[str, Callable[[], Any]] = {
-            "engine, all models": partial(score, models, few, theirs, AT),
-            "engine, one model": partial(score, models[:1], few, theirs, AT),
-            "receipts, one model": partial(explain, models[0], few, theirs, AT),
+            f"{some} leads × {MODELS} models": partial(score, models, few, theirs, AT, distinct=True),
+            f"{some} leads × 1 model": partial(score, models[:1], few, theirs, AT, distinct=True),
+            f"{some} receipts": partial(explain, models[0], few, theirs, AT),
         }
         for what, work in works.items():
-            row(what, median(work, 15)[0], some, theirs.height)
-    console = Console()
+            table.add_row(what, f"{median(work, 21)[0] * 1000:.1f}")
+    seconds, model = median(lambda: compile_model(load(large(1000))), 3)
+    table.add_row("1,000 rules: read and compile", f"{seconds * 1000:.0f}")
+    people, happened = facts(200_000, 10_000)
+    seconds, _ = median(partial(score, [model], people, happened, AT, distinct=True), 3)
+    table.add_row("1,000 rules: 10,000 leads, 200,000 events", f"{seconds * 1000:.0f}")
     console.print(table)
-    console.print(f"Equal results: yes. Peak memory {peak:,.0f} MB; {plain_seconds / seconds:.1f} times plain Python.")
+
+
+def written(folder: Path, events: int, leads: int) -> None:
+    for name, frame in zip(("people", "happened"), facts(events, leads), strict=True):
+        frame.write_parquet(folder / f"{name}.parquet")
+
+
+def main(events: int = 4_000_000, leads: int = 200_000) -> None:
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        written(Path(folder), events, leads)
+        beside_others(console, Path(folder), events, leads)
+    growing(console)
+    small_and_large(console)
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:3]))
+    if sys.argv[1:2] == ["ours"]:
+        print(json.dumps(ours(sys.argv[2])))
+    else:
+        main(*(int(argument) for argument in sys.argv[1:3]))

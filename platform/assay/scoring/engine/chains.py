@@ -4,7 +4,7 @@ import polars as pl
 
 
 def greedy(events: pl.DataFrame, lasts: int) -> pl.Series:
-    """Which events are chosen: the first event of each lead, then each first one at least `lasts` after the chosen one before.
+    """Which events are chosen: each lead's first, then each first one at least `lasts` after the chosen one before.
 
     Each event points to the event that would follow it if it were chosen. The chain from every lead's first event is
     collected by doubling the jumps: as many rounds as the longest chain has binary digits.

@@ -43,7 +43,7 @@ _Found = Mapping[str, Evaluated]
 
 
 def settle(scene: Scene, one: Evaluated, found: _Found) -> pl.Series:
-    """Per lead the next instant at which anything can change; drifting is looked at once a day, and at each crossing."""
+    """Per lead the next instant at which anything can change; drifting alone is looked at once a day."""
     model = one.model
     if not model.smooth:
         return one.turns
@@ -51,8 +51,8 @@ def settle(scene: Scene, one: Evaluated, found: _Found) -> pl.Series:
     if who.is_empty():
         return one.turns
     at = scene.leads["at"].gather(who)
-    ends = pl.DataFrame({"turn": one.turns.gather(who), "at": at})
-    ends = ends.select(pl.min_horizontal("turn", pl.col("at") + _DAY).alias("end")).to_series()
+    turns = pl.DataFrame({"turn": one.turns.gather(who), "at": at})
+    ends = turns.select(pl.min_horizontal("turn", pl.col("at") + _DAY).alias("end")).to_series()
     later = evaluate(moved(scene, who, ends - 1), [model]).found
     alarmed = _alarms(model, _some(found, who), later)
     crossings = _search(scene, model, who.filter(alarmed), at.filter(alarmed), ends.filter(alarmed))
@@ -121,8 +121,9 @@ def _cuts(scene: Scene, who: pl.Series) -> int:
 
 
 def _first_alarms(scene: Scene, model: CompiledModel, waiting: pl.DataFrame, cuts: int) -> pl.DataFrame:
-    """The first part of each stretch that alarms, from `low` to `high` (null where none does), and whether a threshold is
-    `crossed` between its ends.
+    """The first part of each stretch that alarms, from `low` to `high` (null where none does).
+
+    `crossed` tells whether a threshold is reached at one of its ends and not at the other.
     """
     points = (
         waiting.with_columns(pl.lit(list(range(cuts + 1)), pl.List(pl.Int64)).alias("part"))

@@ -35,7 +35,7 @@ class Evaluated:
     """One model over the leads of a scene."""
 
     model: CompiledModel
-    #: In units, before caps: see `totals.Values`.
+    #: In units, before caps: see `totals`.
     values: pl.DataFrame
     #: What comes out: see `totals.outcome`.
     outcome: pl.DataFrame

@@ -30,8 +30,8 @@ def left(worth: int, fading: Fading | None, age: pl.Expr) -> pl.Expr:
     if fading.kind == "every":
         steps = age.clip(0, lasts(fading)) // length
         return pl.lit(worth, pl.Int64) - steps * (worth * fading.by // WHOLE)
-    # By one number Polars multiplies with its inverse, unless there is a single row: a lead alone would then differ from
-    # the same lead among others. By a column it divides.
+    # By one number Polars multiplies with its inverse, unless there is a single row: a lead alone would then differ
+    # from the same lead among others. By a column it divides.
     part = age.clip(0, lasts(fading)) / (age * 0 + length)
     share = 1.0 - part if fading.kind == "linear" else pl.lit(0.5).pow(part)
     return (float(worth) * share).round(mode="half_to_even").cast(pl.Int64)

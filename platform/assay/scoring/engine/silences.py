@@ -54,7 +54,7 @@ def lasting(scene: Scene, of: Types) -> pl.DataFrame:
 
 
 def _sights(scene: Scene) -> pl.DataFrame:
-    """Per lead, when it was first seen: as stated, else its first event of any type; and when it will be, if never yet."""
+    """Per lead, when it was first seen: as stated, else its first event of any type; and when it may be."""
     stated = scene.leads.select(pl.col("first_seen").alias("sight"), pl.lit(None, pl.Int64).alias("turn"))
     if stated["sight"].null_count() == 0:
         return stated

@@ -1,7 +1,8 @@
 """From what the rules give to what is shown: caps, milestones, dimensions, raw, total, overrides, stage and grade.
 
-`Values` is a frame with one row a lead: `rule:<place>` in units (the place after the last rule is that of judgements),
-`milestone:<place>` (null while none is active), `hit:<place>` of rules in first-match groups, `override:<id>`, `applies`.
+Values are a frame with one row a lead: `rule:<place>` in units (the place after the last rule is that of judgements),
+`milestone:<place>` (null while none is active), `hit:<place>` of rules in first-match groups, `loss:<place>` of
+drifting rules that deduct, `override:<id>` and `applies`.
 """
 
 from collections.abc import Iterable, Iterator
