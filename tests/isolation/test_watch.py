@@ -4,7 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from assay import pipeline
-from assay.scoring import jobs, queries, rescore_jobs, service
+from assay.scoring import jobs, queries, rescore_jobs, service, studies
+from assay.scoring.overlaps import find_overlaps
+from assay.scoring.studies.service import drain_studies
 from assay_tenants.database import directory_session, tenant_session, timetable_session
 
 
@@ -72,6 +74,19 @@ def test_scoring_names_its_tenant_in_every_statement(victim, watch) -> None:
     queries.stage_counts(victim.tenant_id, victim.model)
     queries.history(victim.tenant_id, victim.lead_id, victim.model)
     assert watch.seen > 10
+    assert watch.unfiltered == []
+
+
+def test_studies_name_their_tenant_in_every_statement(victim, watch) -> None:
+    chosen = studies.ReplayChoice(sample=1, won="deal.won")
+    studies.start_preview(victim.tenant_id, victim.model, by="Ada Example", sample=1)
+    id_ = studies.start_replay(victim.tenant_id, victim.model, chosen, by="Ada Example")
+    while drain_studies(victim.tenant_id):
+        pass
+    assert studies.get_study(victim.tenant_id, victim.model, "replay", id_).state == "done"
+    assert "secret" not in "".join(studies.changes_file(victim.tenant_id, victim.model, victim.preview_id))
+    find_overlaps(victim.tenant_id)
+    assert watch.seen > 20
     assert watch.unfiltered == []
 
 
