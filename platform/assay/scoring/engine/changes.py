@@ -19,7 +19,10 @@ from assay.scoring.language import Stage
 
 HORIZON = timedelta(days=90)
 MOST_STEPS = 5
-_MOST_ROUNDS = 12
+#: How often the next change after the last one is asked for; of a score that fades, after every day's.
+_MOST_ROUNDS, _MOST_ROUNDS_A_DAY = 8, 4
+#: Events told twice to say which rules turn.
+_MOST_EXPLAINED = 10_000
 _DAY = timedelta(days=1)
 _MOMENT = timedelta(microseconds=1)
 #: What makes a change worth telling, whatever the total does.
@@ -90,7 +93,7 @@ class Outlook:
 def outlook(model: CompiledModel, lead: pl.DataFrame, events: pl.DataFrame, at: datetime) -> Outlook:
     """Of one lead: a frame of one row, and its events."""
     supposed = Supposed(model, lead, events)
-    now = supposed.rows([at])[0]
+    now = supposed.changing([at])[0]
     steps, hints = _steps(supposed, now, at)
     target = _target(model, now)
     found: tuple[Way, ...] = ()
@@ -129,12 +132,8 @@ def _steps(supposed: Supposed, now: Mapping[str, Any], at: datetime) -> tuple[tu
         hints.append(Hint("fades_on", {"total": pairs[-1][2]["total"], "day": pairs[-1][0]}))
     if not told:
         return (), hints
-    explained = _explained(supposed, [moment for instant, *_ in told for moment in (instant - _MOMENT, instant)])
-    steps = [
-        Step(instant, _standing(before), _standing(after), _turns(*both))
-        for (instant, before, after), both in zip(told, zip(explained[::2], explained[1::2], strict=True), strict=True)
-    ]
-    return tuple(steps), hints
+    turns = _turns_at(supposed, [instant for instant, *_ in told])
+    return tuple(Step(at, _standing(before), _standing(after), turns.get(at, ())) for at, before, after in told), hints
 
 
 def _turning_points(supposed: Supposed, now: Mapping[str, Any], at: datetime, *, daily: bool) -> list[datetime]:
@@ -144,13 +143,13 @@ def _turning_points(supposed: Supposed, now: Mapping[str, Any], at: datetime, *,
     waiting = [now["next_change"]]
     if daily:
         grid = [at + _DAY * day for day in range(1, HORIZON // _DAY)]
-        waiting += [row["next_change"] for row in supposed.rows(grid)]
-    for _ in range(_MOST_ROUNDS):
+        waiting += [row["next_change"] for row in supposed.changing(grid)]
+    for _ in range(_MOST_ROUNDS_A_DAY if daily else _MOST_ROUNDS):
         fresh = sorted({instant for instant in waiting if instant is not None and instant <= until} - found)
         if not fresh or len(found) >= HORIZON // _DAY * 2:
             break
         found.update(fresh)
-        waiting = [row["next_change"] for row in supposed.rows(fresh)]
+        waiting = [row["next_change"] for row in supposed.changing(fresh)]
     return sorted(found)
 
 
@@ -160,9 +159,17 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any], *, by: int) -> 
     return before["total"] is not None and abs(before["total"] - after["total"]) > by
 
 
-def _explained(supposed: Supposed, instants: Sequence[datetime]) -> list[Explanation]:
-    leads, events = supposed.copies(instants)
-    return explain(supposed.model, leads, events, None)
+def _turns_at(supposed: Supposed, instants: Sequence[datetime]) -> dict[datetime, tuple[Turn, ...]]:
+    """Which rules turn at the instants: at the first of them only, for a lead of very many events."""
+    few = instants[: _MOST_EXPLAINED // (supposed.events.height + 1)]
+    if not few:
+        return {}
+    leads, events = supposed.copies([moment for instant in few for moment in (instant - _MOMENT, instant)])
+    explained = explain(supposed.model, leads, events, None)
+    return {
+        instant: _turns(*both)
+        for instant, both in zip(few, zip(explained[::2], explained[1::2], strict=True), strict=True)
+    }
 
 
 def _turns(before: Explanation, after: Explanation) -> tuple[Turn, ...]:

@@ -47,7 +47,7 @@ def outcomes(
     models: Sequence[CompiledModel],
     leads: pl.DataFrame,
     events: pl.DataFrame,
-    at: datetime,
+    at: datetime | None,
     *,
     distinct: bool = False,
 ) -> list[Outcome]:

@@ -44,7 +44,7 @@ def reach(
 
 def _sets(candidates: Sequence[Action], size: int, most_copies: int) -> tuple[list[Actions], bool]:
     """Sets of this size, as far as they can be tried; a trait comes to hold only once."""
-    most = min(_MOST_SETS, most_copies * 2) if size > 1 else _MOST_SETS
+    most = min(_MOST_SETS, most_copies) if size > 1 else _MOST_SETS
     sets: list[Actions] = []
     # Grown by one candidate at a time, so that what is left out are those that promise least.
     for last in range(len(candidates)):
@@ -95,12 +95,23 @@ def _repeated(
     often = [(replace(action, count=MOST_REPEATS),) for action in alone]
     rows = supposed.rows([at] * len(often), often)
     reaching = [actions[0] for actions, row in zip(often, rows, strict=True) if reached(row)]
-    fewest: Found = []
-    for action in reaching[:_MOST_REPEATED]:
-        times = [(replace(action, count=count),) for count in range(LARGEST_SET + 1, MOST_REPEATS + 1)]
-        rows = supposed.rows([at] * len(times), times)
-        fewest.append(next(each for each in zip(times, rows, strict=True) if reached(each[1])))
+    fewest = [_fewest(supposed, action, at, reached) for action in reaching[:_MOST_REPEATED]]
     return [each for each in fewest if not _holds_smaller(each[0], found)]
+
+
+def _fewest(supposed: Supposed, action: Action, at: datetime, reached: Callable[[Row], bool]) -> tuple[Actions, Row]:
+    """Between a number of times that does not reach it and one that does, as many tried at once as one call holds."""
+    too_few, enough = LARGEST_SET, MOST_REPEATS
+    (row,) = supposed.rows([at], [(replace(action, count=enough),)])
+    while enough - too_few > 1:
+        step = max(1, -(-(enough - too_few - 1) // supposed.most_copies))
+        counts = list(range(too_few + step, enough, step))
+        rows = supposed.rows([at] * len(counts), [(replace(action, count=count),) for count in counts])
+        found = next((place for place, each in enumerate(rows) if reached(each)), len(counts))
+        too_few = counts[found - 1] if found else too_few
+        if found < len(counts):
+            enough, row = counts[found], rows[found]
+    return (replace(action, count=enough),), row
 
 
 def _natural(each: tuple[Actions, Row]) -> tuple[int, int, int]:
