@@ -50,7 +50,7 @@ HINTS: dict[str, Text] = {
     "none_found": N_("No set of up to {count} single things was found that reaches {stage}."),
     "cannot_make_up": N_("“{title}” was left out: no example of what it asks for can be made up."),
     "not_tried": N_("There were too many sets of {count} things to try them all."),
-    "fades_on": N_("It fades a little every day, down to {total} on {day}."),
+    "fades_on": N_("It changes a little every day by itself, to {total} on {day}."),
 }
 
 

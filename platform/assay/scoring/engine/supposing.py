@@ -204,4 +204,8 @@ def _coming_to_hold(bare: Action, trigger: WhenHolds, at: datetime) -> Iterator[
             properties = examples(part.where, at)
             yield replace(bare, type=part.types[0], properties=properties, varying=part.distinct, condition=part.where)
         else:
-            yield replace(bare, traits=examples(part, at), condition=part)
+            traits = examples(part, at)
+            if None in traits.values():
+                # Nobody forgets what is known of a lead.
+                raise CannotMakeUp
+            yield replace(bare, traits=traits, condition=part)
