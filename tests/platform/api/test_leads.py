@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from assay.scoring import jobs
 
 DAY = timedelta(days=1)
@@ -51,6 +53,33 @@ class TestLead:
         assert found["traits"] == {"title": "CFO", "seats": 40}
         assert [identity["kind"] for identity in found["identities"]] == ["user_id"]
         assert [(score["model"], score["version"], score["total"]) for score in found["scores"]] == [("sample", 1, 35)]
+
+    def test_its_scores_at_any_instant(self, call, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[PRICING], seen=YESTERDAY)
+        tomorrow = datetime.now(UTC) + DAY
+        found = call("GET", f"/leads/{lead}/scores", query_string={"at": tomorrow.isoformat()}).json
+        assert [(score["model"], score["version"], score["total"]) for score in found["items"]] == [("sample", 1, 35)]
+        assert found["known"] == "then"
+        early = call("GET", f"/leads/{lead}/scores", query_string={"at": (YESTERDAY - DAY).isoformat()})
+        assert (early.status_code, "not known yet" in early.json["detail"]) == (404, True)
+
+    @pytest.mark.parametrize(
+        ("query", "status"),
+        [
+            pytest.param({"at": "yesterday"}, 422, id="no instant"),
+            pytest.param({"at": "9999-01-01T00:00:00Z"}, 422, id="out of reach"),
+            pytest.param({"at": "2026-01-01T00:00:00"}, 422, id="no time zone"),
+            pytest.param({"version": "f" * 64}, 404, id="no such version"),
+            pytest.param({"model": "missing"}, 404, id="no such model"),
+            pytest.param({"known": "later"}, 422, id="neither then nor now"),
+        ],
+    )
+    def test_scores_asked_for_wrongly(self, call, tenant, publish, make_lead, query, status) -> None:
+        publish(tenant.tenant_id)
+        lead = make_lead(tenant.tenant_id)
+        answer = call("GET", f"/leads/{lead}/scores", query_string=query)
+        assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
 
     def test_its_events_come_newest_first(self, call, tenant, make_lead) -> None:
         events = [("page.viewed", YESTERDAY - n * DAY, {"path": f"/{n}"}) for n in (2, 0, 1)]

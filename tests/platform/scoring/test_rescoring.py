@@ -200,6 +200,7 @@ class TestMeanwhile:
 class TestCancel:
     def test_the_rest_waits_until_it_is_resumed(self, tenant, people, publish) -> None:
         publish(tenant.tenant_id)
+        forget_due(tenant.tenant_id)
         (begun,) = rescoring.list_rescores(tenant.tenant_id)
         rescore_id = begun.id
         rescore_jobs.drain_rescores(tenant.tenant_id)
