@@ -1,4 +1,4 @@
-"""One lead's receipt and its curve through the service, the database included: 500 events, 20 rules.
+"""One lead's receipt through the service, the database included: 500 events, 20 rules.
 
 Run: python -m tests.bench.bench_explain [EVENTS OF THE LEAD] [TIMES]      (or: make bench ARGS=explain)
 

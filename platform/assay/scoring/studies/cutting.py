@@ -93,8 +93,9 @@ def _leads(study: Study) -> Subquery:
 
 
 def _size(session: Session, study: Study, rules: int) -> int:
-    # A replay reads its leads several times over, and others wait for the worker meanwhile.
-    times = len(study.options.get("instants", ())) or 1
+    # A replay reads its leads at each instant, each time with what was known then, which is three times the work. Others
+    # wait for the worker meanwhile.
+    times = 3 * len(study.options.get("instants", ())) or 1
     per_lead = _events_per_lead(session, study.tenant_id)
     return max(
         _FEWEST_LEADS,
