@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Protocol
 
@@ -53,7 +54,8 @@ def compiled_version(session: Session, tenant_id: int, version: Version) -> engi
         return kept
     references = {name: _pinned(session, tenant_id, name, hash_) for name, hash_ in sorted(version.pins.items())}
     source = read_version(session, tenant_id, version.model_id, version.number).source
-    model = engine.compile_model(language.parse(source), references)
+    # A later release may spell the same document otherwise; a version keeps the name it was published under.
+    model = replace(engine.compile_model(language.parse(source), references), hash=version.hash)
     _keep(version.hash, model)
     return model
 

@@ -399,6 +399,22 @@ class TestAllAtOnce:
             with pytest.raises(Exception, match="permission denied"), tenant_session(tenant.tenant_id) as session:
                 session.execute(text(f"{statement} scoring.publications{words} WHERE tenant_id = {tenant.tenant_id}"))
 
+    def test_a_version_keeps_the_hash_it_was_published_under(self, tenant, put, make_lead) -> None:
+        put(base())
+        put(who_asks("child", "base"))
+        with tenant_session(tenant.tenant_id) as session:
+            for statement in (
+                "UPDATE scoring.model_versions SET hash = 'of old ' || model_id WHERE tenant_id = :t",
+                "UPDATE scoring.model_versions SET pins = jsonb_build_object('base', 'of old ' || (SELECT id FROM"
+                " scoring.models WHERE tenant_id = :t AND name = 'base')) WHERE tenant_id = :t AND pins <> '{}'",
+            ):
+                session.execute(text(statement), {"t": tenant.tenant_id})
+        lead = make_lead(tenant.tenant_id, traits={"title": "Owner"})
+        drain(tenant.tenant_id)
+        totals = {score.model: score.total for score in queries.scores_of(tenant.tenant_id, lead)}
+        assert totals == {"base": 40_000, "child": 10_000}
+        assert service.explain_lead(tenant.tenant_id, lead, "child").content_hash.startswith("of old ")
+
     def test_a_stored_version_compiles_to_its_hash(self, tenant, put) -> None:
         put(base())
         put(who_asks("child", "base"))
