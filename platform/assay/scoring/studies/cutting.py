@@ -93,8 +93,8 @@ def _leads(study: Study) -> Subquery:
 
 
 def _size(session: Session, study: Study, rules: int) -> int:
-    # A replay reads its leads at each instant, each time with what was known then, which is three times the work. Others
-    # wait for the worker meanwhile.
+    # A replay reads its leads at each instant, and what was known then takes three times as long to read. Meanwhile
+    # others wait for the worker.
     times = 3 * len(study.options.get("instants", ())) or 1
     per_lead = _events_per_lead(session, study.tenant_id)
     return max(
