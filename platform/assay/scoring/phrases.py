@@ -96,7 +96,8 @@ class Language:
             found = self.catalogue.ngettext(*message, self._amount(counted_by, values[counted_by]))
         else:
             found = self.catalogue.gettext(message)
-        return found.format_map({name: self.value(name, value) for name, value in values.items()})
+        told = {name: self.value(name, value) for name, value in values.items() if value is not None}
+        return found.format_map(told)
 
     def value(self, name: str, value: Any) -> str:
         return _WRITTEN.get(KINDS.get(name, ""), Language.plain)(self, value)

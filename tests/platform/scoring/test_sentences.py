@@ -225,6 +225,11 @@ class TestOutlook:
                 id="a step",
             ),
             pytest.param(
+                Step(AT, Standing(False, None, None, None, None, None), STANDING, ()),
+                "From Mar 1, 2026 14:05 UTC on this model scores this lead, with 40.",
+                id="a model that begins to apply",
+            ),
+            pytest.param(
                 Way(
                     (
                         Action("v", None, "page.viewed", {}, None, {}, None, 3),

@@ -50,7 +50,7 @@ def _explanation(
     return Explanation(
         **row,
         at=at,
-        parts=tuple(_part(award, model.unit) for award in parts),
+        parts=tuple(_part(award, model) for award in parts),
         adjustments=tuple(_adjustments(model.model, row)),
     )
 
@@ -80,13 +80,13 @@ def _outside(board: Board, model: CompiledModel) -> dict[int, Part]:
     }
 
 
-def _part(award: Award, unit: int) -> Part:
+def _part(award: Award, model: CompiledModel) -> Part:
     counted = award.refusal is None and (award.left != 0 or award.whole == 0)
-    rule = award.rule
+    rule, unit = award.rule, model.unit
     return Part(
         rule=award.id,
         title=rule.title if rule else None,
-        dimension=rule.dimension if rule else None,
+        dimension=rule.dimension if rule else model.model.judgements.dimension,
         group=rule.group if rule else None,
         points=award.points if counted else 0,
         earned=rounded(award.whole, unit),
