@@ -167,9 +167,22 @@ def publish_a_template(page: Page) -> None:
     expect(page.locator(".cm-editor")).to_be_visible()
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("heading", name="Ready to publish")).to_be_visible()
+    see_what_it_would_change(page)
     page.get_by_role("button", name="Publish").click()
     page.get_by_role("dialog").get_by_role("button", name="Publish").click()
     expect(page.get_by_text("Version 1 is live. Scores follow within seconds.")).to_be_visible()
+
+
+def see_what_it_would_change(page: Page) -> None:
+    """By keyboard alone, and back to the editor."""
+    page.get_by_role("button", name="Preview", exact=True).press("Enter")
+    expect(page.get_by_role("heading", name="What this draft would change")).to_be_visible()
+    # The page follows the work by itself until it is done.
+    expect(page.get_by_role("region", name="Stages")).to_be_visible()
+    expect(page.get_by_role("link", name="Download all")).to_be_visible()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Models").press("Enter")
+    page.get_by_role("main").get_by_role("heading", level=2).get_by_role("link").first.press("Enter")
+    expect(page.locator(".cm-editor")).to_be_visible()
 
 
 def find_the_lead(page: Page) -> None:
