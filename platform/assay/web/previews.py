@@ -58,7 +58,8 @@ def show(name: str, preview_id: int) -> ResponseReturnValue:
 def changes(name: str, preview_id: int) -> ResponseReturnValue:
     lines = studies.changes_file(visitor().tenant_id, name, preview_id)
     response = Response(lines, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}-changes-{preview_id}.csv"'
+    # A model's name may hold letters of any script, which a header can't: this encodes them.
+    response.headers.set("Content-Disposition", "attachment", filename=f"{name}-changes-{preview_id}.csv")
     return response
 
 

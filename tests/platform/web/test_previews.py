@@ -62,6 +62,14 @@ class TestPreview:
         rows = list(csv.DictReader(file.text.splitlines()))
         assert [(row["stage_before"], row["stage_after"], row["change"]) for row in rows] == [("Lead", "MQL", "30")] * 2
 
+    def test_a_name_in_any_script_makes_a_file(self, person: Any, tenant: SignedUp) -> None:
+        service.create_model(tenant.tenant_id, MODEL.format(owner=20).replace("model: smb", "model: khách-hàng"))
+        answer = person.sends("/models/khách-hàng/previews", on="/models/khách-hàng/previews")
+        drain(person.tenant_id)
+        file = person.opens(f"{answer.location}/changes.csv")
+        assert file.status_code == 200
+        file.headers["Content-Disposition"].encode("latin-1")
+
     def test_a_draft_with_mistakes_is_not_looked_at(self, person: Any, smb: str) -> None:
         answer = person.sends("/models/smb/preview", on="/models/smb", source=BROKEN)
         assert answer.status_code == 422
