@@ -208,6 +208,32 @@ class TestWhatIsWritten:
         assert totals(tenant.tenant_id, other) == {}
 
 
+class TestAudience:
+    MODEL = """
+    model: small
+    audience: {all: [{trait: employees, lt: 50}]}
+    rules: [{id: a, on: page.viewed, points: 5}]
+    """
+
+    def test_a_lead_that_leaves_it_has_only_a_past(self, tenant, make_lead) -> None:
+        service.create_model(tenant.tenant_id, self.MODEL)
+        service.publish(tenant.tenant_id, "small", by="Ada Example")
+        inside = make_lead(tenant.tenant_id, traits={"employees": 10}, events=[PRICING])
+        outside = make_lead(tenant.tenant_id, traits={"employees": 90}, events=[PRICING])
+        drain(tenant.tenant_id, T0)
+        assert (totals(tenant.tenant_id, inside), totals(tenant.tenant_id, outside)) == ({"small": 5_000}, {})
+        with tenant_session(tenant.tenant_id) as session:
+            session.execute(
+                text("UPDATE profiles.leads SET traits = '{\"employees\": 60}' WHERE tenant_id = :t AND id = :l"),
+                {"t": tenant.tenant_id, "l": inside},
+            )
+        make_due(tenant.tenant_id, inside)
+        drain(tenant.tenant_id, T0 + DAY)
+        assert totals(tenant.tenant_id, inside) == {}
+        (past,) = queries.history(tenant.tenant_id, inside, "small").items
+        assert (past.at, past.until, past.total) == (T0, T0 + DAY, 5_000)
+
+
 class TestTimePassing:
     def test_a_score_changes_at_the_instant_it_was_planned_for(self, tenant, make_lead, publish) -> None:
         publish(tenant.tenant_id)
