@@ -72,6 +72,15 @@ ANSWERS = {
     "stages": [{"name": "low", "from": 0}, {"name": "high", "above": 3}],
     "grades": {"fit": {"A": 3, "D": -2}, "interest": {"1": 2, "4": -1.5}},
 }
+#: What random models seldom say: an award that may come again at the very instant it is gone, and a match for nothing.
+AGAIN = {
+    "id": "again",
+    "on": ["page.viewed", "email.opened"],
+    "count": "once_while_active",
+    "points": 0.5,
+    "fades": {"after": "2h"},
+}
+NOTHING = {"id": "nothing", "dimension": "fit", "group": "g", "when": {"trait": "p", "exists": True}, "points": 0}
 
 
 @dataclass(frozen=True)
@@ -94,9 +103,14 @@ class Pair:
 def pairs(draw: st.DrawFn, *, smooth: bool = True) -> Pair:
     base = draw(documents(name="base", smooth=smooth, texts_for_people=False)) | ANSWERS
     base["rules"] += [draw(rules(place, others=(), blocks=(), smooth=smooth)) for place in (10, 11, 12)]
+    base["rules"] = [NOTHING, *base["rules"], AGAIN]
     asking = draw(documents(name="asking", others=("base",), smooth=smooth, texts_for_people=False))
     asking["rules"] += [draw(rules(place, others=("base",), blocks=(), smooth=smooth)) for place in (10, 11)]
-    asking["rules"].append({"id": "asks", "when": draw(answers(("base",))), "points": 1})
+    asked = draw(answers(("base",)))
+    asking["rules"] += [
+        {"id": "asks", "when": asked, "points": 1},
+        {"id": "asks-not", "when": {"not": asked}, "points": 3},
+    ]
     compiled = compile_model(load(base))
     return Pair(compiled, compile_model(load(asking), {"base": compiled}))
 
