@@ -48,7 +48,7 @@ def test_parameters_and_language_are_filled_in(call) -> None:
         pytest.param({"parameters": {"cold": 1}}, "cold", "Accepted: hot, warm.", id="no such parameter"),
         pytest.param({"models": ["x"]}, "model", "Accepted: wukong.", id="no such model"),
         pytest.param({"language": "fr"}, "language", "Accepted: en, vi, ro, zh.", id="no such language"),
-        pytest.param({"parameters": 5}, "parameters", "mapping", id="no parameters"),
+        pytest.param({"parameters": 5}, "parameters", "must be an object", id="no parameters"),
     ],
 )
 def test_says_what_is_accepted(call, body, field, sentence) -> None:
