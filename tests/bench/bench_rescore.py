@@ -227,7 +227,8 @@ def _live(tenant_id: int, at: datetime) -> Table:
         begin = time.perf_counter()
         taken = jobs.drain_due(tenant_id)
         whole.append(time.perf_counter() - begin)
-        if taken != BATCH:
+        # One more may have become due by itself meanwhile.
+        if taken < BATCH:
             raise SystemExit(f"The batch took {taken} leads instead of {BATCH}.")
     table = Table(title=f"A live batch: {BATCH} leads with one new event each, {MODELS} models ({BATCHES} times)")
     for column in ("what", "p50 ms", "max ms", "leads/s"):
