@@ -1,6 +1,7 @@
 """What all parts of the API have in common: the key, the errors, strict parameters, and where they are mounted."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest  # type: ignore[import-untyped] # it ships no types
@@ -11,6 +12,7 @@ from werkzeug.routing import IntegerConverter
 
 from assay.api import errors
 from assay.api.access import recognise
+from assay_tenants.errors import BadInput
 
 PREFIX = "/api/v1"
 
@@ -21,6 +23,20 @@ class Id(IntegerConverter):
     """A whole number in a path, written ``<id:lead_id>``; what PostgreSQL can't hold is no path of ours."""
 
     regex = r"[0-9]{1,18}"
+
+
+#: What people are told instead of a library's own words.
+_SENTENCES = {
+    "Missing data for required field.": "This is needed.",
+    "Field may not be null.": "This may not be null; leave it away instead.",
+    "Not a valid string.": "This must be text.",
+    "Not a valid integer.": "This must be a whole number.",
+    "Not a valid datetime.": "This must be an instant with its offset, such as 2026-03-01T09:30:00Z.",
+    "Not a valid aware datetime.": "This must be an instant with its offset, such as 2026-03-01T09:30:00Z.",
+    "Not a valid list.": "This must be a list.",
+    "Not a valid mapping type.": "This must be an object.",
+    "Invalid input type.": "The body must be an object.",
+}
 
 
 class StrictParser(FlaskParser):
@@ -42,17 +58,37 @@ class StrictParser(FlaskParser):
     ) -> NoReturn:
         raise errors.InvalidArguments(list(_problems(error.messages_dict, schema)))
 
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        try:
+            return super().load_json(req, schema)
+        except RecursionError:
+            raise BadInput("The body is nested too deeply.") from None
+        except ValueError:
+            raise BadInput("The body holds a number of more digits than can be read.") from None
+
+    def _handle_invalid_json_error(self, error: json.JSONDecodeError, req: Request, *_: Any, **__: Any) -> NoReturn:
+        raise BadInput(f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}.")
+
 
 def _problems(messages: Mapping[str, Any], schema: Schema) -> list[dict[str, str]]:
-    found = []
-    for by_field in messages.values():
-        for name, sentences in by_field.items():
-            for sentence in sentences:
-                if sentence == Schema.error_messages.get("unknown", "Unknown field."):
-                    known = ", ".join(sorted(schema.fields))
-                    sentence = f"There is no such parameter. Accepted: {known}."
-                found.append({"field": name, "message": sentence})
-    return found
+    known = ", ".join(sorted(field.data_key or name for name, field in schema.fields.items()))
+    plain = _SENTENCES | {"Unknown field.": f"There is no such parameter. Accepted: {known}."}
+    return [
+        {"field": path, "message": plain.get(sentence, sentence)}
+        for by_field in messages.values()
+        for path, sentence in _flat(by_field)
+    ]
+
+
+def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each sentence with its path: mappings nest by names, lists by places."""
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            step = f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+            yield from _flat(inner, path if key == "_schema" else path + step)
+        return
+    for sentence in messages if isinstance(messages, list) else [messages]:
+        yield path, str(sentence)
 
 
 class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped

@@ -35,7 +35,9 @@ class InvalidArguments(BadInput):
 
     def __init__(self, problems: list[dict[str, str]]) -> None:
         self.problems = problems
-        super().__init__("; ".join(f"{problem['field']}: {problem['message']}" for problem in problems))
+        super().__init__(
+            "; ".join(f"{problem['field']}: {problem['message']}".removeprefix(": ") for problem in problems)
+        )
 
 
 class UnsupportedBody(AssayError):

@@ -1,5 +1,6 @@
 """Models: made, edited, checked, published."""
 
+import re
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -273,6 +274,7 @@ def _revision() -> int | None:
     if not sent or sent.star_tag:
         return None
     tags = list(sent)
-    if len(tags) > 1 or not (tags and tags[0].isascii() and tags[0].isdigit()):
+    # A tag that says nothing comes as None.
+    if len(tags) != 1 or not re.fullmatch("[0-9]{1,9}", tags[0] or ""):
         raise BadInput('If-Match names one revision, as ETag gave it: "3".', field="If-Match")
     return int(tags[0])

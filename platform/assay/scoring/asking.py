@@ -15,20 +15,16 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from assay.profiles.queries import get_lead, read_facts
-from assay.scoring import queries
+from assay.scoring import instants, queries
 from assay.scoring.compiled import compiled_version, load_live
 from assay.scoring.errors import NoSuchVersion, NotKnownThen
 from assay.scoring.jobs import Facts, Versions, evaluate, wanted
 from assay.scoring.models import ModelRow, ModelVersion, Publication
 from assay.scoring.queries import LeadPage, LeadScore, LiveVersion, RankedLead
 from assay_tenants.database import tenant_session
-from assay_tenants.errors import BadInput
 
 #: What a past score rests on: what was known at its instant, or all that is known today.
 Known = Literal["then", "now"]
-
-EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -109,9 +105,7 @@ def scores_at(
     lead are left out.
     """
     now = datetime.now(UTC)
-    instant = (at or now).astimezone(UTC)
-    if not EARLIEST <= instant <= LATEST:
-        raise BadInput(f"An instant between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d} is accepted.", field="at")
+    instant = now if at is None else instants.checked(at, "at")
     with tenant_session(tenant_id) as session:
         versions = _versions(session, tenant_id, instant, version, model)
         names = session.execute(select(ModelRow.name, ModelRow.title).where(ModelRow.tenant_id == tenant_id))

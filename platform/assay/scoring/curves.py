@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from assay.scoring import engine, service
+from assay.scoring import engine, instants, service
 from assay.scoring.ledger import INSTANT
 
 PAST = timedelta(days=90)
@@ -34,8 +34,8 @@ class Curve:
 
 def past_scores(tenant_id: int, lead_id: int, name: str, *, at: datetime | None = None) -> Curve:
     """Under the published version."""
+    until = datetime.now(UTC) if at is None else instants.checked(at, "at")
     read = service.read_scored(tenant_id, lead_id, name)
-    until = at or datetime.now(UTC)
     seen: list[datetime] = pl.concat([read.leads["first_seen_at"], read.events["occurred_at"]]).drop_nulls().to_list()
     since = max(until - PAST, min([until, *seen]))
     points, complete = trace(read.model, read.leads, read.events, since=since, until=until)

@@ -11,6 +11,7 @@ from assay.facts import LeadsChanged, tell_after_commit
 from assay.profiles import queries as profiles
 from assay.profiles import service as profiles_service
 from assay.profiles.queries import LeadEvent
+from assay.scoring import instants
 from assay.scoring.errors import NoSuchJudgement, NoSuchModel
 from assay.scoring.language import number
 from assay.scoring.queries import read_model
@@ -58,8 +59,10 @@ def record(
     now = datetime.now(UTC)
     _check_points(points)
     reason = _checked_reason(reason)
-    if expires_at is not None and expires_at <= now:
-        raise BadInput("The instant is over already; give one in the future.", field="expires_at")
+    if expires_at is not None:
+        expires_at = instants.checked(expires_at, "expires_at")
+        if expires_at <= now:
+            raise BadInput("The instant is over already; give one in the future.", field="expires_at")
     judgement = Judgement(uuid4().hex, points, reason, by, model, now, expires_at)
     properties: dict[str, str | int | float] = {
         "judgement": judgement.key,
@@ -70,7 +73,7 @@ def record(
     if model is not None:
         properties["model"] = model
     if expires_at is not None:
-        properties["expires_at"] = expires_at.astimezone(UTC).isoformat()
+        properties["expires_at"] = expires_at.isoformat()
     with tenant_session(tenant_id) as session:
         if model is not None:
             try:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from assay.profiles.queries import read_facts
-from assay.scoring import engine
+from assay.scoring import engine, instants
 from assay.scoring.compiled import compiled_version
 from assay.scoring.drafts import create_model, save_draft, validate
 from assay.scoring.errors import NoSuchLead, NotPublished
@@ -77,6 +77,7 @@ def read_scored(tenant_id: int, lead_id: int, name: str) -> Scored:
 
 def explain_lead(tenant_id: int, lead_id: int, name: str, *, at: datetime | None = None) -> engine.Explanation:
     """The score of the published version at an instant (default: now), with every part of it."""
+    instant = datetime.now(UTC) if at is None else instants.checked(at, "at")
     read = read_scored(tenant_id, lead_id, name)
-    (explanation,) = engine.explain(read.model, read.leads, read.events, at or datetime.now(UTC))
+    (explanation,) = engine.explain(read.model, read.leads, read.events, instant)
     return explanation

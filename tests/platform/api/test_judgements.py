@@ -41,6 +41,9 @@ class TestJudgements:
             pytest.param({"points": 1, "reason": "x", "model": "missing"}, "model", id="no such model"),
             pytest.param({"points": 1, "reason": "x", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at", id="over"),
             pytest.param({"points": 1, "reason": "x", "expires_at": "2100-01-01T00:00:00"}, "expires_at", id="naive"),
+            pytest.param(
+                {"points": 1, "reason": "x", "expires_at": "9999-12-31T23:59:59-12:00"}, "expires_at", id="end"
+            ),
             pytest.param({"points": 1, "reason": "x", "why": "y"}, "why", id="an unknown word"),
         ],
     )
@@ -50,11 +53,25 @@ class TestJudgements:
         assert field in [error["field"] for error in answer.get_json(force=True)["errors"]]
         assert judgements.list_judgements(tenant.tenant_id, lead) == []
 
-    @pytest.mark.parametrize("data", ["{", "[]", '"text"', "null", ""])
-    def test_a_body_that_is_none_is_told(self, call, lead, data) -> None:
+    @pytest.mark.parametrize(
+        ("data", "told"),
+        [
+            pytest.param(b"{", "not JSON: line 1, column 2", id="half an object"),
+            pytest.param(b"[]", "an object", id="a list"),
+            pytest.param(b'"text"', "an object", id="text"),
+            pytest.param(b"null", "an object", id="null"),
+            pytest.param(b"", "needed", id="nothing"),
+            pytest.param(b'"\xff"', "not JSON: line 1", id="other bytes"),
+            pytest.param(b"[" * 100_000, "nested too deeply", id="a deep one"),
+            pytest.param(b'{"points": 1' + b"0" * 5000 + b"}", "more digits", id="an endless number"),
+            pytest.param(b'{"points": NaN, "reason": "x"}', "a number, such as", id="NaN"),
+            pytest.param(b'{"points": Infinity, "reason": "x"}', "a number, such as", id="Infinity"),
+        ],
+    )
+    def test_a_body_that_is_none_is_told(self, call, lead, data, told) -> None:
         answer = call("POST", f"/leads/{lead}/judgements", data=data, headers={"Content-Type": "application/json"})
-        assert answer.status_code in (400, 422)
-        assert answer.mimetype == "application/problem+json"
+        assert (answer.status_code, answer.mimetype) == (422, "application/problem+json")
+        assert told in answer.get_json(force=True)["detail"]
 
     def test_of_nobody(self, call) -> None:
         assert call("GET", "/leads/999999999/judgements").status_code == 404

@@ -70,7 +70,7 @@ class TestRevisions:
         for points in (50, 60):
             assert call("PUT", "/models/sample/draft", data=model_text(owner=points), headers=YAML).status_code == 200
 
-    @pytest.mark.parametrize("sent", ['"one"', '"1", "2"', "1x", '"²"'])
+    @pytest.mark.parametrize("sent", ['"one"', '"1", "2"', "1x", '"²"', '""', '"99999999999999999999"'])
     def test_if_match_names_one_revision(self, call, model_text, sent) -> None:
         call("POST", "/models", data=model_text(), headers=YAML)
         headers = {**YAML, "If-Match": sent}

@@ -67,6 +67,8 @@ class TestPreviews:
             pytest.param("/models/none/previews", 404, id="no such model"),
             pytest.param("/models/smb/replays?every=often", 422, id="no length"),
             pytest.param("/models/smb/replays?from=2026-01-01", 422, id="no instant"),
+            pytest.param("/models/smb/replays?to=0001-01-01T00:00:00Z", 422, id="the beginning of the calendar"),
+            pytest.param("/models/smb/replays?from=9999-12-31T23:59:59-12:00", 422, id="beyond the calendar"),
             pytest.param("/models/smb/replays?before=-1", 422, id="after the outcome"),
         ],
     )

@@ -24,6 +24,8 @@ _PLAIN = {
     "stages": ("name",),
     "examples": ("name",),
 }
+#: In conditions and counts; the facts of examples may have any names, these too.
+_NAMES = ("trait", "property", "distinct", "once_per")
 
 
 def settle(document: dict[str, Any]) -> list[Problem]:
@@ -50,7 +52,8 @@ def settle(document: dict[str, Any]) -> list[Problem]:
                 continue
             if isinstance(value, (dict, list)):
                 inner = _PLAIN.get(path, ()) if level == 1 else ()
-                walk(value, _step(path, key), level + 1, inner)
+                names = () if path.startswith("examples[") else _NAMES
+                walk(value, _step(path, key), level + 1, (*inner, *names))
             elif isinstance(value, str) and value.startswith("="):
                 node[key] = result(value, _step(path, key))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from assay.scoring import instants
 from assay.scoring.studies import service
 from assay.scoring.studies.replaying import instants_of
 from assay_tenants.errors import BadInput
@@ -41,8 +42,8 @@ def start_preview(tenant_id: int, name: str, *, by: str, sample: int | None = No
 def start_replay(tenant_id: int, name: str, chosen: ReplayChoice, *, by: str) -> int:
     """What the draft would have said in the past, of what was known then."""
     now = datetime.now(UTC)
-    until = chosen.until or now
-    since = chosen.since or until - PAST
+    until = now if chosen.until is None else instants.checked(chosen.until, "to")
+    since = until - PAST if chosen.since is None else instants.checked(chosen.since, "from")
     if until > now:
         raise BadInput("The end of a replay is in the past: nothing is known of the future.", field="to")
     if since >= until:

@@ -159,6 +159,24 @@ def test_two_equals_signs_are_text() -> None:
     assert dump(found)["rules"][0]["when"] == {"trait": "x", "is": "==A1"}
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"on": ..., "when": {"trait": "= x", "is": 1}},
+        {"on": ..., "when": {"event": "any", "distinct": "==", "where": {"property": "=p", "is": "==p"}}},
+        {"count": {"once_per": "= p"}},
+    ],
+    ids=["a trait", "a property", "once for each"],
+)
+def test_names_are_no_formulas(rule: dict[str, Any]) -> None:
+    words = model(rule)["rules"][0]
+    found = load(model({}) | {"rules": [{word: value for word, value in words.items() if value is not ...}]})
+    assert content_hash(load(dump(found))) == content_hash(found)
+    written = {"traits": {"trait": "==x"}, "given": [{"on": "a.done", "properties": {"property": "==x"}}]}
+    found = load(model({}, examples=[written | {"name": "e", "expect": {"total": 1}}]))
+    assert content_hash(load(dump(found))) == content_hash(found)
+
+
 def test_the_hash_carries_results_and_parameters() -> None:
     written, reckoned, other = (
         load(model({"points": points}, parameters={"a": value}))
