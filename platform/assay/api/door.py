@@ -66,7 +66,11 @@ class StrictParser(FlaskParser):
         except ValueError:
             raise BadInput("The body holds a number of more digits than can be read.") from None
 
-    def _handle_invalid_json_error(self, error: json.JSONDecodeError, req: Request, *_: Any, **__: Any) -> NoReturn:
+    def _handle_invalid_json_error(
+        self, error: json.JSONDecodeError | UnicodeDecodeError, req: Request, *_: Any, **__: Any
+    ) -> NoReturn:
+        if isinstance(error, UnicodeDecodeError):
+            raise BadInput(f"The body is not UTF-8 text: byte {error.start + 1} can't be read.")
         raise BadInput(f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}.")
 
 

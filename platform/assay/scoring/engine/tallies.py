@@ -4,7 +4,7 @@ A lead's events stand together by time, so those that have happened and have not
 begins and ends is found for all leads at once from running counts; no row is looked at per rule but by those two.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -153,17 +153,19 @@ def tally(scene: Scene, selection: Selection, asked: Iterable[Asked]) -> dict[As
     found = bounds.select(
         expr for place, one in enumerate(wanted) for expr in _given(rows, place, one, past is not None)
     )
-    return {one: _tally(scene, selection, one, bounds, found, place) for place, one in enumerate(wanted)}
+    # Of thousands of columns a frame finds each one slowly.
+    columns = bounds.to_dict() | found.to_dict()
+    return {one: _tally(scene, selection, one, columns, place) for place, one in enumerate(wanted)}
 
 
 def _tally(
-    scene: Scene, selection: Selection, one: Asked, bounds: pl.DataFrame, found: pl.DataFrame, place: int
+    scene: Scene, selection: Selection, one: Asked, columns: Mapping[str, pl.Series], place: int
 ) -> Tally:
-    lo, hi = bounds[f"lo{place}"], bounds[f"hi{place}"]
-    turns = [found[name] for name in (f"end{place}", f"come{place}") if name in found.columns]
+    lo, hi = columns[f"lo{place}"], columns[f"hi{place}"]
+    turns = [columns[name] for name in (f"end{place}", f"come{place}") if name in columns]
     if one.fading is not None and one.fading.kind == "every":
         turns.append(_steps(scene, selection, lo, hi, one.fading))
-    return Tally(selection, one, lo, hi, found[f"n{place}"], bounds[f"b{place}"], tuple(turns))
+    return Tally(selection, one, lo, hi, columns[f"n{place}"], columns[f"b{place}"], tuple(turns))
 
 
 def _bounds(place: int, one: Asked, future: bool) -> list[pl.Expr]:
