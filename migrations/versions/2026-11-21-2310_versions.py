@@ -38,10 +38,23 @@ CREATE TABLE scoring.publications (
 CREATE INDEX publications_of_model ON scoring.publications (tenant_id, model_id, id DESC);
 """
 
+# Until now a version could only be published, after the one before it.
+PUBLISHED = """
+INSERT INTO scoring.publications (tenant_id, model_id, at, by, action, from_version, to_version)
+SELECT tenant_id, model_id, published_at, published_by, 'publish',
+    lag(number) OVER (PARTITION BY tenant_id, model_id ORDER BY number), number
+FROM scoring.model_versions
+ORDER BY tenant_id, published_at, model_id, number
+"""
+
 
 def upgrade() -> None:
     op.execute(COLUMNS)
     op.execute(PUBLICATIONS)
+    # The owner is held back by forced policies too, and would find no version.
+    op.execute("ALTER TABLE scoring.model_versions NO FORCE ROW LEVEL SECURITY")
+    op.execute(PUBLISHED)
+    op.execute("ALTER TABLE scoring.model_versions FORCE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE scoring.publications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
     op.execute("GRANT SELECT, INSERT ON scoring.publications TO assay_app")
     op.execute(f"CREATE POLICY tenant ON scoring.publications TO assay_app USING (tenant_id = {TENANT})")
