@@ -11,7 +11,7 @@ from assay.scoring.language import Model, dump
 Kind = Literal["added", "removed", "changed", "moved"]
 Document = Mapping[str, Any]
 
-#: Parts that have names of their own, and what one of them is called. Their order means nothing.
+#: Parts that have names of their own, and what one of them is called.
 _NAMED = {"parameters": "parameter", "dimensions": "dimension"}
 #: Lists of parts, what one of them is called, and the word that names it.
 _LISTED = {"rules": ("rule", "id"), "overrides": ("override", "id"), "examples": ("example", "name")}
@@ -34,6 +34,7 @@ def compare(old: Model, new: Model) -> list[Change]:
     return [
         *_words("model", _without(before, told_below), _without(after, told_below)),
         *_all_named(before, after),
+        *_reordered(before.get("dimensions", {}), after.get("dimensions", {})),
         *_rules(before, after),
         *_listed("overrides", before, after, "the first override that holds decides"),
         *_stages(before.get("stages", []), after.get("stages", [])),
@@ -45,6 +46,17 @@ def compare(old: Model, new: Model) -> list[Change]:
 def _all_named(before: Document, after: Document) -> Iterator[Change]:
     for word, noun in _NAMED.items():
         yield from _parts(noun, _by_name(before.get(word, {})), _by_name(after.get(word, {})))
+
+
+def _reordered(old: Mapping[str, Document], new: Mapping[str, Document]) -> Iterator[Change]:
+    """Dimensions, and groups of one: in their order parts are listed, and rounded so that they add up."""
+    order = "stand in another order, in which receipts list and round them; no total changes."
+    if _shared(old, new) != _shared(new, old):
+        yield Change("moved", "dimensions", f"The dimensions {order}")
+    for name in _shared(new, old):
+        before, after = (part[name].get("groups", {}) for part in (old, new))
+        if _shared(before, after) != _shared(after, before):
+            yield Change("moved", f"dimension {name}", f"The groups of dimension {name} {order}")
 
 
 def _by_name(parts: Mapping[str, Any]) -> dict[str, Document]:

@@ -108,6 +108,33 @@ class TestCompare:
         (change,) = compare(parse(BASE), parse(lines(BASE, *ids)))
         assert (change.kind, change.sentence) == ("moved", sentence)
 
+    @pytest.mark.parametrize(
+        ("dimensions", "subject", "sentence"),
+        [
+            pytest.param(
+                ("{a: {}, b: {}}", "{b: {}, a: {}}"),
+                "dimensions",
+                "The dimensions stand in another order, in which receipts list and round them; no total changes.",
+                id="dimensions",
+            ),
+            pytest.param(
+                ("{a: {groups: {x: {max: 5}, y: {max: 9}}}}", "{a: {groups: {y: {max: 9}, x: {max: 5}}}}"),
+                "dimension a",
+                "The groups of dimension a stand in another order, in which receipts list and round them;"
+                " no total changes.",
+                id="groups",
+            ),
+        ],
+    )
+    def test_tells_that_parts_are_rounded_in_another_order(
+        self, dimensions: tuple[str, str], subject: str, sentence: str
+    ) -> None:
+        rules = "[{id: r, dimension: a, on: page.viewed, points: 1}]"
+        old, new = (parse(f"{{model: m, dimensions: {each}, rules: {rules}}}") for each in dimensions)
+        (change,) = compare(old, new)
+        assert (change.kind, change.subject, change.sentence) == ("moved", subject, sentence)
+        assert content_hash(old) != content_hash(new)
+
     def test_a_long_condition_is_cut(self) -> None:
         much = ", ".join(f"Role{number}" for number in range(500))
         (change,) = compare(

@@ -38,10 +38,17 @@ _DURATIONS = ("within", "older_than")
 def content_hash(model: Model, references: Mapping[str, str] | None = None) -> str:
     """SHA-256 (hex) of the canonical JSON of the document, and of the hashes of the models it refers to by name."""
     document = dump(model)
+    if model.dimensions:
+        # The order of keys is no meaning, but here: parts are rounded and listed in it.
+        document["dimensions"] = [[name, _in_order(words)] for name, words in document["dimensions"].items()]
     if references:
         document["references"] = dict(references)
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_order(dimension: Mapping[str, Any]) -> dict[str, Any]:
+    return {word: [*value.items()] if word == "groups" else value for word, value in dimension.items()}
 
 
 def dump(model: Model) -> dict[str, Any]:

@@ -154,6 +154,33 @@ class TestHash:
         swapped = load({"model": "m", "rules": [second, first]})
         assert content_hash(forward) == content_hash(turned) != content_hash(swapped)
 
+    @pytest.mark.parametrize(
+        ("written", "turned", "meaning"),
+        [
+            pytest.param({"a": {}, "b": {}}, {"b": {}, "a": {}}, True, id="dimensions"),
+            pytest.param(
+                {"a": {"groups": {"x": {"max": 5}, "y": {"max": 9}}}},
+                {"a": {"groups": {"y": {"max": 9}, "x": {"max": 5}}}},
+                True,
+                id="groups of one",
+            ),
+            pytest.param({"a": {"min": 0, "max": 9}}, {"a": {"max": 9, "min": 0}}, False, id="words of a dimension"),
+            pytest.param(
+                {"a": {"groups": {"x": {"min": 0, "max": 9}}}},
+                {"a": {"groups": {"x": {"max": 9, "min": 0}}}},
+                False,
+                id="words of a group",
+            ),
+        ],
+    )
+    def test_parts_are_rounded_in_the_order_of_dimensions_and_groups(
+        self, written: dict[str, Any], turned: dict[str, Any], meaning: bool
+    ) -> None:
+        rules = [{"id": "r", "on": "a.done", "points": 1, "dimension": "a"}]
+        one, other = (load({"model": "m", "dimensions": each, "rules": rules}) for each in (written, turned))
+        assert (content_hash(one) != content_hash(other)) is meaning
+        assert content_hash(load(dump(one))) == content_hash(one)
+
 
 @pytest.mark.parametrize(
     ("condition", "phrase"),
