@@ -4,7 +4,7 @@
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped] # pu
 import polars as pl
 
 from assay.profiles import knowing
+from assay.profiles.packing import Packing, Properties
+from assay.profiles.quoting import literal, literals
 from assay_tenants.database import engine
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -21,8 +23,6 @@ _LARGEST_ID = 2**63 - 1
 
 #: Some leads; a range stands for all whose ids lie in it.
 Leads = Collection[int] | range
-#: Names of properties; a mapping tells the types of events that each is read of, None for all.
-Properties = Collection[str] | Mapping[str, frozenset[str] | None]
 
 # A connection takes milliseconds to make. One for each thread, and never one from before a fork.
 _local = threading.local()
@@ -113,17 +113,19 @@ class _Wanted:
     event_ids: bool
 
     def read(self, cursor: adbc.Cursor) -> tuple[pl.DataFrame, pl.DataFrame]:
-        traits, properties = list(dict.fromkeys(self.traits)), list(dict.fromkeys(self.properties))
-        leads = {"lead_id": pl.Int64(), "first_seen_at": INSTANT, **_texts("trait", traits)}
+        traits, packing = list(dict.fromkeys(self.traits)), Packing(self.properties)
+        texts = {f"trait:{name}": pl.String() for name in traits}
+        leads = {"lead_id": pl.Int64(), "first_seen_at": INSTANT, **texts}
         ids = {"event_id": pl.String()} if self.event_ids else {}
         events = {
             "lead_id": pl.Int64(),
             **ids,
             "type": pl.String(),
             "occurred_at": INSTANT,
-            **_texts("property", properties),
+            **packing.schema,
         }
-        return select(cursor, self._leads(traits), leads), select(cursor, self._events(properties), events)
+        known = select(cursor, self._leads(traits), leads)
+        return known, packing.unpacked(select(cursor, self._events(packing), events))
 
     def _leads(self, traits: Sequence[str]) -> str:
         columns = "".join(f", {_trait(name)} AS t{place}" for place, name in enumerate(traits))
@@ -158,13 +160,13 @@ class _Wanted:
             f" WHERE tenant_id = {tenant} AND company_id = l.company_id AND {self._while}) c ON true"
         )
 
-    def _events(self, properties: Sequence[str]) -> str:
+    def _events(self, packing: Packing) -> str:
         tenant, ids = int(self.tenant_id), _among(self.lead_ids)
         columns = ", e.type, e.occurred_at"
-        columns += "".join(f", {self._property(name)} AS p{place}" for place, name in enumerate(properties))
+        columns += "".join(f", {value} AS p{place}" for place, value in enumerate(packing.expressions()))
         kinds = ""
         if self.types is not None:
-            kinds = f" AND e.type = ANY (ARRAY[{','.join(map(_literal, self.types))}]::text[])"
+            kinds = f" AND e.type = ANY ({literals(self.types)})"
         id_ = ", e.id::text" if self.event_ids else ""
         if self.known_at is None:
             return (
@@ -185,15 +187,6 @@ class _Wanted:
             f" JOIN profiles.past_events e ON e.tenant_id = {tenant} AND e.identity_id = m.id"
             f" WHERE e.tenant_id = {tenant} AND {self._while}{kinds}"
         )
-
-    def _property(self, name: str) -> str:
-        value = f"e.properties ->> {_literal(name)}"
-        types = self.properties.get(name) if isinstance(self.properties, Mapping) else None
-        if types is None:
-            return value
-        # Taking JSON apart costs more than all the rest: only where somebody asks for it.
-        kinds = ",".join(map(_literal, sorted(types)))
-        return f"CASE WHEN e.type = ANY (ARRAY[{kinds}]::text[]) THEN {value} END"
 
     @property
     def _since(self) -> str:
@@ -216,20 +209,10 @@ def _instant(at: datetime | None) -> str:
 
 
 def _trait(name: str) -> str:
-    own = f"l.traits ->> {_literal(name)}"
+    own = f"l.traits ->> {literal(name)}"
     if name.startswith(_COMPANY):
-        return f"COALESCE(c.traits ->> {_literal(name.removeprefix(_COMPANY))}, {own})"
+        return f"COALESCE(c.traits ->> {literal(name.removeprefix(_COMPANY))}, {own})"
     return own
-
-
-def _texts(kind: str, names: Sequence[str]) -> dict[str, pl.DataType]:
-    return {f"{kind}:{name}": pl.String() for name in names}
-
-
-def _literal(text: str) -> str:
-    """Quoted for SQL; models are written by people, and PostgreSQL stores neither NUL nor half a surrogate pair."""
-    storable = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-    return " E'" + storable.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def select(cursor: adbc.Cursor, query: str, columns: dict[str, pl.DataType]) -> pl.DataFrame:
