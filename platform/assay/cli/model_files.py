@@ -10,7 +10,7 @@ from assay.cli.score_input import Problems
 from assay.scoring.diffing import compare
 from assay.scoring.drafts import failing_examples
 from assay.scoring.engine import CompiledModel, compile_model
-from assay.scoring.language import InvalidModel, Model, find_cycle, parse, references
+from assay.scoring.language import InvalidModel, Model, find_cycle, missing_stages, parse, references
 
 LARGEST = 1_000_000
 _ENDINGS = (".yaml", ".yml", ".json")
@@ -113,6 +113,9 @@ def check(files: Mapping[str, Filed], stored: Mapping[str, Stored], problems: Pr
             for problem in error.problems:
                 problems.add(place, str(problem))
             continue
+        if name in files:
+            for problem in missing_stages(final[name], {other: final[other] for other in asked[name]}):
+                problems.add(place, str(problem))
         if name in files or asked[name] & files.keys():
             for problem in failing_examples(compiled[name]):
                 problems.add(place, str(problem))

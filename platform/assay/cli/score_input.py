@@ -15,7 +15,15 @@ import click
 import polars as pl
 
 from assay.scoring.engine import CompiledModel, compile_model
-from assay.scoring.language import InvalidModel, Model, find_cycle, parse, references
+from assay.scoring.language import (
+    InvalidModel,
+    Model,
+    find_cycle,
+    missing_dimensions,
+    missing_stages,
+    parse,
+    references,
+)
 from assay_sdk.flatten import as_text, flatten
 
 _INSTANT = pl.Datetime("us", "UTC")
@@ -106,6 +114,11 @@ def read_models(paths: Sequence[Path], problems: Problems) -> list[CompiledModel
             problems.add(places[name], f"refers to the model {other!r}; give its file with another --model")
         if (cycle := find_cycle(name, asked)) is not None:
             problems.add(places[name], f"the models refer to one another in a circle: {' → '.join(cycle)}")
+    if problems.found:
+        return []
+    for name, model in parsed.items():
+        for problem in [*missing_dimensions(model, parsed), *missing_stages(model, parsed)]:
+            problems.add(places[name], str(problem))
     if problems.found:
         return []
     compiled: dict[str, CompiledModel] = {}

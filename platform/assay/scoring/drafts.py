@@ -41,7 +41,9 @@ def _problems(session: Session, tenant_id: int, model: language.Model) -> list[l
     if problems:
         return problems
     asked = {name: compiled_version(session, tenant_id, live[name]) for name in language.references(model)}
-    return failing_examples(engine.compile_model(model, asked))
+    compiled = engine.compile_model(model, asked)
+    problems = language.missing_stages(model, {name: other.model for name, other in asked.items()})
+    return problems or failing_examples(compiled)
 
 
 def failing_examples(compiled: engine.CompiledModel) -> list[language.Problem]:

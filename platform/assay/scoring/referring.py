@@ -1,11 +1,11 @@
 """Models that ask other models: where a document does, and whether those can be asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
 from assay.scoring import language
-from assay.scoring.language import Condition, Every, Model, Not, OfModel, Problem, Some, WhenHolds
+from assay.scoring.language import Model, Problem, questions
 from assay.scoring.model_queries import Standing, standings
 from assay.scoring.queries import LiveVersion
 
@@ -35,28 +35,6 @@ def _missing(name: str, standing: Standing | None) -> str:
 def places(model: Model) -> dict[str, str]:
     """Each model that this one asks, and the path in its document where it first does."""
     found: dict[str, str] = {}
-    for path, condition in _conditions(model):
-        for place, name in _asked(path, condition):
-            found.setdefault(name, place)
+    for path, asked in questions(model):
+        found.setdefault(asked.model, f"{path}.model")
     return found
-
-
-def _conditions(model: Model) -> Iterator[tuple[str, Condition]]:
-    if model.audience is not None:
-        yield "audience", model.audience
-    for index, rule in enumerate(model.rules):
-        if isinstance(rule.trigger, WhenHolds):
-            yield f"rules[{index}].when", rule.trigger.condition
-    for index, override in enumerate(model.overrides):
-        yield f"overrides[{index}].when", override.condition
-
-
-def _asked(path: str, condition: Condition) -> Iterator[tuple[str, str]]:
-    if isinstance(condition, OfModel):
-        yield f"{path}.model", condition.model
-    elif isinstance(condition, Every | Some):
-        word = "all" if isinstance(condition, Every) else "any"
-        for index, part in enumerate(condition.conditions):
-            yield from _asked(f"{path}.{word}[{index}]", part)
-    elif isinstance(condition, Not):
-        yield from _asked(f"{path}.not", condition.condition)

@@ -40,7 +40,9 @@ def publish(tenant_id: int, name: str, *, by: str, note: str | None = None, revi
         if row.archived_at is not None:
             raise Archived(name)
         check_revision(row, revision)
-        version = changes.version_of(row, language.parse(row.draft), row.draft, with_examples=True)
+        model = language.parse(row.draft)
+        changes.check_stages(model)
+        version = changes.version_of(row, model, row.draft, with_examples=True)
         if version.number != row.published_version:
             changes.point(row, version, "publish")
             changes.follow(row, with_examples=True)
@@ -119,6 +121,12 @@ class _Changes:
 
     def check_references(self, version: ModelVersion) -> None:
         self._refuse(find_problems(self.session, self.tenant_id, language.parse(version.source), self.live))
+
+    def check_stages(self, model: language.Model) -> None:
+        """Of the model that is published; whoever follows another is not held up by a stage that has gone."""
+        asked = language.references(model) & self.live.keys()
+        others = {name: compiled_version(self.session, self.tenant_id, self.live[name]).model for name in asked}
+        self._refuse(language.missing_stages(model, others))
 
     def version_of(self, row: ModelRow, model: language.Model, source: str, *, with_examples: bool) -> ModelVersion:
         """The stored version of this document beside what is live; made when there is none yet."""

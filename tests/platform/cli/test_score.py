@@ -258,6 +258,19 @@ class TestSeveralModels:
                 "the models refer to one another in a circle: base → following → base",
                 id="a circle",
             ),
+            pytest.param(
+                (
+                    BASE,
+                    "{model: x, rules: [{id: a, when: {model: base, dimension: fti, score: {gt: 0}}, points: 1}]}",
+                ),
+                "1.yaml: rules[0].when.dimension: of the model 'base': the dimension 'fti' is not declared",
+                id="no such dimension",
+            ),
+            pytest.param(
+                (BASE, "{model: x, rules: [{id: a, when: {model: base, stage: Nope}, points: 1}]}"),
+                "1.yaml: rules[0].when.stage: of the model 'base': the stage 'Nope' is not declared",
+                id="no such stage",
+            ),
         ],
     )
     def test_refusals(self, score_models: Callable[..., Result], models: tuple[str, ...], message: str) -> None:

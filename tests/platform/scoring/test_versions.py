@@ -24,6 +24,12 @@ model: base
 rules: [{{id: owner, when: {{trait: title, is: Owner}}, points: {points}}}]
 stages: [{{name: MQL, from: 40}}]
 """
+BASE_OF_PARTS = """
+model: base
+dimensions: {fit: {}, interest: {}}
+rules: [{id: owner, dimension: fit, when: {trait: title, is: Owner}, points: 40}]
+stages: [{name: MQL, from: 40}, {name: Lead, from: 50}]
+"""
 ASKING = """
 model: {name}
 rules: [{{id: ripe, when: {{model: {asked}, score: {{gte: 30}}}}, points: {points}}}]
@@ -194,6 +200,37 @@ class TestReferences:
         with pytest.raises(InvalidModel, match=r"'child' asks for the score of 'base' .*: expected 10, found 0"):
             service.publish(tenant.tenant_id, "base", by="Ada Example")
         assert live(tenant.tenant_id) == {"base": 1, "child": 1}
+
+    @pytest.mark.parametrize(
+        ("asked", "path", "message"),
+        [
+            pytest.param("dimension: fti, score: {gte: 1}", "dimension", "did you mean 'fit'?", id="a dimension"),
+            pytest.param("stage: Qualified", "stage", "declared: MQL, Lead", id="a stage"),
+            pytest.param("stage: {in: [mql, SQL]}", "stage", "the stage 'SQL' is not declared", id="one of several"),
+        ],
+    )
+    def test_what_another_has_not_cannot_be_asked(self, tenant, put, asked: str, path: str, message: str) -> None:
+        put(BASE_OF_PARTS)
+        text_ = f"{{model: asks, rules: [{{id: a, when: {{model: base, {asked}}}, points: 1}}]}}"
+        (told,) = service.validate(text_, tenant_id=tenant.tenant_id)
+        with pytest.raises(InvalidModel) as refused:
+            put(text_)
+        assert refused.value.problems == [told]
+        assert told.path == f"rules[0].when.{path}"
+        assert message in told.message
+
+    def test_what_others_ask_cannot_be_taken_away(self, tenant, put) -> None:
+        put(BASE_OF_PARTS)
+        put("{model: asks, rules: [{id: a, when: {model: base, dimension: fit, score: {gte: 1}}, points: 1}]}")
+        with pytest.raises(InvalidModel, match=r"'asks' asks for the score of 'base' and could not follow.*'fit'"):
+            put(base())
+        assert live(tenant.tenant_id) == {"asks": 1, "base": 1}
+
+    def test_a_stage_that_goes_holds_nobody_up(self, tenant, put) -> None:
+        put(BASE_OF_PARTS)
+        put("{model: asks, rules: [{id: a, when: {model: base, stage: Lead}, points: 1}]}")
+        put(BASE_OF_PARTS.replace("Lead", "Warm"))
+        assert live(tenant.tenant_id) == {"asks": 2, "base": 2}
 
     def test_the_neighbours_models_cannot_be_asked(self, tenant, neighbour, put) -> None:
         put(base())

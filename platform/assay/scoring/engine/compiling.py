@@ -8,6 +8,7 @@ from assay.scoring.language import (
     Comparison,
     Condition,
     EventCount,
+    InvalidModel,
     Model,
     OfModel,
     OnEvents,
@@ -17,6 +18,7 @@ from assay.scoring.language import (
     conditions,
     content_hash,
     leaves,
+    missing_dimensions,
 )
 from assay.scoring.language.worth import fading_of, share_sums, unit, worth
 
@@ -134,12 +136,18 @@ def in_order(models: Sequence[CompiledModel]) -> list[CompiledModel]:
 
 
 def compile_model(model: Model, references: Mapping[str, CompiledModel] | None = None) -> CompiledModel:
-    """Executes nothing in Polars, so it is safe in a process that forks. Every model referred to must be given."""
+    """Executes nothing in Polars, so it is safe in a process that forks. Every model referred to must be given.
+
+    Raises InvalidModel where it asks one of them for a dimension that it does not have.
+    """
     named = {leaf.model for condition in conditions(model) for leaf in leaves(condition) if isinstance(leaf, OfModel)}
     missing = sorted(named - (references or {}).keys())
     if missing:
         raise ValueError(f"{model.name} refers to {', '.join(missing)}, which is not given")
     given = {name: compiled for name, compiled in (references or {}).items() if name in named}
+    problems = missing_dimensions(model, {name: compiled.model for name, compiled in given.items()})
+    if problems:
+        raise InvalidModel(problems)
     types, properties = _read(model)
     traits = {
         leaf.name for condition in conditions(model) for leaf in leaves(condition) if isinstance(leaf, Comparison)

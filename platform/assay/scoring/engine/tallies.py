@@ -158,9 +158,7 @@ def tally(scene: Scene, selection: Selection, asked: Iterable[Asked]) -> dict[As
     return {one: _tally(scene, selection, one, columns, place) for place, one in enumerate(wanted)}
 
 
-def _tally(
-    scene: Scene, selection: Selection, one: Asked, columns: Mapping[str, pl.Series], place: int
-) -> Tally:
+def _tally(scene: Scene, selection: Selection, one: Asked, columns: Mapping[str, pl.Series], place: int) -> Tally:
     lo, hi = columns[f"lo{place}"], columns[f"hi{place}"]
     turns = [columns[name] for name in (f"end{place}", f"come{place}") if name in columns]
     if one.fading is not None and one.fading.kind == "every":

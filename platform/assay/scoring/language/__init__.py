@@ -36,7 +36,15 @@ from assay.scoring.language.model import (
 )
 from assay.scoring.language.publishing import json_schema
 from assay.scoring.language.quantities import number
-from assay.scoring.language.references import conditions, find_cycle, leaves, references
+from assay.scoring.language.references import (
+    conditions,
+    find_cycle,
+    leaves,
+    missing_dimensions,
+    missing_stages,
+    questions,
+    references,
+)
 from assay.scoring.language.settling import parameters, with_parameters
 
 __all__ = [
@@ -78,9 +86,12 @@ __all__ = [
     "json_schema",
     "leaves",
     "load",
+    "missing_dimensions",
+    "missing_stages",
     "number",
     "parameters",
     "parse",
+    "questions",
     "references",
     "with_parameters",
 ]
