@@ -12,7 +12,10 @@ from assay.scoring import asking, queries
 part = Part("Leads", "Who is known, and how each scores under every model.")
 
 MODEL = fields.String(
-    validate=validate.Length(1, 200), metadata={"description": "A model's name; without it, the first published one"}
+    validate=validate.Length(1, 200),
+    metadata={
+        "description": "A model's name; without it, the published one of the highest precedence, then the oldest"
+    },
 )
 CURSOR = fields.String(metadata={"description": "The `next_cursor` of the page before"})
 

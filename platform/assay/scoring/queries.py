@@ -115,6 +115,12 @@ def list_models(tenant_id: int) -> list[ModelRow]:
         return list(session.scalars(select(ModelRow).where(ModelRow.tenant_id == tenant_id).order_by(ModelRow.id)))
 
 
+def list_published(tenant_id: int) -> list[ModelRow]:
+    """Those that score: the leading one first, of the highest precedence and, where that is equal, the oldest."""
+    with tenant_session(tenant_id) as session:
+        return list(session.scalars(_published(tenant_id)))
+
+
 def get_model(tenant_id: int, name: str) -> ModelRow:
     with tenant_session(tenant_id) as session:
         return read_model(session, tenant_id, name)
@@ -185,7 +191,7 @@ def list_leads(
     cursor: str | None = None,
     limit: int = PAGE,
 ) -> LeadPage:
-    """Best first under ``model`` (default: the first published one); further pages rank as when the first was read.
+    """Best first under ``model`` (default: the leading one); further pages rank as when the first was read.
 
     So paging meets each lead once, however scores move meanwhile. While no model is published, the newest activity
     comes first, and a lead that is active again meanwhile goes to the top of the next listing.
@@ -203,8 +209,10 @@ def list_leads(
         if cursor is None:
             started = listing(session, tenant_id)
         else:
-            since, total, lead_id = cursors.unpack(cursor, tuple[int, int, int], of=question)
+            since, total, lead_id, model_id = cursors.unpack(cursor, tuple[int, int, int, int], of=question)
             started, last = cursors.instant(since), (total, lead_id)
+            # Another model may lead meanwhile.
+            by = by if by.id == model_id else _model_of(session, tenant_id, model_id)
         ranks = session.execute(
             _ranks(tenant_id, by.id, stage=stage, text=text, started=started, last=last, limit=limit + 1)
         ).all()
@@ -212,19 +220,29 @@ def list_leads(
     next_cursor = None
     if len(ranks) > limit:
         final = ranks[limit - 1]
-        next_cursor = cursors.pack((cursors.microseconds(started), final.total, final.lead_id), of=question)
+        next_cursor = cursors.pack((cursors.microseconds(started), final.total, final.lead_id, by.id), of=question)
     return LeadPage(items, next_cursor, by.name)
 
 
 def _ranked_by(session: Session, tenant_id: int, name: str | None) -> ModelRow | None:
     if name is not None:
         return read_model(session, tenant_id, name)
-    return session.scalars(
+    return session.scalars(_published(tenant_id).limit(1)).one_or_none()
+
+
+def _model_of(session: Session, tenant_id: int, model_id: int) -> ModelRow:
+    row = session.get(ModelRow, (tenant_id, model_id))
+    if row is None:
+        raise NoSuchModel
+    return row
+
+
+def _published(tenant_id: int) -> Select[ModelRow]:
+    return (
         select(ModelRow)
         .where(ModelRow.tenant_id == tenant_id, ModelRow.published_version.is_not(None))
-        .order_by(ModelRow.id)
-        .limit(1)
-    ).one_or_none()
+        .order_by(ModelRow.precedence.desc(), ModelRow.id)
+    )
 
 
 def _ranks(

@@ -66,7 +66,7 @@ def _page(lead_id: int, form: Form) -> str:
         lead=found,
         title=title_of(found.id, found.name, found.email),
         judgements=judgements.list_judgements(tenant_id, lead_id),
-        models=[row for row in queries.list_models(tenant_id) if row.published_version is not None],
+        models=queries.list_published(tenant_id),
         shown=request.values.get("shown") or request.args.get("model") or "",
         form=form,
         now=datetime.now(UTC),

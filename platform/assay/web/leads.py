@@ -82,7 +82,7 @@ def home() -> ResponseReturnValue:
 @signed_in
 def index() -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
-    published = [row for row in queries.list_models(tenant_id) if row.published_version is not None]
+    published = queries.list_published(tenant_id)
     model = _chosen(published, request.args.get("model"))
     scale = _ruler(tenant_id, model) if model else None
     stages = scale.stages if scale else ()

@@ -89,6 +89,26 @@ class TestListLeads:
         assert walk(tenant.tenant_id, model="first") == [reader, owner]
         assert walk(tenant.tenant_id, model="titles-matter") == [owner, reader]
 
+    def test_the_leading_model_ranks_unless_another_is_named(self, tenant, make_lead) -> None:
+        rules = "rules: [{id: a, when: {trait: title, exists: true}, points: 1}]"
+        documents = {
+            "oldest": "",
+            "leading": "precedence: 5, ",
+            "as-high": "precedence: 5, ",
+            "draft": "precedence: 9, ",
+        }
+        for name, words in documents.items():
+            service.create_model(tenant.tenant_id, f"{{model: {name}, {words}{rules}}}")
+            if name != "draft":
+                service.publish(tenant.tenant_id, name, by="Ada Example")
+        make_lead(tenant.tenant_id, traits={"title": "Owner"})
+        drain(tenant.tenant_id)
+        assert queries.list_leads(tenant.tenant_id).model == "leading"
+        assert queries.list_leads(tenant.tenant_id, model="oldest").model == "oldest"
+        assert [row.name for row in queries.list_published(tenant.tenant_id)] == ["leading", "as-high", "oldest"]
+        service.archive(tenant.tenant_id, "leading", by="Ada Example")
+        assert queries.list_leads(tenant.tenant_id).model == "as-high"
+
     def test_without_a_published_model_the_newest_activity_comes_first(self, tenant, make_lead, model_text) -> None:
         service.create_model(tenant.tenant_id, model_text())
         leads = [make_lead(tenant.tenant_id, seen=T0 + n * DAY) for n in (2, 1, 3, 3)]
@@ -188,6 +208,23 @@ class TestPagingWhileScoresMove:
             drain(tenant.tenant_id)
 
         assert walk(tenant.tenant_id, republish, limit=2) == [*readers, owner]
+
+    def test_another_model_that_leads_meanwhile_changes_nothing_of_it(self, tenant, publish, make_lead) -> None:
+        publish(tenant.tenant_id)
+        leads = [make_lead(tenant.tenant_id, events=offers(5 - n)) for n in range(5)]
+        drain(tenant.tenant_id, T0)
+
+        def another_leads() -> None:
+            if "high" not in [row.name for row in queries.list_models(tenant.tenant_id)]:
+                service.create_model(
+                    tenant.tenant_id,
+                    "{model: high, precedence: 9, rules: [{id: a, on: offer.downloaded, points: -1}]}",
+                )
+                service.publish(tenant.tenant_id, "high", by="Ada Example")
+                drain(tenant.tenant_id, T0)
+
+        assert walk(tenant.tenant_id, another_leads, limit=2) == leads
+        assert queries.list_leads(tenant.tenant_id).model == "high"
 
     def test_what_changed_by_itself_before_and_is_noticed_meanwhile(self, tenant, publish, make_lead) -> None:
         publish(tenant.tenant_id)

@@ -103,6 +103,13 @@ class TestList:
         assert "Quarry &amp; Sons" in page
         assert "<script>alert" not in page
 
+    def test_the_leading_model_ranks(self, person: Any, ranked: None, tenant: SignedUp) -> None:
+        assert "Ranked by <strong>Owners</strong>" in person.opens("/leads").text
+        service.save_draft(tenant.tenant_id, "other", f"precedence: 3\n{OTHER}")
+        service.publish(tenant.tenant_id, "other", by="Ada Example")
+        assert "Ranked by <strong>Other</strong>" in person.opens("/leads").text
+        assert "Ranked by <strong>Owners</strong>" in person.opens("/leads?model=smb").text
+
     @pytest.mark.parametrize(
         ("query", "names"),
         [

@@ -45,7 +45,8 @@ class ModelWords(Words):
         most=1000,
         load_default=0,
         metadata=told(
-            "of the models that apply to a lead the one of the highest precedence leads; 0 by default", "precedence: 10"
+            "of the models that apply to a lead the one of the highest precedence leads, and ranks lists; 0 by default",
+            "precedence: 10",
         ),
     )
     parameters = ParametersField(
