@@ -8,7 +8,7 @@ from typing import Literal
 
 from assay.cli.score_input import Problems
 from assay.scoring.diffing import compare
-from assay.scoring.drafts import failing_examples
+from assay.scoring.drafts import failing_examples, taken_name
 from assay.scoring.engine import CompiledModel, compile_model
 from assay.scoring.language import InvalidModel, Model, find_cycle, missing_stages, parse, references
 
@@ -94,6 +94,8 @@ def check(files: Mapping[str, Filed], stored: Mapping[str, Stored], problems: Pr
     final = live | {name: filed.model for name, filed in files.items()}
     asked = {name: references(model) for name, model in final.items()}
     for name, filed in files.items():
+        if name not in stored and (taken := taken_name(filed.model)):
+            problems.add(filed.path, str(taken))
         if name in stored and stored[name].archived:
             problems.add(filed.path, f"the model {name!r} is archived on the server; take it back there first")
         for other in sorted(asked[name] - final.keys()):

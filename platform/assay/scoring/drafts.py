@@ -16,8 +16,8 @@ from assay.scoring.queries import read_live_versions, read_model
 from assay.scoring.referring import find_problems
 from assay_tenants.database import tenant_session
 
-#: /models/schema is the language's own.
-RESERVED = frozenset({"schema"})
+#: Where GET /api/v1/models/<name> answers something else.
+RESERVED = frozenset({"overlaps", "schema"})
 
 
 def validate(text: str, *, tenant_id: int | None = None) -> list[language.Problem]:
@@ -27,6 +27,8 @@ def validate(text: str, *, tenant_id: int | None = None) -> list[language.Proble
     """
     try:
         model = language.parse(text)
+        if taken := taken_name(model):
+            return [taken]
         if tenant_id is not None:
             with tenant_session(tenant_id) as session:
                 return _problems(session, tenant_id, model)
@@ -78,8 +80,7 @@ def _said(value: object) -> str:
 def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRow:
     """A new, unpublished model named by its document; raises InvalidModel or ModelNameTaken."""
     model = language.parse(text)
-    if model.name in RESERVED:
-        problem = language.Problem("model", f"{model.name!r} is an address of the API; give the model another name")
+    if problem := taken_name(model):
         raise language.InvalidModel([problem])
     now = datetime.now(UTC)
     row = ModelRow(tenant_id=tenant_id, name=model.name, draft=text, draft_by=by, created_at=now, updated_at=now)
@@ -90,6 +91,14 @@ def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRo
     except IntegrityError as error:
         raise ModelNameTaken(model.name) from error
     return row
+
+
+def taken_name(model: language.Model) -> language.Problem | None:
+    """What is wrong with the name of a new model, where the API has other things at its address."""
+    if model.name not in RESERVED:
+        return None
+    sentence = f"cannot be {model.name!r}: /api/v1/models/{model.name} is an address of the API; choose another name"
+    return language.Problem("model", sentence)
 
 
 def save_draft(tenant_id: int, name: str, text: str, *, revision: int | None = None, by: str | None = None) -> ModelRow:

@@ -1,6 +1,7 @@
 import pytest
 
 from assay.scoring import queries
+from assay.scoring.drafts import RESERVED
 
 YAML = {"Content-Type": "application/yaml"}
 
@@ -171,9 +172,22 @@ class TestSchema:
         assert schema["$schema"].startswith("https://json-schema.org/")
         assert {"model", "rules", "examples", "audience"} <= schema["properties"].keys()
 
-    def test_no_model_takes_its_address(self, call, model_text) -> None:
-        answer = call("POST", "/models", data=model_text("schema"), headers=YAML)
-        assert (answer.status_code, answer.get_json(force=True)["errors"][0]["field"]) == (422, "model")
+    @pytest.mark.parametrize("name", ["schema", "overlaps"])
+    def test_no_model_takes_an_address_of_the_api(self, call, model_text, name) -> None:
+        answer = call("POST", "/models", data=model_text(name), headers=YAML)
+        (error,) = answer.get_json(force=True)["errors"]
+        assert (answer.status_code, error["field"]) == (422, "model")
+        assert f"/api/v1/models/{name} is an address of the API" in error["message"]
+        checked = call("POST", "/models/validate", data=model_text(name), headers=YAML).json["problems"]
+        assert [problem["field"] for problem in checked] == ["model"]
+
+    def test_every_fixed_address_beside_models_is_refused_as_a_name(self, api_app) -> None:
+        addresses = {
+            rule.rule.removeprefix("/api/v1/models/")
+            for rule in api_app.url_map.iter_rules()
+            if rule.rule.startswith("/api/v1/models/") and "GET" in rule.methods
+        }
+        assert {address for address in addresses if "<" not in address and "/" not in address} == RESERVED
 
 
 class TestValidate:

@@ -36,6 +36,10 @@ class TestOpenApi:
             for step in reference.split("/"):
                 node = node[step]
 
+    def test_no_two_schemas_share_a_name(self, document) -> None:
+        # The second one would be described under the name of the first with a number.
+        assert [name for name in document["components"]["schemas"] if name[-1].isdigit()] == []
+
     def test_every_operation_has_a_summary(self, document) -> None:
         for path, operations in document["paths"].items():
             for method, operation in operations.items():

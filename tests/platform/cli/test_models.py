@@ -164,6 +164,7 @@ class TestAllOrNothing:
         [
             pytest.param({"other": "{model: other, rules: []}"}, "other.yaml: rules", id="no model"),
             pytest.param({"other": "rules: ["}, "other.yaml", id="no YAML"),
+            pytest.param({"other": base().replace("base", "overlaps")}, "an address of the API", id="a name taken"),
             pytest.param({"other": b"\xff\xfe"}, "other.yaml: is not UTF-8 text", id="no text"),
             pytest.param({"other": base()}, "'base' is the model of", id="two of one name"),
             pytest.param({"child": child(11)}, "expect.total: expected 11, found 10", id="an example fails"),
