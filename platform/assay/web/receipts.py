@@ -90,7 +90,8 @@ def _lines(parts: Sequence[Part]) -> list[Line]:
         awards = list(found)
         newest = tuple(reversed(awards[-MOST_AWARDS:]))
         points_ = sum(part.points for part in awards)
-        lines.append(Line(rule, awards[0].title or rule, points_, newest, len(awards)))
+        title = awards[0].title or ("Judgement" if awards[0].judged else rule)
+        lines.append(Line(rule, title, points_, newest, len(awards)))
     return lines
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from assay.scoring.engine import Adjustment, Explanation, Part
 from assay.scoring.engine.reasons import reason
+from assay.scoring.engine.receipts import Judged
 from assay.web.receipts import MOST_AWARDS, receipt_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -90,3 +91,9 @@ def test_a_lead_outside_the_audience_has_no_score() -> None:
 def test_a_dimension_is_measured_against_its_cap(document: dict[str, Any], cap: int | None, fill: int) -> None:
     (dimension,) = receipt_of(explanation(part("rule", 40_000)), document).dimensions
     assert (dimension.points, dimension.max, dimension.fill) == (40_000, cap, fill)
+
+
+def test_points_by_people_are_called_so() -> None:
+    """There is no rule of the model whose title or id could stand there."""
+    given = replace(part("judgement", 15_000, event="a"), judged=Judged("k", "Petra", "met him"))
+    assert [line.title for line in receipt_of(explanation(given), {}).counted] == ["Judgement"]

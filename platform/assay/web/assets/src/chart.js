@@ -3,7 +3,9 @@ import "uplot/dist/uPlot.min.css";
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-const clock = { hour: "2-digit", minute: "2-digit" };
+// As everywhere on the page.
+const timeZone = "UTC";
+const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const day = { day: "numeric", month: "short" };
 const DAY = 24 * 60 * 60;
 const HEIGHT = 220;
@@ -11,11 +13,11 @@ const HEIGHT = 220;
 /** As coarse as the distance between two marks allows, and never a month in digits. */
 function marks(_plot, instants, _axis, _space, step) {
   const parts = step >= 28 * DAY ? { month: "short", year: "numeric" } : step >= DAY ? day : step >= 60 ? clock : { ...clock, second: "2-digit" };
-  const format = new Intl.DateTimeFormat(undefined, parts);
+  const format = new Intl.DateTimeFormat(undefined, { ...parts, timeZone });
   return instants.map((instant) => format.format(new Date(instant * 1000)));
 }
 
-const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23", timeZone });
 
 function draw(figure) {
   const series = JSON.parse(figure.dataset.series);
@@ -31,6 +33,9 @@ function draw(figure) {
     {
       width: figure.clientWidth,
       height: HEIGHT,
+      // The last mark may stand at the very end, and half of its text beyond it.
+      padding: [null, 28, null, null],
+      tzDate: (instant) => uPlot.tzDate(new Date(instant * 1000), timeZone),
       cursor: { y: false, points: { size: 8 } },
       legend: { live: true },
       scales: { y: { range: (_plot, from, to) => [Math.min(low, from), Math.max(high, to)] } },

@@ -37,6 +37,15 @@ function marks(view, list) {
   return setDiagnostics(view.state, found);
 }
 
+/** A browser that types over coloured text gives the new text the old colour as a style, which the policy forbids. */
+function typeOver(event, view) {
+  if (event.inputType !== "insertText" || event.isComposing || event.data === null) return false;
+  if (view.state.selection.main.empty) return false;
+  event.preventDefault();
+  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  return true;
+}
+
 function open(area) {
   const nonce = document.querySelector("meta[name=style-nonce]").content;
   const view = new EditorView({
@@ -61,6 +70,7 @@ function open(area) {
         // Escape, then Tab leaves the editor: the keyboard must never be caught in it.
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({ tabindex: "0", "aria-label": area.dataset.label, "aria-describedby": "editor-keys" }),
+        EditorView.domEventHandlers({ beforeinput: typeOver }),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;
           area.value = update.state.doc.toString();
