@@ -1,11 +1,12 @@
 """What people think of a lead, in points with a reason: facts like all others, so that they merge and replay too."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from assay.facts import LeadsChanged, tell_after_commit
 from assay.profiles import queries as profiles
@@ -113,6 +114,15 @@ def list_judgements(tenant_id: int, lead_id: int) -> list[Judgement]:
             withdrawn.setdefault(event.properties["judgement"], event)
     made = [event for event in events if event.type == JUDGEMENT]
     return [_judgement(event, withdrawn.get(event.properties["judgement"])) for event in reversed(made)]
+
+
+def judgements_behind(tenant_id: int, lead_id: int, events: Iterable[LeadEvent]) -> dict[UUID, Judgement]:
+    """By the event that gave it or took it back; other events are left out."""
+    keys = {event.id: event.properties["judgement"] for event in events if event.type in (JUDGEMENT, WITHDRAWN)}
+    if not keys:
+        return {}
+    made = {judgement.key: judgement for judgement in list_judgements(tenant_id, lead_id)}
+    return {id_: made[key] for id_, key in keys.items() if key in made}
 
 
 def get_judgement(tenant_id: int, lead_id: int, key: str) -> Judgement:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from assay.intake.queries import find_message
 from assay.profiles import queries as profiles
-from assay.scoring import asking, outlooks, queries, service
+from assay.scoring import asking, judgements, outlooks, queries, service
 from assay.scoring.engine import Explanation
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion
@@ -129,6 +129,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
         "title": title_of(found.id, found.name, found.email),
         "subtitle": subtitle_of(found.name, found.email, found.company),
         "events": happened.items,
+        "judged": judgements.judgements_behind(tenant_id, lead_id, happened.items),
         "more_events": more,
     }
     if request.headers.get("HX-Target") == "li#more-events":
@@ -186,6 +187,7 @@ def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
         lead=lead,
         title=title_of(lead.id, lead.name, lead.email),
         event=found,
+        judgement=judgements.judgements_behind(tenant_id, lead_id, [found]).get(found.id),
         message=message,
         text=readable(message.body, found.sender_id) if message else None,
     )

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ def lead(tenant: SignedUp, make_lead: Any) -> int:
     return made
 
 
+def timeline(person: Any, lead: int) -> str:
+    """The words of it, one space apart."""
+    found = re.search(r'<ol class="timeline">(.*?)</ol>', person.opens(f"/leads/{lead}").text, re.S)
+    assert found
+    return " ".join(re.sub(r"<[^>]*>", " ", found[1]).split())
+
+
 class TestJudgements:
     def test_given_shown_and_removed(self, person: Any, lead: int) -> None:
         page = f"/leads/{lead}/judgements"
@@ -33,6 +41,36 @@ class TestJudgements:
         answer = person.sends(f"{page}/{made.key}/withdraw", on=page)
         assert answer.status_code == 303
         assert "removed" in person.opens(page).text
+
+    def test_the_timeline_tells_it_in_words(self, person: Any, lead: int) -> None:
+        page = f"/leads/{lead}/judgements"
+        person.sends(page, on=page, points="15", reason="Met <i>them</i>", until="2100-12-31", model="other")
+        person.sends(page, on=page, points="-1", reason="Wrong number")
+        (other, made) = judgements.list_judgements(person.tenant_id, lead)
+        words = timeline(person, lead)
+        assert "+15 points from Ada Example" in words
+        assert "Met &lt;i&gt;them&lt;/i&gt; only under other · until 1 Jan 2101, 00:00 UTC" in words
+        assert "−1 point from Ada Example" in words
+        assert made.key not in words
+        assert "assay.judgement" not in words
+
+        judgements.withdraw(person.tenant_id, lead, made.key, by="Ben Example")
+        words = timeline(person, lead)
+        assert "+15 points taken back by Ben Example" in words
+        assert "only under other · given just now by Ada Example" in words
+        assert "only under other · taken back just now by Ben Example" in words
+        assert "until" not in words
+        assert other.withdrawn_at is None
+
+    def test_the_page_of_its_event_tells_it_too(self, person: Any, lead: int) -> None:
+        judgements.record(person.tenant_id, lead, points=15_000, reason="They called", by="Ada Example")
+        address = re.search(rf'href="(/leads/{lead}/events/[^"]+)"', person.opens(f"/leads/{lead}").text)
+        assert address
+        page = person.opens(address[1]).text
+        assert "<title>+15 points from Ada Example" in page
+        assert "<h1>+15 points from Ada Example</h1>" in page
+        assert "They called" in page
+        assert "imported file" not in page
 
     def test_its_page_asks_for_them(self, person: Any, lead: int) -> None:
         assert f'hx-get="/leads/{lead}/judgements' in person.opens(f"/leads/{lead}").text
