@@ -1,6 +1,6 @@
 """Scores leads that are due."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
@@ -14,6 +14,7 @@ from assay.profiles.queries import last_news, read_facts, snapshot
 from assay.scoring import engine
 from assay.scoring.compiled import load_live
 from assay.scoring.ledger import FOUND, INSTANT, PLACE, Ledger, found
+from assay.scoring.model_queries import live_since
 from assay.scoring.models import Due
 from assay.scoring.queries import LiveVersion
 from assay.scoring.rescoring import SETTLED, under_way
@@ -76,8 +77,8 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
     # Before the rows are locked: who has learned something of these leads, and not yet committed, wants those rows.
     with snapshot(tenant_id) as known:
         at = now or known.at
-        lead_ids = _lock_due(session, tenant_id, at)
-        if not lead_ids:
+        due = _lock_due(session, tenant_id, at)
+        if not due:
             return 0
         facts = Facts(*known.read(lead_ids, **wanted([model for _, model in versions])))
     ledger = Ledger(read_stored(tenant_id, lead_ids))
@@ -86,7 +87,8 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
     scored, broken = evaluate_each(tenant_id, versions, facts, at)
     failed |= broken
     if versions and not failed:
-        _replay(tenant_id, ledger, versions, facts, at)
+        arrivals = _arrivals(session, tenant_id, ledger, scored, due, at)
+        _replay(tenant_id, ledger, versions, facts, arrivals, at)
     ledger.become(scored, at)
     _end_others(ledger, scored, set(facts.alive), failed, at)
     store(session, tenant_id, ledger)
@@ -103,18 +105,18 @@ def _again(session: Session, tenant_id: int, facts: Facts, failed: set[int], at:
     return again if failed else again.clear()
 
 
-def _lock_due(session: Session, tenant_id: int, now: datetime) -> list[int]:
-    return sorted(
-        session.scalars(
-            select(Due.lead_id)
-            .where(Due.tenant_id == tenant_id, Due.due_at <= now)
-            .order_by(Due.due_at)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        )
+def _lock_due(session: Session, tenant_id: int, now: datetime) -> dict[int, datetime]:
+    """Leads, and since when each is due."""
+    rows = session.execute(
+        select(Due.lead_id, Due.due_at)
+        .where(Due.tenant_id == tenant_id, Due.due_at <= now)
+        .order_by(Due.due_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
     )
 
 
+    return {row.lead_id: row.due_at for row in rows}
 class Wanted(TypedDict):
     """What has to be read, as ``read_facts`` takes it."""
 
@@ -161,7 +163,32 @@ def evaluate_each(tenant_id: int, versions: Versions, facts: Facts, at: datetime
     return pl.concat(frames), failed
 
 
-def _replay(tenant_id: int, ledger: Ledger, versions: Versions, facts: Facts, at: datetime) -> None:
+def _arrivals(
+    session: Session, tenant_id: int, ledger: Ledger, scored: pl.DataFrame, due: Mapping[int, datetime], at: datetime
+) -> pl.DataFrame:
+    """Leads that a model applies to since the last look, without news: they were due when it may have begun to.
+
+    Only when they were due tells it: there was no score yet that could say when it changes.
+    """
+    late = pl.DataFrame(
+        {"lead_id": list(due), "next_change": list(due.values())}, {"lead_id": pl.Int64(), "next_change": INSTANT}
+    ).filter(pl.col("next_change") < at)
+    new = scored.filter("applies").join(ledger.stored, on=PLACE, how="anti").select(PLACE).join(late, on="lead_id")
+    if new.is_empty():
+        return new
+    news = last_news(tenant_id, new["lead_id"].unique().to_list())
+    since = live_since(session, tenant_id)
+    return new.filter(
+        [
+            lead_id in news and news[lead_id] < when and model_id in since and since[model_id] <= when
+            for lead_id, model_id, when in new.iter_rows()
+        ]
+    )
+
+
+def _replay(
+    tenant_id: int, ledger: Ledger, versions: Versions, facts: Facts, arrivals: pl.DataFrame, at: datetime
+) -> None:
     """What changed by itself since the last look, at the instants at which it did, as far as was known then.
 
     A score under a version that was replaced meanwhile is left out: nobody can tell how it would have gone on.
@@ -174,11 +201,12 @@ def _replay(tenant_id: int, ledger: Ledger, versions: Versions, facts: Facts, at
     news: dict[int, datetime] | None = None
     told = _EPOCH
     for _ in range(INSTANTS):
-        overdue = ledger.latest.filter(
+        known = ledger.latest.join(numbers, on=["model_id", "version"], how="semi").select(arrivals.columns)
+        overdue = pl.concat([known, arrivals]).filter(
             pl.col("next_change") < at,
             pl.col("lead_id").is_in(facts.alive),
             pl.col("next_change") > told,
-        ).join(numbers, on=["model_id", "version"], how="semi")
+        )
         if overdue.is_empty():
             return
         instant: datetime = overdue["next_change"].min()  # type: ignore[assignment] # a column of instants
@@ -188,12 +216,17 @@ def _replay(tenant_id: int, ledger: Ledger, versions: Versions, facts: Facts, at
         told = instant
         try:
             then = _known(tenant_id, versions, facts, news, sorted(set(places["lead_id"].to_list())), instant)
-            ledger.become(evaluate(versions, then, instant).join(places, on=PLACE, how="semi"), instant)
+            there = evaluate(versions, then, instant).join(places, on=PLACE, how="semi")
+            ledger.become(there, instant)
         except Exception:  # the scores of this moment are known, and matter more than the past
             log.warning("scoring.steps_failed", tenant_id=tenant_id, at=instant.isoformat(), exc_info=True)
             return
 
 
+        # Whom a model does not apply to has no score to say when it will.
+        arrivals = pl.concat(
+            [arrivals.join(places, on=PLACE, how="anti"), there.filter(~pl.col("applies")).select(arrivals.columns)]
+        )
 def _known(
     tenant_id: int, versions: Versions, facts: Facts, news: dict[int, datetime], lead_ids: list[int], at: datetime
 ) -> Facts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -62,6 +63,16 @@ def number_before_archiving(session: Session, tenant_id: int, model_id: int) -> 
         .order_by(Publication.id.desc())
         .limit(1)
     ).one_or_none()
+
+
+def live_since(session: Session, tenant_id: int) -> dict[int, datetime]:
+    """When the version of each model that scores now, or none, last began to."""
+    rows = session.execute(
+        select(Publication.model_id, func.max(Publication.at))
+        .where(Publication.tenant_id == tenant_id)
+        .group_by(Publication.model_id)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def standings(session: Session, tenant_id: int, names: Collection[str]) -> dict[str, Standing]:

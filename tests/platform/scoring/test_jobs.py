@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from assay.profiles import knowing
 from assay.profiles.queries import Snapshot
 from assay.scoring import compiled, engine, jobs, language, queries, rescore_jobs, service
 from assay_tenants.database import tenant_session
@@ -232,6 +233,89 @@ class TestAudience:
         assert totals(tenant.tenant_id, inside) == {}
         (past,) = queries.history(tenant.tenant_id, inside, "small").items
         assert (past.at, past.until, past.total) == (T0, T0 + DAY, 5_000)
+
+
+class TestArrivingByItself:
+    """A lead comes under a model by time alone: until then no score says when it will."""
+
+    LATE = timedelta(minutes=7)
+
+    @staticmethod
+    def put(tenant_id: int, audience: str, fades: str = "") -> None:
+        rules = f"[{{id: a, on: page.viewed, points: 5{fades}}}]"
+        service.create_model(tenant_id, f"{{model: late, audience: {audience}, rules: {rules}}}")
+        service.publish(tenant_id, "late", by="Ada Example")
+        while rescore_jobs.drain_rescores(tenant_id):
+            pass
+
+    @staticmethod
+    def settle(tenant_id: int, lead: int, now: datetime) -> datetime:
+        """Looked at, until nothing but time makes it due."""
+        drain(tenant_id, now)
+        planned = due_at(tenant_id, lead)
+        assert planned is not None
+        assert totals(tenant_id, lead) == {}
+        return planned
+
+    @pytest.mark.parametrize(
+        ("audience", "days"),
+        [
+            pytest.param("{trait: signed_up, older_than: 30d}", 30, id="a trait grows old"),
+            pytest.param("{not: {event: page.viewed, within: 7d}}", 7, id="an event leaves the window"),
+            pytest.param(
+                "{all: [{not: {event: page.viewed, within: 7d}}, {trait: signed_up, older_than: 30d}]}",
+                30,
+                id="after an instant at which nothing changed",
+            ),
+        ],
+    )
+    def test_is_dated_to_its_instant_however_late_it_is_found(self, tenant, make_lead, audience, days) -> None:
+        self.put(tenant.tenant_id, audience)
+        now = datetime.now(UTC)
+        traits, viewed = {"signed_up": now.isoformat()}, ("page.viewed", now, {})
+        lead = make_lead(tenant.tenant_id, traits=traits, events=[viewed], seen=now, due=now)
+        planned = self.settle(tenant.tenant_id, lead, now)
+        arrived = now + days * DAY
+        assert planned <= arrived
+        drain(tenant.tenant_id, arrived + self.LATE)
+        (score,) = queries.scores_of(tenant.tenant_id, lead)
+        assert (score.scored_at, score.total) == (arrived, 5_000)
+        assert len(queries.history(tenant.tenant_id, lead, "late").items) == 1
+
+    def test_what_changed_since_is_told_too(self, tenant, make_lead) -> None:
+        self.put(tenant.tenant_id, "{not: {event: page.viewed, within: 7d}}", ", fades: {after: 8d}")
+        now = datetime.now(UTC)
+        lead = make_lead(tenant.tenant_id, events=[("page.viewed", now, {})], seen=now, due=now)
+        self.settle(tenant.tenant_id, lead, now)
+        drain(tenant.tenant_id, now + 9 * DAY)
+        rows = queries.history(tenant.tenant_id, lead, "late").items
+        assert [(row.at, row.total) for row in rows] == [(now + 8 * DAY, 0), (now + 7 * DAY, 5_000)]
+
+    @pytest.mark.parametrize("learned", [timedelta(0), timedelta(minutes=1)], ids=["a newcomer", "news since"])
+    def test_who_had_news_arrives_when_they_are_looked_at(self, tenant, make_lead, learned) -> None:
+        self.put(tenant.tenant_id, "{trait: title, exists: true}")
+        now = datetime.now(UTC)
+        viewed = ("page.viewed", now, {})
+        lead = make_lead(tenant.tenant_id, traits={"title": "CFO"}, events=[viewed], seen=now + learned, due=now)
+        drain(tenant.tenant_id, now + self.LATE)
+        assert queries.scores_of(tenant.tenant_id, lead)[0].scored_at == now + self.LATE
+
+    def test_no_version_scores_before_it_was_published(self, tenant, make_lead) -> None:
+        before = datetime.now(UTC) - DAY
+        lead = make_lead(tenant.tenant_id, events=[("page.viewed", before, {})], seen=before, due=before + DAY / 2)
+        self.put(tenant.tenant_id, "{event: page.viewed}")
+        now = datetime.now(UTC)
+        drain(tenant.tenant_id, now)
+        assert queries.scores_of(tenant.tenant_id, lead)[0].scored_at == now
+
+    def test_news_make_a_lead_due_before_they_are_known(self, tenant, make_lead) -> None:
+        lead = make_lead(tenant.tenant_id, due=datetime.now(UTC) + DAY)
+        with tenant_session(tenant.tenant_id) as session:
+            known_at = knowing.learn(session, tenant.tenant_id)
+            service.mark_due(session, tenant.tenant_id, [lead])
+        due = due_at(tenant.tenant_id, lead)
+        assert due is not None
+        assert due <= known_at
 
 
 class TestTimePassing:
