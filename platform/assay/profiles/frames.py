@@ -4,8 +4,8 @@
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ import polars as pl
 from assay.profiles import knowing
 from assay.profiles.packing import Packing, Properties
 from assay.profiles.quoting import literal, literals
-from assay_tenants.database import engine
+from assay_tenants.database import engine, tenant_session
 
 INSTANT = pl.Datetime("us", "UTC")
 _COMPANY = "company."
@@ -55,6 +55,8 @@ class Snapshot:
     tenant_id: int
     at: datetime
     cursor: adbc.Cursor = field(repr=False)
+    #: From here on others may learn; what is read goes on to be what was known at the instant.
+    release: Callable[[], object] = field(repr=False)
 
     def read(
         self,
@@ -71,11 +73,14 @@ class Snapshot:
 
 @contextmanager
 def snapshot(tenant_id: int) -> Iterator[Snapshot]:
-    """Within it nothing is learned of this tenant's leads, so it should be short; nothing else may be read in it."""
-    with transaction(tenant_id) as cursor:
-        cursor.execute(knowing.hold(tenant_id))
-        at: datetime = pl.DataFrame(cursor.fetch_arrow())["at"].dt.convert_time_zone("UTC").item()
-        yield Snapshot(tenant_id, at, cursor)
+    """Until it is released nothing is learned of this tenant's leads; nothing else may be read in it."""
+    with ExitStack() as held:
+        # In a transaction of its own, which ends before what may take long is read.
+        knowing.hold(held.enter_context(tenant_session(tenant_id)), tenant_id)
+        with transaction(tenant_id, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as cursor:
+            cursor.execute("SELECT clock_timestamp() AS at")
+            at: datetime = pl.DataFrame(cursor.fetch_arrow())["at"].dt.convert_time_zone("UTC").item()
+            yield Snapshot(tenant_id, at, cursor, held.close)
 
 
 def last_news(tenant_id: int, lead_ids: Collection[int]) -> dict[int, datetime]:
@@ -225,10 +230,12 @@ def select(cursor: adbc.Cursor, query: str, columns: dict[str, pl.DataType]) -> 
 
 
 @contextmanager
-def transaction(tenant_id: int) -> Iterator[adbc.Cursor]:
-    """One transaction that sees one tenant, on this thread's own Arrow connection."""
+def transaction(tenant_id: int, *statements: str) -> Iterator[adbc.Cursor]:
+    """One transaction that sees one tenant, on this thread's own Arrow connection; it begins with these statements."""
     connection = _entered(tenant_id)
     try:
+        for statement in statements:
+            _execute(connection, statement)
         with connection.cursor() as cursor:
             yield cursor
         connection.rollback()

@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-_KEY = "hashtextextended('assay.profiles', {})"
+_KEY = "hashtextextended('assay.profiles', :tenant_id)"
 # The lock comes first: only then is the clock read.
-_INSTANT = "WITH locked AS MATERIALIZED (SELECT {}) SELECT clock_timestamp() AS at FROM locked"
-_LEARN = text(_INSTANT.format(f"pg_advisory_xact_lock({_KEY.format(':tenant_id')})"))
+_LOCKED = "WITH locked AS MATERIALIZED (SELECT {}) SELECT clock_timestamp() AS at FROM locked"
+_LEARN = text(_LOCKED.format(f"pg_advisory_xact_lock({_KEY})"))
+_HOLD = text(_LOCKED.format(f"pg_advisory_xact_lock_shared({_KEY})"))
 
 
 def learn(session: Session, tenant_id: int) -> datetime:
@@ -21,6 +22,6 @@ def learn(session: Session, tenant_id: int) -> datetime:
     return known_at
 
 
-def hold(tenant_id: int) -> str:
-    """SQL that waits for whoever is learning, lets nobody begin until the transaction ends, and tells the instant."""
-    return _INSTANT.format(f"pg_advisory_xact_lock_shared({_KEY.format(int(tenant_id))})")
+def hold(session: Session, tenant_id: int) -> None:
+    """Waits for whoever is learning; from here to the end of the transaction nobody begins."""
+    session.execute(_HOLD, {"tenant_id": tenant_id})

@@ -80,6 +80,8 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
         due = _lock_due(session, tenant_id, at)
         if not due:
             return 0
+        lead_ids = sorted(due)
+        known.release()
         facts = Facts(*known.read(lead_ids, **wanted([model for _, model in versions])))
     ledger = Ledger(read_stored(tenant_id, lead_ids))
     if ledger.stored.filter(pl.col("scored_at") > at).height and now is None:
@@ -114,9 +116,9 @@ def _lock_due(session: Session, tenant_id: int, now: datetime) -> dict[int, date
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
-
-
     return {row.lead_id: row.due_at for row in rows}
+
+
 class Wanted(TypedDict):
     """What has to be read, as ``read_facts`` takes it."""
 
@@ -221,12 +223,12 @@ def _replay(
         except Exception:  # the scores of this moment are known, and matter more than the past
             log.warning("scoring.steps_failed", tenant_id=tenant_id, at=instant.isoformat(), exc_info=True)
             return
-
-
         # Whom a model does not apply to has no score to say when it will.
         arrivals = pl.concat(
             [arrivals.join(places, on=PLACE, how="anti"), there.filter(~pl.col("applies")).select(arrivals.columns)]
         )
+
+
 def _known(
     tenant_id: int, versions: Versions, facts: Facts, news: dict[int, datetime], lead_ids: list[int], at: datetime
 ) -> Facts:

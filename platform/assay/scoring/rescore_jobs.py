@@ -1,12 +1,14 @@
 """Works through rescores: reads many leads at once, then scores and writes them in small steps.
 
 Events lie in the order of time, so the events of a few leads are found on as many pages as those of ten times as many.
-A worker therefore keeps what it read in memory and takes several turns for it. Others leave its range alone as long as
-it goes on; a worker that was killed is noticed by its silence, and another goes on at the step it had come to.
+A worker therefore reads many leads at once, beside its other work, keeps them in memory, and takes several turns for
+them. Others leave its range alone as long as it goes on; a worker that was killed is noticed by its silence, and
+another goes on at the step it had come to.
 """
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -32,8 +34,10 @@ STEP_SECONDS = 0.4
 FIRST_STEP = 4_000
 SMALLEST_STEP = 500
 #: Read at once, and kept in memory.
-MOST_LEADS = 20_000
-MOST_EVENTS = 600_000
+MOST_LEADS = 50_000
+MOST_EVENTS = 1_000_000
+#: A turn that finds its leads still being read waits so long for them.
+WAIT_SECONDS = 0.2
 #: A range that nobody went on with for so long is free.
 SILENCE = timedelta(seconds=4)
 
@@ -59,8 +63,19 @@ class Chunk:
 
 
 @dataclass
+class _Reading:
+    """A chunk that a thread reads meanwhile, from this lead on and for the versions with these names."""
+
+    place: tuple[int, int, int]
+    first: int
+    live: list[tuple[int, str, bool]]
+    chunk: Future[Chunk]
+
+
+@dataclass
 class _Worker(threading.local):
     chunk: Chunk | None = None
+    reading: _Reading | None = None
     #: The tenant, the rescore and the range that it is at.
     place: tuple[int, int, int] = (0, 0, 0)
     #: Leads for which a step and a chunk are as large as they should be: some have ten events, others thousands.
@@ -69,38 +84,69 @@ class _Worker(threading.local):
 
 
 _worker = _Worker()
+# A thread for each worker of this process, asleep while nobody rescores.
+_readers = ThreadPoolExecutor(thread_name_prefix="rescore")
 
 
 def drain_rescores(tenant_id: int) -> int:
-    """One step of one range that nobody else is at; tells how many leads it took."""
+    """One step of one range that nobody else is at, or a short wait for its leads; tells how many leads it took."""
     began = monotonic()
     with tenant_session(tenant_id) as session:
         # As in a batch of due leads: what is published meanwhile waits, and begins a rescore of its own.
         session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(read=True))
         found = _take(session, tenant_id)
         if found is None:
-            _worker.chunk = None
+            _worker.chunk = _worker.reading = None
             return 0
         row, model_ids = found
         _worker.place = (tenant_id, row.rescore_id, row.position)
-        read_anew = not _is_at(session, tenant_id, row, model_ids)
-        chunk = _read(session, tenant_id, row, model_ids) if read_anew else _worker.chunk
-        assert chunk is not None  # noqa: S101 # kept by this worker, or read just now
+        row.begun_at = row.begun_at or datetime.now(UTC)
+        row.looked_at = datetime.now(UTC)
+        chunk = _chunk(session, row, model_ids)
+        if chunk is None:
+            return 1
         # Kept only when the step is: after an error it would be of a past that never was.
         _worker.chunk = None
         leads, written = _step(session, chunk, _worker.step)
         row.next_lead = chunk.reached + 1
         row.leads_done += leads
         row.written += written
-        row.begun_at = row.begun_at or chunk.at
         row.looked_at = datetime.now(UTC)
         row.open = row.next_lead <= row.last_lead
     if chunk.reached < chunk.last:
         _worker.chunk = chunk
-    if leads and not read_anew:
+    if leads:
         fitting = int(leads * STEP_SECONDS / (monotonic() - began))
         _worker.step = max(SMALLEST_STEP, min(MOST_LEADS, fitting))
     return max(leads, 1)
+
+
+def _chunk(session: Session, row: RescoreRange, model_ids: list[int]) -> Chunk | None:
+    """What comes next in the range, under the versions that are live; None while it is being read."""
+    versions, live = _live(session, row.tenant_id, model_ids)
+    chunk, reading = _worker.chunk, _worker.reading
+    if (
+        chunk is not None
+        and chunk.place == _worker.place
+        and chunk.reached + 1 == row.next_lead
+        and chunk.live == live
+        and chunk.at > datetime.now(UTC) - OLDEST
+    ):
+        return chunk
+    if reading is None or (reading.place, reading.first, reading.live) != (_worker.place, row.next_lead, live):
+        ids = _next_leads(session, row)
+        coming = _readers.submit(_read, _worker.place, versions, live, ids, model_ids)
+        reading = _Reading(_worker.place, ids.start, live, coming)
+        _worker.reading, _worker.chunk = reading, None
+    try:
+        chunk = reading.chunk.result(WAIT_SECONDS)
+    except TimeoutError:
+        return None
+    finally:
+        if reading.chunk.done():
+            _worker.reading = None
+    _worker.leads = _fitting(chunk.facts)
+    return chunk
 
 
 def _take(session: Session, tenant_id: int) -> tuple[RescoreRange, list[int]] | None:
@@ -131,39 +177,36 @@ def _live(session: Session, tenant_id: int, model_ids: Sequence[int]) -> tuple[V
     return [(version, model) for version, model in live if model is not None], names
 
 
-def _is_at(session: Session, tenant_id: int, row: RescoreRange, model_ids: Sequence[int]) -> bool:
-    """Whether this worker has in memory what comes next, under the versions that are live, and not too long ago."""
-    chunk = _worker.chunk
-    return (
-        chunk is not None
-        and chunk.place == (tenant_id, row.rescore_id, row.position)
-        and chunk.reached + 1 == row.next_lead
-        and chunk.at > datetime.now(UTC) - OLDEST
-        and chunk.live == _live(session, tenant_id, model_ids)[1]
-    )
-
-
-def _read(session: Session, tenant_id: int, row: RescoreRange, model_ids: list[int]) -> Chunk:
-    versions, live = _live(session, tenant_id, model_ids)
+def _next_leads(session: Session, row: RescoreRange) -> range:
+    """As many as may be read at once."""
     last = session.scalars(
         select(Lead.id)
-        .where(Lead.tenant_id == tenant_id, Lead.id.between(row.next_lead, row.last_lead))
+        .where(Lead.tenant_id == row.tenant_id, Lead.id.between(row.next_lead, row.last_lead))
         .order_by(Lead.id)
         .offset(_worker.leads - 1)
         .limit(1)
     ).one_or_none()
-    ids = range(row.next_lead, (row.last_lead if last is None else last) + 1)
+    return range(row.next_lead, (row.last_lead if last is None else last) + 1)
+
+
+def _read(
+    place: tuple[int, int, int],
+    versions: Versions,
+    live: list[tuple[int, str, bool]],
+    ids: range,
+    model_ids: Sequence[int],
+) -> Chunk:
+    tenant_id = place[0]
     # Before the facts: a score that is written from here on is newer than what is found here, and stays.
     stored = read_stored(tenant_id, ids, model_ids)
     with snapshot(tenant_id) as known:
+        known.release()
         leads, events = known.read(ids, **wanted([model for _, model in versions]), event_ids=False)
         due = frames.select(known.cursor, _due(tenant_id, ids), {"lead_id": pl.Int64(), "planned": INSTANT})
         at = known.at
-    fitting = MOST_EVENTS * leads.height // max(events.height, 1)
-    _worker.leads = max(1, min(MOST_LEADS, fitting or 1)) if leads.height else FIRST_STEP
     return Chunk(
         tenant_id=tenant_id,
-        place=(tenant_id, row.rescore_id, row.position),
+        place=place,
         versions=versions,
         live=live,
         stored=stored,
@@ -173,6 +216,13 @@ def _read(session: Session, tenant_id: int, row: RescoreRange, model_ids: list[i
         reached=ids.start - 1,
         at=at,
     )
+
+
+def _fitting(facts: Facts) -> int:
+    """How many such leads may be read at once."""
+    if facts.leads.is_empty():
+        return FIRST_STEP
+    return max(1, min(MOST_LEADS, MOST_EVENTS * facts.leads.height // max(facts.events.height, 1)))
 
 
 def _due(tenant_id: int, ids: range) -> str:

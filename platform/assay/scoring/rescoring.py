@@ -18,9 +18,9 @@ from assay.scoring.models import ModelRow, Rescore, RescoreRange
 from assay.scoring.queries import read_model
 from assay_tenants.database import tenant_session
 
-RANGE = 20_000
+RANGE = 50_000
 #: Facts that a worker has in memory are not used any longer.
-OLDEST = timedelta(seconds=8)
+OLDEST = timedelta(seconds=12)
 #: By then whatever was worked out of them is written.
 SETTLED = timedelta(seconds=20)
 PAGE = 50
