@@ -8,7 +8,7 @@ from typing import Any
 from assay.scoring.language.comparisons import MOST_PATTERN
 from assay.scoring.language.errors import InvalidModel, Problem
 from assay.scoring.language.model import Count, Model, OnEvents, Rule
-from assay.scoring.language.worth import MOST_AWARDS, MOST_UNIT, rule_parts, share_sums, unit, worth
+from assay.scoring.language.worth import MOST_AWARDS, MOST_OF_EACH, MOST_UNIT, rule_parts, share_sums, unit, worth
 
 MOST_RULES = 10_000
 MOST_COMPARISONS = 50_000
@@ -105,13 +105,17 @@ def check_unit(model: Model) -> None:
                 )
             ]
         )
+    worths = [largest(model, rule, shares) for rule in model.rules]
     too_much = [
         Problem(f"rules[{index}]", _too_much(parts))
-        for index, rule in enumerate(model.rules)
-        if largest(model, rule, shares) * parts * MOST_AWARDS > _HIGHEST
+        for index, worth_ in enumerate(worths)
+        if worth_ * parts * MOST_AWARDS > _HIGHEST
     ]
     if too_much:
         raise InvalidModel(too_much)
+    together, room = sum(worths, Fraction()), _HIGHEST // parts - max(worths) * (MOST_AWARDS - MOST_OF_EACH)
+    if together * MOST_OF_EACH > room:
+        raise InvalidModel([Problem("rules", _too_much_together(together, room, parts))])
 
 
 def _too_much(parts: int) -> str:
@@ -120,6 +124,17 @@ def _too_much(parts: int) -> str:
         f"gives more than can be added up exactly where a point is cut into {parts * 1000:,} parts: "
         f"at most {most:,} points an award"
     )
+
+
+def _too_much_together(together: Fraction, room: Fraction, parts: int) -> str:
+    return (
+        f"one award of each comes to {_points(together)} points: at most {_points(room / MOST_OF_EACH)} can be added "
+        f"up exactly where a point is cut into {parts * 1000:,} parts and a rule may award {MOST_AWARDS:,} times"
+    )
+
+
+def _points(thousandths: Fraction) -> str:
+    return f"{int(thousandths / 1000):,}"
 
 
 def largest(model: Model, rule: Rule, shares: Mapping[str, int]) -> Fraction:

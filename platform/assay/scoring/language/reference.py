@@ -34,7 +34,7 @@ from assay.scoring.language.standing import (
     SplitWords,
     StageWords,
 )
-from assay.scoring.language.worth import MOST_AWARDS, MOST_UNIT
+from assay.scoring.language.worth import MOST_AWARDS, MOST_OF_EACH, MOST_UNIT
 
 _LIMITS = {
     "bytes": MOST_BYTES,
@@ -57,6 +57,7 @@ _LIMITS = {
     "points": MOST_POINTS,
     "sum": MOST_SUM,
     "awards": MOST_AWARDS,
+    "of_each": MOST_OF_EACH,
     "unit": MOST_UNIT * 1000,
     "days": LONGEST_DAYS,
 }

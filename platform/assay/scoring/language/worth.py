@@ -11,6 +11,8 @@ SMOOTHNESS = 1000
 MOST_UNIT = 1_000_000
 #: As many awards of one rule as fit into 64 bits, whatever the rule gives.
 MOST_AWARDS = 1_000_000
+#: As many of each of the others as fit beside them.
+MOST_OF_EACH = 100_000
 WHOLE = 100_000
 
 

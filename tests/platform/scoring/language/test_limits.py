@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assay.scoring.language import InvalidModel, load, parse
-from assay.scoring.language.worth import unit, worth
+from assay.scoring.language.worth import MOST_AWARDS, MOST_OF_EACH, unit, worth
 
 RULE: dict[str, Any] = {"id": "r", "when": {"trait": "x", "is": 1}, "points": 1}
 
@@ -195,3 +195,38 @@ class TestUnit:
             )
         ]
         load(with_rules([big]))
+
+    @pytest.mark.parametrize(
+        ("points", "rules", "fades", "sentence"),
+        [
+            pytest.param(1_000_000, 10_000, None, None, id="whole points, as many as there may be"),
+            pytest.param(
+                1_000,
+                10_000,
+                {"linear": "30d"},
+                None,
+                id="ten thousand rules of a thousand points that fade",
+            ),
+            pytest.param(50_000, 1_000, {"linear": "30d"}, None, id="fading, large"),
+            pytest.param(
+                50_000,
+                2_000,
+                {"linear": "30d"},
+                "one award of each comes to 100,000,000 points: at most 91,783,720 can be added up exactly where a "
+                "point is cut into 1,000,000 parts and a rule may award 1,000,000 times",
+                id="fading, too much together",
+            ),
+        ],
+    )
+    def test_rules_together(self, points: int, rules: int, fades: dict[str, str] | None, sentence: str | None) -> None:
+        fading = {"fades": fades} if fades else {}
+        document = with_rules([{"id": f"r{n}", "on": "a.b", "points": points, **fading} for n in range(rules)])
+        if sentence is None:
+            load(document)
+        else:
+            assert refused(document) == [("rules", sentence)]
+
+    def test_what_is_accepted_adds_up_in_64_bits(self) -> None:
+        model = load(shared([[1, 2], [1, 6], [1, 10]], points=30_000, fades={"linear": "3d"}))
+        worths = sorted(abs(worth(model, rule)) * unit(model) for rule in model.rules)
+        assert worths[-1] * MOST_AWARDS + sum(worths[:-1]) * MOST_OF_EACH < 2**63
