@@ -39,6 +39,8 @@ def apply(folder: Path, url: str, key: str, dry_run: bool, yes: bool) -> None:
     changes nothing. Exits with 0 when the server has what the folder has, 1 when the server refuses or can't be
     reached, 2 when a file is wrong, and 3 when --dry-run finds something to change.
     """
+    if not (key.isascii() and key.isprintable()):
+        raise click.ClickException("--key is no API key: they consist of letters, digits, _ and -.")
     problems = Problems()
     files = read_folder(folder, problems)
     if problems.found:

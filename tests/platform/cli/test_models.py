@@ -212,6 +212,8 @@ class TestServer:
         [
             pytest.param(["--key", "ak_1_wrong"], "API key is unknown, revoked or expired", id="a wrong key"),
             pytest.param(["--url", "http://127.0.0.1:1"], "http://127.0.0.1:1 can't be reached", id="nobody there"),
+            pytest.param(["--key", "ключ"], "--key is no API key", id="a key in other letters"),
+            pytest.param(["--key", "ak_1\n"], "--key is no API key", id="a key with a line's end"),
             pytest.param(["--url", "nowhere"], "can't be reached", id="no address"),
             pytest.param(["--url", "http://127.0.0.1:1:1"], "", id="not even nearly"),
         ],

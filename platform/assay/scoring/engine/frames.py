@@ -45,8 +45,10 @@ class Selection:
 
     def only(self, mask: pl.Expr, columns: Sequence[str] | None = None) -> "Selection":
         """The events for which the mask is true."""
-        kept = self.events.select(mask.fill_null(value=False).alias("kept"))["kept"]
-        rows = self.events if columns is None else self.events.select(columns)
+        # Asked of the few columns it needs: a query over thousands of them takes a millisecond to begin.
+        asked = [self.events.get_column(name) for name in dict.fromkeys(mask.meta.root_names())]
+        kept = pl.DataFrame(asked).select(mask.fill_null(value=False).alias("kept"))["kept"]
+        rows = self.events if columns is None else pl.DataFrame([self.events.get_column(name) for name in columns])
         return Selection(rows.filter(kept), counted_up(kept, self.last))
 
 

@@ -24,6 +24,8 @@ def answered(frame: pl.DataFrame, asked: Iterable[Comparison], at: pl.Expr) -> t
     """
     columns = Columns()
     elements: dict[str, pl.DataFrame] = {}
+    # Put beside the others at once: thousands of columns, one after the other, would be copied thousands of times.
+    answers: list[pl.Series] = []
     for comparison in dict.fromkeys(asked):
         name = column(comparison)
         if comparison.word == "exists" or name not in frame.columns:
@@ -34,9 +36,9 @@ def answered(frame: pl.DataFrame, asked: Iterable[Comparison], at: pl.Expr) -> t
                 frame = frame.with_columns(pl.col(name).is_in(elements[name]["list"].implode()).alias(list_flag(name)))
         if not elements[name].is_empty():
             answer = f"listed:{len(columns.lists)}"
-            frame = _with_answer(frame, comparison, elements[name], at, answer)
+            answers += _answers(frame, comparison, elements[name], at, answer)
             columns.lists[comparison] = answer
-    return frame, columns
+    return frame.hstack(answers), columns
 
 
 def _elements(texts: pl.Series) -> pl.DataFrame:
@@ -53,9 +55,9 @@ def _elements(texts: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"list": pl.String, texts.name: pl.String}, orient="row")
 
 
-def _with_answer(
+def _answers(
     frame: pl.DataFrame, comparison: Comparison, elements: pl.DataFrame, at: pl.Expr, answer: str
-) -> pl.DataFrame:
+) -> list[pl.Series]:
     word = _POSITIVE.get(comparison.word, comparison.word)
     negated = comparison.word in ("is_not", "not_in")
     operand = comparison.operand
@@ -76,7 +78,7 @@ def _with_answer(
     if negated:
         found = found.with_columns(~pl.col(answer))
     matched = asked.join(found, on=keys, how="left", maintain_order="left")
-    return frame.hstack(matched.select(pl.exclude("list", "at", "at_right")))
+    return matched.select(pl.exclude("list", "at", "at_right")).get_columns()
 
 
 def turns(comparison: Comparison, columns: Columns) -> list[pl.Expr]:
