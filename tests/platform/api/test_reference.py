@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,19 @@ from assay.api.reference import chapters
 @pytest.fixture
 def document(api_app):
     return api_app.test_client().get("/api/v1/openapi.json").json
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+ADDRESS = re.compile(r"`(GET|POST|PUT|DELETE)\s+/api/v1(/[^`?\s]*)(?:\?([^`]*))?`")
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_what_the_pages_name_is_there(document, page) -> None:
+    described = {re.sub(r"{[^}]*}", "<>", path): found for path, found in document["paths"].items()}
+    for method, path, query in ADDRESS.findall(page.read_text("utf-8")):
+        operation = described[f"/api/v1{re.sub('<[^>]*>', '<>', path)}"][method.lower()]
+        known = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
+        assert {words.partition("=")[0] for words in query.split("&") if words} <= known
 
 
 class TestOpenApi:
