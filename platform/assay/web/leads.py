@@ -52,6 +52,8 @@ class Row:
     stage: str | None
     tone: int
     grade: str | None
+    override: str | None
+    disqualified: str | None
     dimensions: list[tuple[str, int]]
     last_seen_at: datetime
 
@@ -69,6 +71,8 @@ class Card:
     stage: str | None
     tone: int
     grade: str | None
+    override: str | None
+    disqualified: str | None
     leading: bool
 
 
@@ -137,7 +141,10 @@ def lead(lead_id: int) -> ResponseReturnValue:
     scores = asking.scores_now(tenant_id, lead_id)
     chosen = _asked_for(scores)
     if chosen is None:
-        return render_template("leads/lead.html", cards=[], card=None, receipt=None, counting=(), **shown)
+        outside = _outside(tenant_id, scores)
+        return render_template(
+            "leads/lead.html", cards=[], card=None, receipt=None, counting=(), outside=outside, **shown
+        )
     explanation, version = _explained(tenant_id, lead_id, chosen.model)
     receipt = receipt_of(explanation, version.document)
     here = {str(event.id) for event in happened.items}
@@ -145,6 +152,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
         "leads/lead.html",
         cards=[_card(tenant_id, score) for score in scores],
         card=_now(_card(tenant_id, chosen), explanation, version),
+        outside=_outside(tenant_id, scores),
         receipt=receipt,
         history=queries.history(tenant_id, lead_id, chosen.model, limit=HISTORY),
         counting=receipt.counting_events,
@@ -218,6 +226,8 @@ def _row(found: queries.RankedLead, scale: Ruler | None) -> Row:
         stage=found.stage,
         tone=scale.tone(found.stage) if scale else 0,
         grade=found.grade,
+        override=found.override,
+        disqualified=found.disqualified,
         dimensions=[(name, points) for name, points in (found.dimensions or {}).items() if points],
         last_seen_at=found.last_seen_at,
     )
@@ -248,8 +258,22 @@ def _card(tenant_id: int, score: queries.LeadScore) -> Card:
         stage=score.stage,
         tone=scale.tone(score.stage),
         grade=score.grade,
+        override=score.override,
+        disqualified=score.disqualified,
         leading=score.leading,
     )
+
+
+def _outside(tenant_id: int, scores: Sequence[queries.LeadScore]) -> list[str]:
+    """Titles of the published models whose audience the lead is not in."""
+    scored = {score.model for score in scores}
+    return [
+        row.title
+        for row in queries.list_published(tenant_id)
+        if row.name not in scored
+        and row.published_version is not None
+        and "audience" in queries.get_version(tenant_id, row.name, row.published_version).document
+    ]
 
 
 def _explained(tenant_id: int, lead_id: int, name: str) -> tuple[Explanation, ModelVersion]:
@@ -271,6 +295,8 @@ def _now(card: Card, explanation: Explanation, version: ModelVersion) -> Card:
         stage=explanation.stage,
         tone=scale.tone(explanation.stage),
         grade=explanation.grade,
+        override=explanation.override,
+        disqualified=explanation.disqualified,
     )
 
 

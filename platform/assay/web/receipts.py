@@ -103,4 +103,3 @@ def _dimensions(sums: Mapping[str, int], documents: Mapping[str, Any]) -> list[D
         cap = None if written is None else round(written * POINT)
         found.append(DimensionSum(name, total, cap, filled(total, low=0, high=highest if cap is None else cap)))
     return found
-

@@ -225,3 +225,41 @@ class TestLead:
         assert other.opens(address).status_code == 404
         assert other.opens(raw[1]).status_code == 404
         assert names_in(other.opens("/leads").text) == []
+
+
+AREA = """\
+model: area
+title: Our area
+precedence: 1
+audience: {trait: country, in: [CH, US]}
+rules: [{id: known, when: {trait: country, exists: true}, points: 40}]
+overrides:
+  - {id: far, when: {trait: country, is: US}, set: 0, reason: outside the service area}
+  - {id: student, when: {trait: title, is: Student}, disqualify: true, reason: a student}
+stages: [{name: Cold, from: 0}, {name: Hot, from: 30}]
+"""
+OUTSIDE = "Not in the audience of Our area."
+
+
+@pytest.mark.parametrize(
+    ("traits", "said", "unsaid"),
+    [
+        pytest.param({"country": "CH"}, ["Hot"], ["Disqualified", "score set", OUTSIDE], id="plain"),
+        pytest.param({"country": "US"}, ["Cold", "score set", "outside the service area"], ["Disqualified"], id="set"),
+        pytest.param({"country": "CH", "title": "Student"}, ["Disqualified", "a student"], ["score set", OUTSIDE], id="out"),
+        pytest.param({"country": "RO"}, [OUTSIDE], ["Disqualified", "score set"], id="outside"),
+    ],
+)
+def test_what_stands_above_a_score_is_seen_at_once(
+    person: Any, tenant: SignedUp, send: Send, traits: dict[str, str], said: list[str], unsaid: list[str]
+) -> None:
+    for text in (AREA, OTHER):
+        service.publish(tenant.tenant_id, service.create_model(tenant.tenant_id, text).name, by="Ada Example")
+    send(known("ada", name="Ada", **traits))
+    listed = person.opens("/leads?model=area").text.partition('id="results"')[2]
+    address = lead_address(person.opens("/leads?model=other").text, "Ada").replace("other", "area")
+    above = person.opens(address).text.partition('class="falls"')[0]
+    assert [words for words in said if words not in above] == []
+    assert [words for words in unsaid if words in above] == []
+    badges = {"Disqualified", "score set", "Hot", "Cold"}.intersection(said)
+    assert [badge for badge in badges if badge not in listed] == []
