@@ -23,7 +23,7 @@ from assay_tenants.database import engine, timetable_session
 
 log = structlog.get_logger()
 
-TURN = timedelta(seconds=1)
+TURN = timedelta(seconds=0.2)
 LONGEST_TURN = timedelta(seconds=30)
 # Should Redis lose the job but keep its mark, a sweep nudges again after this.
 MARK_LIFETIME = timedelta(seconds=20)
