@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from assay import facts
 from assay.profiles.service import on_leads_changed
+from assay.scoring.due import mark_due
 from assay_tenants.database import engine, timetable_session
 
 log = structlog.get_logger()
@@ -101,9 +102,6 @@ _WAITING = " UNION ALL ".join(
 @on_leads_changed
 def make_due(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
     """Part of the transaction that changes leads: whoever sees their news sees them due."""
-    # Loaded where leads change and nowhere else: the engine takes its memory.
-    from assay.scoring.service import mark_due
-
     mark_due(session, tenant_id, lead_ids)
 
 

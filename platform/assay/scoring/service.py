@@ -1,20 +1,17 @@
 """What can be done with models: made, saved, published, taken back; and a score explained."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from polars import DataFrame
-from sqlalchemy import BigInteger, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.orm import Session
 
 from assay.profiles.queries import read_facts
 from assay.scoring import engine, instants
 from assay.scoring.compiled import compiled_version
 from assay.scoring.drafts import create_model, save_draft, validate
+from assay.scoring.due import mark_due
 from assay.scoring.errors import NoSuchLead, NotPublished
-from assay.scoring.models import Due, ModelVersion
+from assay.scoring.models import ModelVersion
 from assay.scoring.queries import read_model, read_version
 from assay.scoring.versions import archive, difference, publish, restore, rollback
 from assay_tenants.database import tenant_session
@@ -33,24 +30,6 @@ __all__ = [
     "save_draft",
     "validate",
 ]
-
-
-def mark_due(session: Session, tenant_id: int, lead_ids: Collection[int], at: datetime | None = None) -> None:
-    """These leads have to be scored at the latest ``at``; part of the transaction that changed them.
-
-    Left away, it is the transaction's beginning: before anything that it learned. So a lead that is due later than its
-    last news is due by itself.
-    """
-    # Ordered, as whoever locks rows of this table does it: two in different orders would wait for each other.
-    ids = literal(sorted(lead_ids), ARRAY(BigInteger))
-    rows = select(literal(tenant_id), func.unnest(ids), func.now() if at is None else literal(at))
-    statement = insert(Due).from_select(["tenant_id", "lead_id", "due_at"], rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["tenant_id", "lead_id"],
-            set_={"due_at": func.least(Due.due_at, statement.excluded.due_at)},
-        )
-    )
 
 
 @dataclass(frozen=True)

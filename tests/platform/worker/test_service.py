@@ -66,3 +66,15 @@ def test_an_unknown_queue_is_refused(environ: dict[str, str]) -> None:
     )
     assert refused.returncode == 2
     assert "there is no queue 'scorign'; accepted: intake, scoring." in refused.stderr
+
+
+def test_a_worker_that_takes_events_in_does_without_the_engine() -> None:
+    """The engine's libraries would double what such a process takes of the memory."""
+    loaded = (
+        "import sys; from importlib import import_module; import assay.worker.service;"
+        "from assay.pipeline import STAGES;"
+        "[import_module(each.drain.partition(':')[0]) for each in STAGES.values() if each.queue == 'intake'];"
+        "print('polars' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
