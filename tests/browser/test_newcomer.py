@@ -165,12 +165,26 @@ def publish_a_template(page: Page) -> None:
     page.get_by_role("link", name="Choose a template").click()
     page.get_by_role("button", name="Use this one").first.click()
     expect(page.locator(".cm-editor")).to_be_visible()
+    type_over_everything(page)
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("heading", name="Ready to publish")).to_be_visible()
     see_what_it_would_change(page)
     page.get_by_role("button", name="Publish").click()
     page.get_by_role("dialog").get_by_role("button", name="Publish").click()
     expect(page.get_by_text("Version 1 is live. Scores follow within seconds.")).to_be_visible()
+
+
+def type_over_everything(page: Page) -> None:
+    """Over coloured text, which browsers like to give the old colour; then back again."""
+    editor = page.locator(".cm-content")
+    source = page.locator("textarea[data-yaml]")
+    before = source.input_value()
+    editor.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("x")
+    expect(source).to_have_value("x")
+    page.keyboard.press("Control+Z")
+    expect(source).to_have_value(before)
 
 
 def see_what_it_would_change(page: Page) -> None:

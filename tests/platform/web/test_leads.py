@@ -246,7 +246,9 @@ OUTSIDE = "Not in the audience of Our area."
     [
         pytest.param({"country": "CH"}, ["Hot"], ["Disqualified", "score set", OUTSIDE], id="plain"),
         pytest.param({"country": "US"}, ["Cold", "score set", "outside the service area"], ["Disqualified"], id="set"),
-        pytest.param({"country": "CH", "title": "Student"}, ["Disqualified", "a student"], ["score set", OUTSIDE], id="out"),
+        pytest.param(
+            {"country": "CH", "title": "Student"}, ["Disqualified", "a student"], ["score set", OUTSIDE], id="out"
+        ),
         pytest.param({"country": "RO"}, [OUTSIDE], ["Disqualified", "score set"], id="outside"),
     ],
 )

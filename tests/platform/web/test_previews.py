@@ -108,6 +108,7 @@ class TestReplay:
         assert re.search(r"MQL: 2 on 2026-03-06", page)
         assert re.search(r"Lead: 2 on 2026-03-06", page)
         assert "2 on 2026-02-20" not in page
+        assert "At 2 of the 6 moments no lead was known here." in page
 
     @pytest.mark.parametrize(
         ("fields", "sentence"),
