@@ -182,7 +182,7 @@ def get_lead(lead_id: int) -> dict[str, object]:
 
 @part.serves("GET", "/leads/<id:lead_id>/scores", answer=ScoresSchema, query=ScoresQuery)
 def list_scores(query: dict[str, Any], lead_id: int) -> object:
-    """A lead's scores at any instant, under any version: past ones come out as they were recorded then."""
+    """A lead's scores at any instant, under any version: past ones rest on what was known then."""
     return asking.scores_at(tenant_id(), lead_id, **query)
 
 
