@@ -84,7 +84,13 @@ class ExplanationSchema(Schema):
     override = fields.String(allow_none=True)
     disqualified = fields.String(allow_none=True)
     next_change = fields.AwareDateTime(allow_none=True)
-    parts = fields.List(fields.Nested(PartSchema))
+    parts = fields.List(
+        fields.Nested(PartSchema),
+        metadata={
+            "description": "One for each award; of a lead with more than 5,000, one for each rule and each reason why "
+            "its awards count or not, with their sum, how many events are behind it, and the newest of them"
+        },
+    )
     adjustments = fields.List(
         fields.Nested(AdjustmentSchema), metadata={"description": "What leads from `raw` to `total`, exactly"}
     )
@@ -142,7 +148,10 @@ class OutlookSchema(Schema):
     ways = fields.List(
         fields.Nested(WaySchema), metadata={"description": "Smallest sets of things that would reach the next stage"}
     )
-    hints = fields.List(fields.String(), metadata={"description": "What else there is to know of it"})
+    hints = fields.List(
+        fields.String(),
+        metadata={"description": "What else there is to know of it, such as that a large model was not searched whole"},
+    )
 
 
 @part.serves("GET", "/leads/<id:lead_id>/scores/<model>", answer=ExplanationSchema, query=ExplanationQuery)

@@ -14,7 +14,7 @@ from assay.scoring.engine.compiling import CompiledModel
 from assay.scoring.engine.explaining import explain
 from assay.scoring.engine.reaching import LARGEST_SET, reach
 from assay.scoring.engine.receipts import Explanation
-from assay.scoring.engine.supposing import Action, Supposed, candidates
+from assay.scoring.engine.supposing import KEPT_FOR_WAYS, Action, Supposed, candidates
 from assay.scoring.language import Stage
 
 HORIZON = timedelta(days=90)
@@ -93,16 +93,22 @@ class Outlook:
 def outlook(model: CompiledModel, lead: pl.DataFrame, events: pl.DataFrame, at: datetime) -> Outlook:
     """Of one lead: a frame of one row, and its events."""
     supposed = Supposed(model, lead, events)
-    now = supposed.changing([at])[0]
-    steps, hints = _steps(supposed, now, at)
+    is_too_much = not supposed.affords(1, changing=True, keep=KEPT_FOR_WAYS)
+    now = (supposed.rows if is_too_much else supposed.changing)([at])[0]
     target = _target(model, now)
+    steps: tuple[Step, ...] = ()
+    if is_too_much:
+        hints = [Hint("too_much", {"count": supposed.asked, "events": events.height})]
+    else:
+        steps, hints = _steps(supposed, now, at)
     found: tuple[Way, ...] = ()
     if isinstance(target, Hint):
         hints.append(target)
     else:
         hints.append(_missing(target, now))
-        found, more = _ways(supposed, target, at)
-        hints += more
+        if not is_too_much:
+            found, more = _ways(supposed, target, at)
+            hints += more
     return Outlook(
         model=model.name,
         content_hash=model.hash,
@@ -122,12 +128,12 @@ def _standing(row: Mapping[str, Any]) -> Standing:
 
 def _steps(supposed: Supposed, now: Mapping[str, Any], at: datetime) -> tuple[tuple[Step, ...], list[Hint]]:
     smooth = supposed.model.smooth
-    instants = _turning_points(supposed, now, at, daily=smooth)
+    instants, every = _turning_points(supposed, now, at, daily=smooth)
     rows = supposed.rows([moment for instant in instants for moment in (instant - _MOMENT, instant)])
     pairs = list(zip(instants, rows[::2], rows[1::2], strict=True))
     # Within a microsecond a smooth fading moves a total by a rounding at most.
     told = [each for each in pairs if _differ(each[1], each[2], by=1 if smooth else 0)][:MOST_STEPS]
-    hints = []
+    hints = [] if every else [Hint("not_looked", {})]
     if smooth and pairs and not told and pairs[-1][2]["total"] not in (None, now["total"]):
         hints.append(Hint("fades_on", {"total": pairs[-1][2]["total"], "day": pairs[-1][0]}))
     if not told:
@@ -136,21 +142,38 @@ def _steps(supposed: Supposed, now: Mapping[str, Any], at: datetime) -> tuple[tu
     return tuple(Step(at, _standing(before), _standing(after), turns.get(at, ())) for at, before, after in told), hints
 
 
-def _turning_points(supposed: Supposed, now: Mapping[str, Any], at: datetime, *, daily: bool) -> list[datetime]:
-    """The next instants at which something can change, in order; of a score that fades, also one a day."""
-    until = at + HORIZON
+def _turning_points(
+    supposed: Supposed, now: Mapping[str, Any], at: datetime, *, daily: bool
+) -> tuple[list[datetime], bool]:
+    """The next instants at which something can change, in order, of a score that fades also one a day; and whether
+    there was time to look for all of them.
+    """
+    until, every = at + HORIZON, True
     found: set[datetime] = set()
     waiting = [now["next_change"]]
     if daily:
         grid = [at + _DAY * day for day in range(1, HORIZON // _DAY)]
-        waiting += [row["next_change"] for row in supposed.changing(grid)]
+        few = _affordable(supposed, len(grid))
+        every = few == len(grid)
+        waiting += [row["next_change"] for row in supposed.changing(grid[:few])] if few else []
     for _ in range(_MOST_ROUNDS_A_DAY if daily else _MOST_ROUNDS):
         fresh = sorted({instant for instant in waiting if instant is not None and instant <= until} - found)
         if not fresh or len(found) >= HORIZON // _DAY * 2:
             break
+        few = _affordable(supposed, len(found) + len(fresh)) - len(found)
+        if few < len(fresh):
+            every = False
+            fresh = fresh[: max(few, 0)]
+        if not fresh:
+            break
         found.update(fresh)
         waiting = [row["next_change"] for row in supposed.changing(fresh)]
-    return sorted(found)
+    return sorted(found), every
+
+
+def _affordable(supposed: Supposed, instants: int) -> int:
+    """Of so many instants, at how many there is time to look: what comes before and after each is scored too."""
+    return supposed.affords(2 * instants, changing=True, keep=KEPT_FOR_WAYS) // 2
 
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any], *, by: int) -> bool:
@@ -162,7 +185,7 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any], *, by: int) -> 
 def _turns_at(supposed: Supposed, instants: Sequence[datetime]) -> dict[datetime, tuple[Turn, ...]]:
     """Which rules turn at the instants: at the first of them only, for a lead of very many events."""
     few = instants[: _MOST_EXPLAINED // (supposed.events.height + 1)]
-    if not few:
+    if not few or supposed.affords(2 * len(few), changing=True) < 2 * len(few):
         return {}
     leads, events = supposed.copies([moment for instant in few for moment in (instant - _MOMENT, instant)])
     explained = explain(supposed.model, leads, events, None)
@@ -220,6 +243,6 @@ def _ways(supposed: Supposed, target: Stage, at: datetime) -> tuple[tuple[Way, .
     hints = [Hint("cannot_make_up", {"title": rule.title or rule.id}) for rule in left_out]
     if not found:
         hints.append(Hint("none_found", {"count": LARGEST_SET, "stage": target.name}))
-    elif not every:
+    if not every:
         hints.append(Hint("not_tried", {"count": LARGEST_SET}))
     return ways, hints

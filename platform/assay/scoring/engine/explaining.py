@@ -11,6 +11,7 @@ from assay.scoring.engine import awards
 from assay.scoring.engine.compiling import CompiledModel
 from assay.scoring.engine.evaluating import Board, evaluate
 from assay.scoring.engine.frames import prepare
+from assay.scoring.engine.gathering import gathered, split
 from assay.scoring.engine.holding import Answers, from_conditions
 from assay.scoring.engine.listing import Award, from_events, from_judgements, from_silences, moment
 from assay.scoring.engine.reasons import Reason, reason
@@ -25,9 +26,16 @@ def explain(model: CompiledModel, leads: pl.DataFrame, events: pl.DataFrame, at:
     scene = prepare([model], leads, events, at)
     board = evaluate(scene, [model])
     found = awards.of_model(board, model)
+    single, many = split(model, found)
     earned: list[list[Award]] = [[] for _ in range(scene.size)]
-    for listed in (from_conditions, from_events, from_silences, from_judgements):
-        for lead, award in listed(board, model, found):
+    for listed, of in (
+        (from_conditions, single),
+        (from_events, single),
+        (from_silences, single),
+        (from_judgements, single),
+        (gathered, many),
+    ):
+        for lead, award in listed(board, model, of):
             earned[lead].append(award)
     outside = _outside(board, model)
     (totals,) = scored(board, [model])

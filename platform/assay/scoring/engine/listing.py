@@ -66,7 +66,7 @@ def from_events(board: Board, model: CompiledModel, found: dict[int, pl.DataFram
     instants = board.scene.leads["at"].to_list()
     for place, rule, trigger in model.event_rules:
         for lead, t, event_id, event_type, worth, points, verdict, active in _rows(board, found[place]):
-            refusal = None if active else _left_out(trigger, verdict) or _over(t, instants[lead], trigger)
+            refusal = None if active else left_out(trigger, verdict) or over(t, instants[lead], trigger)
             what = reason("event", type=event_type, at=moment(t))
             yield lead, Award(place, rule, what, t, worth, points, refusal, (event_id,), 1)
 
@@ -80,7 +80,7 @@ def _rows(board: Board, found: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
     )
 
 
-def _left_out(trigger: OnEvents | WhenSilent, verdict: int) -> Reason | None:
+def left_out(trigger: OnEvents | WhenSilent, verdict: int) -> Reason | None:
     match verdict:
         case awards.COUNTED_ONCE:
             return reason("counted_once")
@@ -103,7 +103,7 @@ def _left_out(trigger: OnEvents | WhenSilent, verdict: int) -> Reason | None:
     return None
 
 
-def _over(t: int, at: int, trigger: OnEvents | WhenSilent) -> Reason:
+def over(t: int, at: int, trigger: OnEvents | WhenSilent) -> Reason:
     """Of an award that the rule's words allow and that does not count at this instant: too early or too late."""
     if t > at:
         return reason("future", at=moment(t))
@@ -118,7 +118,7 @@ def from_silences(board: Board, model: CompiledModel, found: dict[int, pl.DataFr
     for place, rule, trigger in model.silence_rules:
         for row in found[place].iter_rows(named=True):
             lead, t = row["lead"], row["t"]
-            refusal = None if row["active"] else _left_out(trigger, row["verdict"]) or _over(t, instants[lead], trigger)
+            refusal = None if row["active"] else left_out(trigger, row["verdict"]) or over(t, instants[lead], trigger)
             what = _silence(trigger, t - trigger.length)
             yield (
                 lead,

@@ -29,8 +29,10 @@ def reach(
     promising = list(candidates)
     for size in range(1, LARGEST_SET + 1):
         sets, all_of_them = _sets(promising, size, supposed.most_copies)
-        every = every and all_of_them
         fresh = [actions for actions in sets if not _holds_smaller(actions, found)]
+        affordable = supposed.affords(len(fresh))
+        every = every and all_of_them and affordable == len(fresh)
+        fresh = fresh[:affordable]
         rows = supposed.rows([at] * len(fresh), fresh)
         if size == 1:
             promising = _by_gain(fresh, rows)
@@ -38,7 +40,11 @@ def reach(
         if len(found) >= MOST_WAYS:
             break
     if len(found) < MOST_WAYS:
-        found += _repeated(supposed, [action for action in promising if action.is_event], at, reached, found)
+        repeated, all_of_them = _repeated(
+            supposed, [action for action in promising if action.is_event], at, reached, found
+        )
+        found += repeated
+        every = every and all_of_them
     return sorted(found, key=_natural)[:MOST_WAYS], every
 
 
@@ -89,14 +95,21 @@ def _height(row: Row) -> int:
 
 def _repeated(
     supposed: Supposed, events: Sequence[Action], at: datetime, reached: Callable[[Row], bool], found: Found
-) -> Found:
-    """One thing over and over: the fewest times that reach it, for the things that do."""
+) -> tuple[Found, bool]:
+    """One thing over and over: the fewest times that reach it, for the things that do; and whether all were tried."""
     alone = [action for action in events if not _holds_smaller((replace(action, count=LARGEST_SET),), found)]
     often = [(replace(action, count=MOST_REPEATS),) for action in alone]
+    affordable = supposed.affords(len(often))
+    every, often = affordable == len(often), often[:affordable]
     rows = supposed.rows([at] * len(often), often)
     reaching = [actions[0] for actions, row in zip(often, rows, strict=True) if reached(row)]
-    fewest = [_fewest(supposed, action, at, reached) for action in reaching[:_MOST_REPEATED]]
-    return [each for each in fewest if not _holds_smaller(each[0], found)]
+    fewest: Found = []
+    for action in reaching[:_MOST_REPEATED]:
+        if supposed.affords(MOST_REPEATS) < MOST_REPEATS:
+            every = False
+            break
+        fewest.append(_fewest(supposed, action, at, reached))
+    return [each for each in fewest if not _holds_smaller(each[0], found)], every
 
 
 def _fewest(supposed: Supposed, action: Action, at: datetime, reached: Callable[[Row], bool]) -> tuple[Actions, Row]:

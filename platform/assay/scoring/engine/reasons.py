@@ -55,6 +55,10 @@ Text = str | tuple[str, str]
 #: Facts a part rests on.
 FACTS: Mapping[str, Text] = {
     "event": N_("{type} on {at}"),
+    "events": NN_("{types} {count} time, the last on {at}", "{types} {count} times, the last on {at}"),
+    "silences": NN_(
+        "{count} silence of {length}, the last since {since}", "{count} silences of {length}, the last since {since}"
+    ),
     "silent": N_("no {types} for {length} since {since}"),
     "silent_altogether": N_("no activity for {length} since {since}"),
     "holds": N_("{condition}"),
@@ -132,7 +136,11 @@ ADJUSTMENTS: Mapping[str, Text] = {
 TEXTS: Mapping[str, Text] = {**FACTS, **REFUSALS, **REDUCTIONS, **REMARKS, **ADJUSTMENTS}
 
 #: By which of its values a text takes its plural.
-COUNTED_BY: Mapping[str, str] = {"beyond_first": "count", "rest": "earned", "faded": "points"}
+COUNTED_BY: Mapping[str, str] = {
+    **dict.fromkeys(("events", "silences", "beyond_first"), "count"),
+    "rest": "earned",
+    "faded": "points",
+}
 
 
 def counted_by(code: str) -> str:

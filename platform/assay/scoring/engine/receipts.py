@@ -20,7 +20,8 @@ class Part:
     """One award, or one that was left out: then `counted` is False, `points` 0, and `because` says the reason.
 
     `points` are thousandths after fading and every cap; `earned` are those of the award itself, whole. `at` is the
-    award's own instant, None for what simply holds. `events` are the ids of the events behind it, newest last.
+    award's own instant, None for what simply holds; of many awards told together, the newest one's. `events` are the
+    ids of the events behind it, newest last.
     """
 
     rule: str

@@ -1,14 +1,14 @@
 """Copies of one lead at other instants, and with things that did not happen: scored many at once by the engine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from assay.scoring.engine.comparing import outcomes
-from assay.scoring.engine.compiling import CompiledModel
+from assay.scoring.engine.compiling import CompiledModel, in_order
 from assay.scoring.engine.frames import INSTANT
 from assay.scoring.engine.scoring import score
 from assay.scoring.engine.wishes import CannotMakeUp, examples
@@ -27,6 +27,11 @@ from assay.scoring.language import (
 
 #: Copies of events that one call is given.
 MOST_ROWS = 200_000
+#: What may be spent on looking ahead of one lead, and what is kept of it for the ways; all in seconds, as estimated.
+MOST_SPENT = 4.0
+KEPT_FOR_WAYS = 1.5
+#: What a call takes at all, for each thing a model asks of events, and for each event that each of them looks at.
+_A_CALL, _AN_ASKING, _A_FADING_ASKING, _AN_EVENT = 0.015, 0.6e-3, 1.5e-3, 30e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,34 @@ class Action:
 Actions = tuple[Action, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Supposed:
-    """One lead as it is, to be copied."""
+    """One lead as it is, to be copied; what scoring the copies takes is estimated before, and `left` counts it down."""
 
     model: CompiledModel
     lead: pl.DataFrame
     events: pl.DataFrame
+    left: float = MOST_SPENT
+    asked: int = field(init=False)
+    _a_call: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        models = in_order([self.model])
+        self.asked = sum(len(each.model.rules) + len(each.event_counts) for each in models)
+        each_takes = _A_FADING_ASKING if self.model.smooth else _AN_ASKING
+        self._a_call = _A_CALL + self.asked * each_takes
+
+    def takes(self, copies: int, *, changing: bool = False) -> float:
+        """Seconds, as a rule; `next_change` takes as long again."""
+        calls = -(-copies // self.most_copies)
+        once = calls * self._a_call + copies * self.events.height * self.asked * _AN_EVENT
+        return once * 2 if changing else once
+
+    def affords(self, copies: int, *, changing: bool = False, keep: float = 0) -> int:
+        """Of so many copies, how many can be scored with what is left."""
+        while copies and self.takes(copies, changing=changing) > self.left - keep:
+            copies //= 2
+        return copies
 
     def copies(self, instants: Sequence[datetime], added: Sequence[Actions] = ()) -> tuple[pl.DataFrame, pl.DataFrame]:
         """A copy for each instant; `added` says for each what happened to it at that instant."""
@@ -84,10 +110,12 @@ class Supposed:
 
     def rows(self, instants: Sequence[datetime], added: Sequence[Actions] = ()) -> list[dict[str, Any]]:
         """What comes out for each copy, in order, in as few calls as their events allow."""
+        self.left -= self.takes(len(instants))
         return self._rows(instants, added, self._outcome)
 
     def changing(self, instants: Sequence[datetime]) -> list[dict[str, Any]]:
         """The same with `next_change`, which takes twice as long."""
+        self.left -= self.takes(len(instants), changing=True)
         return self._rows(instants, (), lambda leads, events: score([self.model], leads, events, None))
 
     def _outcome(self, leads: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

@@ -209,3 +209,25 @@ class TestSteps:
         found = look({"rules": rules}, events=[(0, "form.submitted")])
         assert found.steps == ()
         assert found.hints[0].code == "fades_on"
+
+
+class TestLargeModels:
+    def test_nothing_is_looked_for_where_it_would_take_too_long(self, look: Look) -> None:
+        counts = [
+            {"id": f"r{n}", "when": {"event": "a.done", "within": f"{n + 1}h", "count": {"gte": 2}}, "points": 1}
+            for n in range(2_500)
+        ]
+        found = look({"rules": counts}, events=[(0, "a.done")], at=1)
+        assert (found.steps, found.ways, found.next_stage) == ((), (), "Prospect")
+        assert [(hint.code, hint.values.get("events")) for hint in found.hints] == [("too_much", 1), ("missing", None)]
+        assert found.now.total == 0
+
+    def test_what_was_not_tried_is_said(self, look: Look) -> None:
+        rules = [{"id": f"r{n}", "on": f"type.no_{n}", "points": 0.001, "count": "once"} for n in range(60)]
+        found = look({"rules": rules})
+        assert (found.ways, [hint.code for hint in found.hints]) == ((), ["missing", "none_found", "not_tried"])
+
+    def test_few_instants_of_a_model_that_fades(self, look: Look) -> None:
+        rules = [{"id": f"r{n}", "on": "a.done", "points": 1, "fades": {"linear": f"{n + 9}d"}} for n in range(300)]
+        found = look({"rules": rules}, events=[(0, "a.done")], at=1)
+        assert "not_looked" in [hint.code for hint in found.hints]
