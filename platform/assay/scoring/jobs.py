@@ -82,7 +82,7 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
             return 0
         lead_ids = sorted(due)
         known.release()
-        facts = Facts(*known.read(lead_ids, **wanted([model for _, model in versions])))
+        facts = Facts(*known.read(lead_ids, **wanted([model for _, model in versions]), event_ids=False))
     ledger = Ledger(read_stored(tenant_id, lead_ids))
     if ledger.stored.filter(pl.col("scored_at") > at).height and now is None:
         raise Overtaken
@@ -238,7 +238,7 @@ def _known(
     if not late:
         return then
     asked = wanted([model for _, model in versions])
-    leads, events = read_facts(tenant_id, late, known_at=at, **asked)
+    leads, events = read_facts(tenant_id, late, known_at=at, **asked, event_ids=False)
     return Facts(pl.concat([then.leads, leads]), pl.concat([then.events, events]))
 
 

@@ -50,9 +50,7 @@ HINTS: dict[str, Text] = {
     "none_found": N_("No set of up to {count} single things was found that reaches {stage}."),
     "cannot_make_up": N_("“{title}” was left out: no example of what it asks for can be made up."),
     "not_tried": N_("There were too many sets of {count} things to try them all."),
-    "too_much": N_(
-        "There is too much to look ahead in: the model asks {count} things of this lead’s {events} events."
-    ),
+    "too_much": N_("There is too much to look ahead in: the model asks {count} things of this lead’s {events} events."),
     "not_looked": N_("There is so much to look at that not every change by itself was looked for."),
     "fades_on": N_("It changes a little every day by itself, to {total} on {day}."),
 }
