@@ -14,7 +14,7 @@ from assay.scoring.engine.frames import INSTANT, Reads, Scene, events_of, people
 from assay.scoring.engine.totals import as_json
 
 #: Events, and leads times rules, that one stretch holds at most.
-_MOST_EVENTS = 400_000
+_MOST_EVENTS = 600_000
 _MOST_CELLS = 4_000_000
 #: Into how many stretches a longer one is cut at once: each cut reads all its events that many times.
 _CUTS = 16
