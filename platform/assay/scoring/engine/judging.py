@@ -36,9 +36,14 @@ def judgements(scene: Scene, model: CompiledModel) -> pl.DataFrame:
     )
 
 
+def has_any(scene: Scene) -> bool:
+    """Whether anybody adjusted anything, be it under another model."""
+    return not scene.of_types((JUDGEMENT,)).events.is_empty()
+
+
 def given(scene: Scene, model: CompiledModel) -> tuple[pl.Series, pl.Series | None]:
     """Per lead, the units that count now, and when that next changes."""
-    if scene.of_types((JUDGEMENT,)).events.is_empty():
+    if not has_any(scene):
         return scene.zeros, None
     found = judgements(scene, model)
     if found.is_empty():
