@@ -1,11 +1,6 @@
 """`assay models apply` against the real server: what is planned is what happens, and a second run changes nothing."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +8,7 @@ from click.testing import CliRunner, Result
 
 from assay.cli import main
 from assay.scoring import queries, service
-from assay.settings import Settings
 from assay_tenants.keys import issue_key
-
-START_PATIENCE = 30.0
 
 BASE = """\
 # Kept in git.
@@ -33,31 +25,9 @@ examples: [{name: ripe, traits: {title: Owner}, expect: {total: %s}}]
 Apply = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def address(settings: Settings) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    environment = {
-        "ASSAY_DATABASE_URL": settings.database_url,
-        "ASSAY_REDIS_URL": settings.redis_url,
-        "ASSAY_SECRET_KEY": settings.secret_key,
-        "ASSAY_PORT": str(port),
-    }
-    server = subprocess.Popen([sys.executable, "-m", "assay.cli", "serve"], env=os.environ | environment)
-    try:
-        deadline = time.monotonic() + START_PATIENCE
-        while True:
-            with socket.socket() as attempt:
-                if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, "the server could not start"
-            assert time.monotonic() < deadline, "the server does not listen"
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(30)
+@pytest.fixture
+def address(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

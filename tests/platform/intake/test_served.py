@@ -2,10 +2,6 @@
 
 import gzip
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -15,39 +11,10 @@ from segment.analytics.client import Client
 from sqlalchemy import select
 
 from assay.intake.models import Message
-from assay.settings import Settings
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
 
-START_PATIENCE = 30.0
 TRACK = b'{"userId":"u1","event":"Demo Requested"}'
-
-
-@pytest.fixture(scope="module")
-def port(settings: Settings) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    environment = {
-        "ASSAY_DATABASE_URL": settings.database_url,
-        "ASSAY_REDIS_URL": settings.redis_url,
-        "ASSAY_SECRET_KEY": settings.secret_key,
-        "ASSAY_PORT": str(port),
-    }
-    server = subprocess.Popen([sys.executable, "-m", "assay.cli", "serve"], env=os.environ | environment)
-    try:
-        deadline = time.monotonic() + START_PATIENCE
-        while True:
-            with socket.socket() as attempt:
-                if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, "the server could not start"
-            assert time.monotonic() < deadline, "the server does not listen"
-            time.sleep(0.05)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 @pytest.fixture
