@@ -145,6 +145,10 @@ def _chunk(session: Session, row: RescoreRange, model_ids: list[int]) -> Chunk |
     finally:
         if reading.chunk.done():
             _worker.reading = None
+    if chunk.at < datetime.now(UTC) - OLDEST:
+        # Read too slowly, or left lying: fewer the next time, so that it comes to an end.
+        _worker.leads = max(1, _worker.leads // 4)
+        return None
     _worker.leads = _fitting(chunk.facts)
     return chunk
 
