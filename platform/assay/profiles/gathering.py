@@ -37,6 +37,8 @@ class Happening:
 
 @dataclass(slots=True)
 class Gathered:
+    #: The import that states all of it; 0 for what comes by itself.
+    import_id: int = 0
     #: First and last sight.
     sights: dict[Key, tuple[datetime, datetime]] = field(default_factory=dict)
     traits: dict[Key, State] = field(default_factory=dict)
@@ -50,8 +52,8 @@ class Gathered:
     events: dict[UUID, Happening] = field(default_factory=dict)
 
 
-def gather(batch: Iterable[Normalised]) -> Gathered:
-    found = Gathered()
+def gather(batch: Iterable[Normalised], *, import_id: int = 0) -> Gathered:
+    found = Gathered(import_id)
     for each in batch:
         record = each.record
         who = persona(record.ids)

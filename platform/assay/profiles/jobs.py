@@ -31,7 +31,7 @@ def drain_imports(tenant_id: int) -> int:
             return 0
         good = _checked(batch)
         if good:
-            outcome = service.apply_each(session, tenant_id, good)
+            outcome = service.apply_each(session, tenant_id, good, import_id=batch.row.id)
             numbers = _numbers(batch)
             for refused, reason in outcome.refused:
                 batch.refuse(numbers[id(refused.record)], reason, column=None)

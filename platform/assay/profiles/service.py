@@ -39,9 +39,9 @@ def on_leads_changed(action: LeadsChangedAction) -> LeadsChangedAction:
     return action
 
 
-def apply(session: Session, tenant_id: int, records: Sequence[Normalised]) -> set[int]:
+def apply(session: Session, tenant_id: int, records: Sequence[Normalised], *, import_id: int = 0) -> set[int]:
     """Gives the leads with news, and those that were merged into others; tells them to ``on_leads_changed`` too."""
-    found = gather(records)
+    found = gather(records, import_id=import_id)
     if not found.sights and not found.companies:
         return set()
     # Also because two batches of one tenant could each find half of a person, and neither join them.
@@ -110,13 +110,13 @@ class Outcome:
     refused: list[tuple[Normalised, str]] = field(default_factory=list)
 
 
-def apply_each(session: Session, tenant_id: int, records: Sequence[Normalised]) -> Outcome:
+def apply_each(session: Session, tenant_id: int, records: Sequence[Normalised], *, import_id: int = 0) -> Outcome:
     """Like ``apply``, but a record that makes it fail takes only itself along: its batch is halved until it is found.
 
     Raises what the database raises when it is away; and when not one of several records could be applied although the
     database refused none of them, the last error: then the mistake is ours, and the records wait for it to be mended.
     """
-    changed, failed = _halved(session, tenant_id, records)
+    changed, failed = _halved(session, tenant_id, records, import_id)
     if len(failed) == len(records) > 1 and not any(isinstance(error, DBAPIError) for _, error in failed):
         raise failed[-1][1]
     for record, error in failed:
@@ -127,11 +127,11 @@ def apply_each(session: Session, tenant_id: int, records: Sequence[Normalised]) 
 
 
 def _halved(
-    session: Session, tenant_id: int, records: Sequence[Normalised]
+    session: Session, tenant_id: int, records: Sequence[Normalised], import_id: int
 ) -> tuple[set[int], list[tuple[Normalised, Exception]]]:
     try:
         with session.begin_nested():
-            return apply(session, tenant_id, records), []
+            return apply(session, tenant_id, records, import_id=import_id), []
     except PoolTimeout:
         raise
     except DBAPIError as error:
@@ -143,7 +143,7 @@ def _halved(
     if len(records) == 1:
         return set(), [(records[0], cause)]
     half = len(records) // 2
-    one, other = (_halved(session, tenant_id, part) for part in (records[:half], records[half:]))
+    one, other = (_halved(session, tenant_id, part, import_id) for part in (records[:half], records[half:]))
     return one[0] | other[0], one[1] + other[1]
 
 
