@@ -49,7 +49,7 @@ def test_what_the_database_refuses_never_blocks_what_waits_behind_it(world: Any,
 def test_for_a_mistake_of_ours_the_records_are_not_blamed(
     world: Any, minutes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mistake(*_: Any) -> None:
+    def mistake(*_: Any, **__: Any) -> None:
         raise RuntimeError("ours")
 
     monkeypatch.setattr(service, "gather", mistake)
