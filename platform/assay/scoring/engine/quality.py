@@ -6,6 +6,8 @@ from importlib.resources import files
 
 import polars as pl
 
+from assay import mail
+
 # A one-letter top-level domain does not exist, and neither does one of figures alone.
 _ADDRESS = (
     r"^[\p{L}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{N}!#$%&'*+/=?^_`{|}~-]+)*"
@@ -20,11 +22,11 @@ def is_valid_email(text: pl.Expr) -> pl.Expr:
 
 
 def is_free_email(text: pl.Expr) -> pl.Expr:
-    return _domain_listed(text, "free_mail.txt")
+    return _domain_listed(text, mail.free_domains())
 
 
 def is_disposable_email(text: pl.Expr) -> pl.Expr:
-    return _domain_listed(text, "disposable_mail.txt")
+    return _domain_listed(text, mail.disposable_domains())
 
 
 def looks_fake(text: pl.Expr) -> pl.Expr:
@@ -45,10 +47,9 @@ def _repeats(text: pl.Expr, period: int) -> pl.Expr:
     return text.str.head(-period) == text.str.slice(period)
 
 
-def _domain_listed(text: pl.Expr, name: str) -> pl.Expr:
+def _domain_listed(text: pl.Expr, domains: frozenset[str]) -> pl.Expr:
     """Whether the domain, or one it lies below, is in the list; null for what is no address."""
     domain = text.str.to_lowercase().str.extract(r"^[^@\s]+@([^@\s]+\.[^@\s.]+)\s*$", 1)
-    domains = _listed(name)
     above = domain.str.extract(r"([^.]+\.[^.]+)$", 1)
     further = domain.str.extract(r"([^.]+\.[^.]+\.[^.]+)$", 1)
     return domain.is_in(domains) | above.is_in(domains) | further.is_in(domains).fill_null(value=False)
