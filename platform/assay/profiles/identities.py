@@ -36,7 +36,7 @@ _KEEP_LINKS = text("""
     INSERT INTO profiles.links (tenant_id, left_id, right_id, since)
     SELECT :tenant_id, n.left_id, n.right_id, n.since
     FROM json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint, since timestamptz)
-    ON CONFLICT (tenant_id, left_id, right_id) DO UPDATE SET since = LEAST(links.since, excluded.since)
+    ON CONFLICT (tenant_id, left_id, right_id, import_id) DO UPDATE SET since = LEAST(links.since, excluded.since)
 """)
 
 # A device may turn out to be somebody else's, so it comes last.

@@ -17,6 +17,7 @@ from assay_tenants.database import Base
 Instant = DateTime(timezone=True)
 _EMPTY = text("'{}'::jsonb")
 _NOW = text("clock_timestamp()")
+_LIVE = text("0")
 DISTRIBUTED = {"schema": "profiles", "info": {"citus": "distributed"}}
 
 
@@ -61,7 +62,10 @@ class Company(Base):
 
 
 class KnownAs(Base):
-    """One identifier of one lead; ``stated`` holds for each trait its instant (microseconds) and source."""
+    """One identifier of one lead; ``stated`` holds for each trait its instant (microseconds) and source.
+
+    What imports state of it is in ``import_statements``, not here; nor are their sights.
+    """
 
     __tablename__ = "identities"
     __table_args__ = (
@@ -79,14 +83,18 @@ class KnownAs(Base):
     stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
     company_id: Mapped[int | None] = mapped_column(BigInteger)
     company_at: Mapped[datetime | None] = mapped_column(Instant)
-    first_seen_at: Mapped[datetime] = mapped_column(Instant)
-    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+    #: None for one that only imports state.
+    first_seen_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime | None] = mapped_column(Instant)
     #: Since when it is known to be of this lead.
     known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
 
 
 class Link(Base):
-    """Two identities came in one record, first at ``since``; ``left_id`` is the smaller id."""
+    """Two identities came in one record, first at ``since``; ``left_id`` is the smaller id.
+
+    A row for each import that states it, and one under 0 if it came by itself.
+    """
 
     __tablename__ = "links"
     __table_args__ = (
@@ -97,6 +105,7 @@ class Link(Base):
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     left_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     right_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, server_default=_LIVE)
     since: Mapped[datetime] = mapped_column(Instant)
 
 
@@ -122,6 +131,8 @@ class KeptEvent(Base):
     sender_id: Mapped[str] = mapped_column(Text)
     message_id: Mapped[UUID | None] = mapped_column(Uuid)
     known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
+    #: The import that brought it; 0 for what came by itself.
+    import_id: Mapped[int] = mapped_column(BigInteger, server_default=_LIVE)
 
 
 class SeenEvent(Base):
@@ -133,6 +144,62 @@ class SeenEvent(Base):
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ImportStatement(Base):
+    """What one import states of an identity."""
+
+    __tablename__ = "import_statements"
+    __table_args__ = (Index("import_statements_by_identity", "tenant_id", "identity_id"), DISTRIBUTED)
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    identity_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    company_key: Mapped[str | None] = mapped_column(Text)
+    company_at: Mapped[datetime | None] = mapped_column(Instant)
+    first_seen_at: Mapped[datetime] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ImportCompany(Base):
+    """What one import states of a company; a row without traits where it only names it."""
+
+    __tablename__ = "import_companies"
+    __table_args__ = (Index("import_companies_by_key", "tenant_id", "key"), DISTRIBUTED)
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+
+
+class ImportEvent(Base):
+    """What an import (0: what came by itself) sent under the id of an event that somebody else's row is kept for.
+
+    Of one import the row that precedes; equal to the event that is kept, or preceded by it.
+    """
+
+    __tablename__ = "import_events"
+    __table_args__ = (
+        Index("import_events_by_event", "tenant_id", "event_id"),
+        Index("import_events_by_identity", "tenant_id", "identity_id"),
+        DISTRIBUTED,
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    identity_id: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    type: Mapped[str] = mapped_column(Text)
+    occurred_at: Mapped[datetime] = mapped_column(Instant)
+    properties: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    source_id: Mapped[int] = mapped_column(BigInteger)
+    sender_id: Mapped[str] = mapped_column(Text)
+    message_id: Mapped[UUID | None] = mapped_column(Uuid)
 
 
 class PastLead(Base):
