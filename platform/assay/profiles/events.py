@@ -2,32 +2,36 @@
 
 # ruff: noqa: S608 # statements are put together from constants of this module alone
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
-from assay.profiles.bulk import raw, rows
+from assay.profiles.bulk import copied, escaped, rows
 from assay.profiles.gathering import Happening
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
 
-_SEE = text("""
-    INSERT INTO profiles.seen (tenant_id, event_id, received_at)
-    SELECT :tenant_id, n.id, n.received_at
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid, received_at timestamptz)
-    ON CONFLICT (tenant_id, event_id) DO NOTHING
-    RETURNING event_id
-""")
-_ROWS = """json_to_recordset(CAST(:rows AS json)) AS n (id uuid, received_at timestamptz, lead_id bigint,
-        identity_id bigint, type text, occurred_at timestamptz, properties jsonb, source_id bigint, sender_id text,
-        message_id uuid)"""
+_COLUMNS = """id uuid, received_at timestamptz, lead_id bigint, identity_id bigint, type text, occurred_at timestamptz,
+    properties jsonb, source_id bigint, sender_id text, message_id uuid"""
 _NAMES = "id, received_at, lead_id, identity_id, type, occurred_at, properties, source_id, sender_id, message_id"
-_INSERT = text(f"""
-    INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at) SELECT :tenant_id, {_NAMES}, :known_at FROM {_ROWS}
-""")
+_OF_NEWS = ", ".join(f"n.{name}" for name in _NAMES.split(", "))
+# In order, so that neighbours in an index are written together.
+_INSERT = f"""
+    WITH fresh AS (
+        INSERT INTO profiles.seen (tenant_id, event_id, received_at)
+        SELECT :tenant_id, n.id, n.received_at FROM {{rows}} n ORDER BY n.id
+        ON CONFLICT (tenant_id, event_id) DO NOTHING
+        RETURNING event_id
+    ), kept AS (
+        INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at)
+        SELECT :tenant_id, {_OF_NEWS}, :known_at FROM {{rows}} n JOIN fresh ON fresh.event_id = n.id
+    )
+    SELECT n.id FROM {{rows}} n WHERE n.id NOT IN (SELECT event_id FROM fresh)
+"""
 _KEPT = text("""
     SELECT e.id, e.received_at, e.lead_id, e.type, e.occurred_at, e.properties, i.kind, i.value
     FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid)
@@ -35,12 +39,12 @@ _KEPT = text("""
     JOIN profiles.events e ON e.tenant_id = :tenant_id AND e.id = s.event_id AND e.received_at = s.received_at
     JOIN profiles.identities i ON i.tenant_id = :tenant_id AND i.id = e.identity_id
 """)
-_REPLACE = text(f"""
+_REPLACE = """
     WITH replaced AS (
         UPDATE profiles.events e
         SET lead_id = n.lead_id, identity_id = n.identity_id, type = n.type, occurred_at = n.occurred_at,
             properties = n.properties, message_id = n.message_id, known_at = :known_at
-        FROM {_ROWS}
+        FROM {rows} n
         JOIN profiles.events o ON o.tenant_id = :tenant_id AND o.id = n.id AND o.received_at = n.received_at
         WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.received_at = n.received_at
         RETURNING o.id, o.known_at, o.identity_id, o.type, o.occurred_at, o.properties
@@ -49,7 +53,7 @@ _REPLACE = text(f"""
         (tenant_id, event_id, until, known_at, identity_id, type, occurred_at, properties)
     SELECT :tenant_id, id, :known_at, known_at, identity_id, type, occurred_at, properties
     FROM replaced WHERE known_at < :known_at
-""")
+"""
 
 #: An identity's id and its lead's.
 Place = tuple[int, int]
@@ -65,17 +69,12 @@ def keep(
     """Gives the leads that have another set of events now."""
     if not events:
         return set()
-    seen = rows(id=list(events), received_at=[event.received_at for event in events.values()])
-    new = set(session.scalars(_SEE, {"tenant_id": tenant_id, "rows": seen}))
-    fresh = [event for event in events.values() if event.id in new]
-    changed = {places[event.key][1] for event in fresh}
-    if fresh:
-        dated = [(event, event.received_at) for event in fresh]
-        session.execute(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": _rows(dated, places)})
-    if len(new) < len(events):
-        again = [event for event in events.values() if event.id not in new]
-        changed |= _contest(session, tenant_id, again, places, known_at)
-    return changed
+    dated = [(event, event.received_at) for event in events.values()]
+    known = set(_write(session, tenant_id, _INSERT, dated, places, known_at).scalars())
+    changed = {places[event.key][1] for event in events.values() if event.id not in known}
+    if not known:
+        return changed
+    return changed | _contest(session, tenant_id, [events[id_] for id_ in known], places, known_at)
 
 
 def _contest(
@@ -92,21 +91,27 @@ def _contest(
             winners.append((event, row.received_at))
             changed |= {row.lead_id, places[event.key][1]}
     if winners:
-        session.execute(_REPLACE, {"tenant_id": tenant_id, "known_at": known_at, "rows": _rows(winners, places)})
+        _write(session, tenant_id, _REPLACE, winners, places, known_at)
     return changed
 
 
-def _rows(dated: Sequence[tuple[Happening, datetime]], places: Mapping[Key, Place]) -> str:
-    """Events with the instants that tell their partitions."""
-    return rows(
-        id=[event.id for event, _ in dated],
-        received_at=[received_at for _, received_at in dated],
-        identity_id=[places[event.key][0] for event, _ in dated],
-        lead_id=[places[event.key][1] for event, _ in dated],
-        type=[event.type for event, _ in dated],
-        occurred_at=[event.at for event, _ in dated],
-        properties=[raw(event.properties) for event, _ in dated],
-        source_id=[event.source_id for event, _ in dated],
-        sender_id=[event.sender_id for event, _ in dated],
-        message_id=[event.message_id for event, _ in dated],
+def _write(
+    session: Session,
+    tenant_id: int,
+    statement: str,
+    dated: Iterable[tuple[Happening, datetime]],
+    places: Mapping[Key, Place],
+    known_at: datetime,
+) -> Result[Any]:
+    """Runs a statement over events with the instants that tell their partitions."""
+    table = copied(session, _COLUMNS, ["".join([_line(event, at, places[event.key]) for event, at in dated])])
+    return session.execute(text(statement.format(rows=table)), {"tenant_id": tenant_id, "known_at": known_at})
+
+
+def _line(event: Happening, received_at: datetime, place: Place) -> str:
+    properties = event.properties.replace("\\", "\\\\")
+    message = event.message_id.hex if event.message_id else "\\N"
+    return (
+        f"{event.id.hex}\t{received_at}\t{place[1]}\t{place[0]}\t{event.type}\t{event.at}\t{properties}"
+        f"\t{event.source_id}\t{escaped(event.sender_id)}\t{message}\n"
     )

@@ -5,17 +5,16 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
-from zlib import crc32
 
 import msgspec
 import polars as pl
-from psycopg import Connection
 from psycopg.errors import DeadlockDetected
 from sqlalchemy import CursorResult, delete, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from assay.profiles import frames
+from assay.profiles.bulk import copied
 from assay.scoring.ledger import PLACE, SCORES, VALUES, Ledger
 from assay.scoring.models import Due
 
@@ -178,24 +177,10 @@ def execute(session: Session, tenant_id: int, statement: str, rows: pl.DataFrame
         source = f"json_to_recordset(CAST(:rows AS json)) AS n ({columns})"
         values["rows"] = _json(rows)
     else:
-        source = f"{_copy(session, rows, columns)} AS n"
+        lines = rows.write_csv(include_header=False, null_value="\\N", quote_style="necessary").encode()
+        source = f"{copied(session, columns, [lines], form='csv')} AS n"
     found = cast("CursorResult[Any]", session.execute(text(statement.format(rows=source)), values))
     return found.rowcount
-
-
-def _copy(session: Session, rows: pl.DataFrame, columns: str) -> str:
-    """A table of this transaction's own with these rows; a COPY into a table that tenants share would be refused."""
-    connection = cast("Connection[Any]", session.connection().connection.driver_connection)
-    # As many as there are kinds of rows: made once in a connection, and empty in each new transaction.
-    table = f"rows_{crc32(columns.encode()):08x}"
-    session.execute(text(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS"))
-    session.execute(text(f"TRUNCATE pg_temp.{table}"))
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY pg_temp.{table} FROM STDIN (FORMAT csv, NULL '\\N')") as copy,
-    ):
-        copy.write(rows.write_csv(include_header=False, null_value="\\N", quote_style="necessary").encode())
-    return f"pg_temp.{table}"
 
 
 def _json(rows: pl.DataFrame) -> str:
