@@ -124,9 +124,8 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE profiles.links DROP CONSTRAINT links_pkey, DROP COLUMN import_id")
     op.execute("ALTER TABLE profiles.links ADD PRIMARY KEY (tenant_id, left_id, right_id)")
-    op.execute(
-        "ALTER TABLE profiles.identities ALTER COLUMN first_seen_at SET NOT NULL, ALTER COLUMN last_seen_at SET NOT NULL"
-    )
+    for column in ("first_seen_at", "last_seen_at"):
+        op.execute(f"ALTER TABLE profiles.identities ALTER COLUMN {column} SET NOT NULL")
     op.execute("ALTER TABLE profiles.events DROP COLUMN import_id")
     for table in LAYERS:
         op.execute(f"DROP TABLE {table}")
