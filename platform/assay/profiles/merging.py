@@ -3,9 +3,10 @@
 import json
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from json.encoder import encode_basestring
 from typing import Any, Generic, TypeVar
+
+from assay.canonical import canonical as canonical
+from assay.canonical import canonical_object
 
 #: When it was stated (microseconds), the value as canonical JSON, its source. The greatest one wins.
 Statement = tuple[int, str, int]
@@ -24,27 +25,6 @@ def micros(instant: datetime) -> int:
 
 def instant(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def canonical(value: Any) -> str:
-    """A value's one JSON text: the same before it is stored as JSONB and after it is read back."""
-    kind = type(value)
-    if kind is str:
-        return encode_basestring(value)
-    if kind is int:
-        return str(value)
-    if kind is float:
-        text = repr(value + 0.0)
-        return f"{Decimal(text):f}" if "e" in text else text
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(canonical, value))}]"
-    if isinstance(value, Mapping):
-        return canonical_object((key, canonical(value[key])) for key in sorted(value))
-    return json.dumps(value, ensure_ascii=False)
-
-
-def canonical_object(members: Iterable[tuple[str, str]]) -> str:
-    return "{" + ",".join([f"{encode_basestring(name)}:{text}" for name, text in members]) + "}"
 
 
 def state(traits: Mapping[str, Any], stated: Mapping[str, Any]) -> State:
