@@ -20,7 +20,8 @@ _FIND = text("""
 _FIND_LINKS = text("""
     SELECT l.left_id, l.right_id, l.since
     FROM json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint)
-    JOIN profiles.links l ON l.tenant_id = :tenant_id AND l.left_id = n.left_id AND l.right_id = n.right_id
+    JOIN profiles.links l
+        ON l.tenant_id = :tenant_id AND l.left_id = n.left_id AND l.right_id = n.right_id AND l.import_id = :import_id
 """)
 _FIND_CLAIMS = text("""
     SELECT n.id AS device_id, i.kind, i.value, i.lead_id, l.since
@@ -33,8 +34,8 @@ _FIND_CLAIMS = text("""
     JOIN profiles.identities i ON i.tenant_id = :tenant_id AND i.id = l.other_id
 """)
 _KEEP_LINKS = text("""
-    INSERT INTO profiles.links (tenant_id, left_id, right_id, since)
-    SELECT :tenant_id, n.left_id, n.right_id, n.since
+    INSERT INTO profiles.links (tenant_id, left_id, right_id, import_id, since)
+    SELECT :tenant_id, n.left_id, n.right_id, :import_id, n.since
     FROM json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint, since timestamptz)
     ON CONFLICT (tenant_id, left_id, right_id, import_id) DO UPDATE SET since = LEAST(links.since, excluded.since)
 """)
@@ -55,8 +56,9 @@ Pair = tuple[Key, Key]
 class Known:
     id: int
     lead_id: int
-    first_seen_at: datetime
-    last_seen_at: datetime
+    #: None for one that only imports state.
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
 
 
 @dataclass
@@ -141,13 +143,14 @@ def _winner(claims: dict[Key, datetime], earlier: dict[Key, tuple[datetime, int]
 
 
 def _news(session: Session, tenant_id: int, found: Gathered, known: dict[Key, Known]) -> dict[Pair, datetime]:
-    """The batch's links and claims without those we knew to be at least as old."""
+    """The batch's links and claims without those that the same import, or what comes by itself, stated as early."""
     pairs = {**found.links, **found.claims}
     ids = {_ids(known[one].id, known[other].id): (one, other) for one, other in pairs if {one, other} <= known.keys()}
     if ids:
         lefts, rights = zip(*ids, strict=True)
         wanted = rows(left_id=lefts, right_id=rights)
-        for left, right, since in session.execute(_FIND_LINKS, {"tenant_id": tenant_id, "rows": wanted}):
+        asked = {"tenant_id": tenant_id, "import_id": found.import_id, "rows": wanted}
+        for left, right, since in session.execute(_FIND_LINKS, asked):
             pair = ids[left, right]
             if since <= pairs[pair]:
                 del pairs[pair]
@@ -159,16 +162,20 @@ def _claims(session: Session, tenant_id: int, device_ids: list[int]) -> dict[int
     claims: dict[int, dict[Key, tuple[datetime, int]]] = {}
     if device_ids:
         for row in session.execute(_FIND_CLAIMS, {"tenant_id": tenant_id, "rows": rows(id=device_ids)}):
-            claims.setdefault(row.device_id, {})[row.kind, row.value] = (row.since, row.lead_id)
+            known = claims.setdefault(row.device_id, {})
+            claim, claimant = (row.since, row.lead_id), (row.kind, row.value)
+            known[claimant] = min(known.get(claimant, claim), claim)
     return claims
 
 
-def keep_links(session: Session, tenant_id: int, links: Iterable[tuple[int, int, datetime]]) -> None:
+def keep_links(
+    session: Session, tenant_id: int, links: Iterable[tuple[int, int, datetime]], *, import_id: int = 0
+) -> None:
     ordered = [(*_ids(one, other), since) for one, other, since in links]
     if ordered:
         lefts, rights, since = zip(*ordered, strict=True)
         news = rows(left_id=lefts, right_id=rights, since=since)
-        session.execute(_KEEP_LINKS, {"tenant_id": tenant_id, "rows": news})
+        session.execute(_KEEP_LINKS, {"tenant_id": tenant_id, "import_id": import_id, "rows": news})
 
 
 def _ids(one: int, other: int) -> tuple[int, int]:

@@ -66,6 +66,13 @@ _FACETS = text("""
         c.id AS company_id, c.key AS company_key, c.traits AS company_traits
     FROM profiles.identities i
     LEFT JOIN profiles.companies c ON c.tenant_id = :tenant_id AND c.id = i.company_id
+    WHERE i.tenant_id = :tenant_id AND i.lead_id = ANY(CAST(:ids AS bigint[])) AND i.first_seen_at IS NOT NULL
+    UNION ALL
+    SELECT i.lead_id, i.kind, i.value, s.traits, s.stated, s.company_at, s.first_seen_at, s.last_seen_at,
+        c.id AS company_id, c.key AS company_key, c.traits AS company_traits
+    FROM profiles.identities i
+    JOIN profiles.import_statements s ON s.tenant_id = :tenant_id AND s.identity_id = i.id
+    LEFT JOIN profiles.companies c ON c.tenant_id = :tenant_id AND c.key = s.company_key
     WHERE i.tenant_id = :tenant_id AND i.lead_id = ANY(CAST(:ids AS bigint[]))
 """)
 _BY_COMPANY = text("""
@@ -109,7 +116,10 @@ def make(session: Session, tenant_id: int, faces: list[Face], known_at: datetime
 
 
 def refold(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> set[int]:
-    """Folds leads anew from their identities; gives those that a rule could tell from what they were."""
+    """Folds leads anew from their identities, by themselves and as each import states them.
+
+    Gives those that a rule could tell from what they were.
+    """
     facets: dict[int, list[Facet]] = {}
     for row in session.execute(_FACETS, {"tenant_id": tenant_id, "ids": list(lead_ids)}) if lead_ids else ():
         facets.setdefault(row.lead_id, []).append(_facet(row))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from assay.profiles import leads
+from assay.profiles import leads, statements
 from assay.profiles.bulk import raw, rows
 from assay.profiles.companies import NamedCompany
 from assay.profiles.folding import Facet, fold
@@ -76,11 +76,12 @@ def keep(
     kept = Kept(stale=set(survivors), changed={*placement.merged, *survivors})
     for key, identity in known.items():
         kept.places[key] = identity.id, placement.lead_of(identity.lead_id)
-        if key[0] == EMAIL and found.sights[key][0] < identity.first_seen_at:
-            # A lead goes by the address that was seen first.
-            kept.stale.add(kept.places[key][1])
-    kept.stale |= {kept.places[key][1] for key in _learn(session, tenant_id, found, known, companies)}
     _welcome(session, tenant_id, found, kept, placement, companies, known_at)
+    if found.import_id:
+        news = statements.keep(session, tenant_id, found, {key: place[0] for key, place in kept.places.items()})
+    else:
+        news = _learn(session, tenant_id, found, known, companies)
+    kept.stale |= {kept.places[key][1] for key in news & known.keys()}
     _move(session, tenant_id, kept, placement, known_at)
     for key, sight in found.sights.items():
         lead_id = kept.places[key][1]
@@ -94,30 +95,32 @@ def _learn(
     found: Gathered,
     known: Mapping[Key, Known],
     companies: Mapping[str, NamedCompany],
-) -> list[Key]:
-    """Updates the identities that we knew; gives those of whom something new was stated."""
+) -> set[Key]:
+    """Updates the identities that we knew; gives those that tell something new of their leads."""
     keys = {identity.id: key for key, identity in known.items() if key in found.traits or key in found.employers}
     news: dict[int, Facet] = {}
     if keys:
         for row in session.execute(_STATED, {"tenant_id": tenant_id, "rows": rows(id=list(keys))}):
             key = keys[row.id]
-            facet = _facet(row, key, known[key])
+            facet = _facet(row, key, found.sights[key])
             learned = learn(facet.state, found.traits.get(key, {}))
             facet, moved = _employed(facet, found, companies)
             if learned or moved:
-                news[row.id] = _seen(facet, found.sights[key])
+                news[row.id] = _seen(facet, _sight(known[key]))
     if news:
         changes = rows(id=list(news), **_columns(news.values()))
         session.execute(_UPDATE, {"tenant_id": tenant_id, "rows": changes})
     _see(session, tenant_id, found, {key: each for key, each in known.items() if each.id not in news})
-    return [keys[identity_id] for identity_id in news]
+    # A lead goes by the address that was seen first.
+    earlier = {key for key, each in known.items() if key[0] == EMAIL and _is_earlier(found.sights[key], each)}
+    return earlier | {keys[identity_id] for identity_id in news}
 
 
 def _see(session: Session, tenant_id: int, found: Gathered, known: Mapping[Key, Known]) -> None:
     ids, firsts, lasts = [], [], []
     for key, identity in known.items():
-        sight = identity.first_seen_at, identity.last_seen_at
-        wider = _wider(sight, found.sights[key])
+        sight = _sight(identity)
+        wider = _wider(found.sights[key], sight)
         if wider != sight:
             ids.append(identity.id)
             firsts.append(wider[0])
@@ -155,7 +158,7 @@ def _welcome(
             kind=[kind for kind, _ in facets],
             value=[value for _, value in facets],
             lead_id=[homes[key] for key in facets],
-            **_columns(facets.values()),
+            **(_nothing(len(facets)) if found.import_id else _columns(facets.values())),
         )
         inserted = session.execute(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": new})
         for kind, value, identity_id, lead_id in inserted:
@@ -182,10 +185,10 @@ def _newcomer(key: Key, found: Gathered, companies: Mapping[str, NamedCompany]) 
     return _employed(facet, found, companies)[0]
 
 
-def _facet(row: Any, key: Key, identity: Known) -> Facet:
+def _facet(row: Any, key: Key, sight: Sight) -> Facet:
     company = None if row.company_id is None else NamedCompany(row.company_id, row.company_key, None)
     known = state(row.traits, row.stated)
-    return Facet(key, known, company, row.company_at, identity.first_seen_at, identity.last_seen_at)
+    return Facet(key, known, company, row.company_at, *sight)
 
 
 def _employed(facet: Facet, found: Gathered, companies: Mapping[str, NamedCompany]) -> tuple[Facet, bool]:
@@ -198,13 +201,29 @@ def _employed(facet: Facet, found: Gathered, companies: Mapping[str, NamedCompan
     return replace(facet, company=companies[stated[1]], company_at=stated[0]), True
 
 
-def _seen(facet: Facet, sight: Sight) -> Facet:
+def _seen(facet: Facet, sight: Sight | None) -> Facet:
     first, last = _wider((facet.first_seen_at, facet.last_seen_at), sight)
     return replace(facet, first_seen_at=first, last_seen_at=last)
 
 
-def _wider(one: Sight, other: Sight) -> Sight:
-    return min(one[0], other[0]), max(one[1], other[1])
+def _sight(identity: Known) -> Sight | None:
+    if identity.first_seen_at is None or identity.last_seen_at is None:
+        return None
+    return identity.first_seen_at, identity.last_seen_at
+
+
+def _is_earlier(sight: Sight, identity: Known) -> bool:
+    return identity.first_seen_at is None or sight[0] < identity.first_seen_at
+
+
+def _wider(one: Sight, other: Sight | None) -> Sight:
+    return (min(one[0], other[0]), max(one[1], other[1])) if other else one
+
+
+def _nothing(number: int) -> dict[str, list[Any]]:
+    """Identities that only imports state have nothing of their own."""
+    absent = dict.fromkeys(("company_id", "company_at", "first_seen_at", "last_seen_at"), [None] * number)
+    return {"traits": [raw("{}")] * number, "stated": [raw("{}")] * number, **absent}
 
 
 def _columns(facets: Collection[Facet]) -> dict[str, list[Any]]:

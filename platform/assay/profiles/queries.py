@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from assay.profiles.frames import Snapshot, last_news, read_facts, snapshot
 from assay.profiles.merging import instant, micros
-from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
+from assay.profiles.models import Company, ImportStatement, KeptEvent, KnownAs, Lead
 from assay.profiles.naming import company_name, named_by
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
@@ -147,10 +147,15 @@ def _is_lead(tenant_id: int, lead_id: int) -> Sequence[ColumnElement[bool]]:
 
 
 def _read_identities(session: Session, tenant_id: int, lead_id: int) -> list[LeadIdentity]:
+    layer = (ImportStatement.tenant_id == tenant_id) & (ImportStatement.identity_id == KnownAs.id)
+    first = func.least(KnownAs.first_seen_at, func.min(ImportStatement.first_seen_at))
+    last = func.greatest(KnownAs.last_seen_at, func.max(ImportStatement.last_seen_at))
     rows = session.execute(
-        select(KnownAs.kind, KnownAs.value, KnownAs.first_seen_at, KnownAs.last_seen_at)
+        select(KnownAs.kind, KnownAs.value, first, last)
+        .outerjoin(ImportStatement, layer)
         .where(KnownAs.tenant_id == tenant_id, KnownAs.lead_id == lead_id)
-        .order_by(KnownAs.kind, KnownAs.first_seen_at, KnownAs.value)
+        .group_by(KnownAs.tenant_id, KnownAs.id)
+        .order_by(KnownAs.kind, first, KnownAs.value)
     )
     return [LeadIdentity(*row) for row in rows]
 
