@@ -1,4 +1,6 @@
-"""Tracking door."""
+"""Write keys that only pages of certain origins may use."""
+
+from alembic import op
 
 revision = "202611220210"
 down_revision = "202611212340"
@@ -7,8 +9,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    # Versions that know nothing of it issue keys that any page may use, as before.
+    op.execute("ALTER TABLE tenancy.keys ADD COLUMN origins text[] NOT NULL DEFAULT '{}'")
 
 
 def downgrade() -> None:
-    pass
+    op.execute("ALTER TABLE tenancy.keys DROP COLUMN origins")

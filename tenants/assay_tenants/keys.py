@@ -1,5 +1,6 @@
 """Write keys and API keys: shown once, stored hashed, rotated without a gap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from assay_tenants import secrets
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Key, KeyKind, Source
+from assay_tenants.origins import is_among, read_origins
 
 PREFIX: dict[KeyKind, str] = {"write": "wk", "api": "ak"}
 NAME_LENGTH = 80
@@ -33,6 +35,12 @@ class Caller:
     key_id: int
     kind: KeyKind
     source_id: int | None
+    #: Pages that may use the key from a browser; none listed: any.
+    origins: tuple[str, ...] = ()
+
+    def may_come_from(self, origin: str) -> bool:
+        """Whether a page of this origin may use the key, the origin as its browser states it."""
+        return not self.origins or is_among(origin, self.origins)
 
 
 def issue_key(tenant_id: int, *, kind: KeyKind, name: str, source_id: int | None = None) -> IssuedKey:
@@ -48,7 +56,15 @@ def issue_key(tenant_id: int, *, kind: KeyKind, name: str, source_id: int | None
         return insert_key(session, tenant_id, kind=kind, name=name, source_id=source_id)
 
 
-def insert_key(session: Session, tenant_id: int, *, kind: KeyKind, name: str, source_id: int | None) -> IssuedKey:
+def insert_key(
+    session: Session,
+    tenant_id: int,
+    *,
+    kind: KeyKind,
+    name: str,
+    source_id: int | None,
+    origins: Sequence[str] = (),
+) -> IssuedKey:
     secret = secrets.issue(PREFIX[kind], tenant_id)
     key_id = session.execute(
         insert(Key)
@@ -60,6 +76,7 @@ def insert_key(session: Session, tenant_id: int, *, kind: KeyKind, name: str, so
             hint=secret[-4:],
             secret_hash=secrets.digest(secret),
             created_at=datetime.now(UTC),
+            origins=list(origins),
         )
         .returning(Key.id)
     ).scalar_one()
@@ -78,7 +95,20 @@ def rotate_key(tenant_id: int, key_id: int, *, grace: timedelta = timedelta(days
     with tenant_session(tenant_id) as session:
         old = _get(session, tenant_id, key_id)
         old.expires_at = datetime.now(UTC) + grace
-        return insert_key(session, tenant_id, kind=old.kind, name=old.name, source_id=old.source_id)
+        return insert_key(
+            session, tenant_id, kind=old.kind, name=old.name, source_id=old.source_id, origins=old.origins
+        )
+
+
+def restrict_key(tenant_id: int, key_id: int, typed: str) -> list[str]:
+    """Lets only pages of the origins in ``typed``, one a line, use a write key; any page when there are none."""
+    allowed = read_origins(typed)
+    with tenant_session(tenant_id) as session:
+        key = _get(session, tenant_id, key_id)
+        if key.kind != "write":
+            raise NotFound("write key")
+        key.origins = allowed
+    return allowed
 
 
 def revoke_key(tenant_id: int, key_id: int) -> None:
@@ -97,11 +127,11 @@ def find_caller(secret: str, *, kind: KeyKind) -> Caller | None:
         return None
     with tenant_session(parsed.tenant_id) as session:
         row = session.execute(
-            select(Key.id, Key.source_id).where(
+            select(Key.id, Key.source_id, Key.origins).where(
                 Key.tenant_id == parsed.tenant_id, Key.secret_hash == parsed.hash, Key.kind == kind, _is_valid()
             )
         ).one_or_none()
-    return Caller(parsed.tenant_id, row.id, kind, row.source_id) if row else None
+    return Caller(parsed.tenant_id, row.id, kind, row.source_id, tuple(row.origins)) if row else None
 
 
 def _get(session: Session, tenant_id: int, key_id: int) -> Key:

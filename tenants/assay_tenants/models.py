@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import BigInteger, DateTime, ForeignKeyConstraint, Identity, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from assay_tenants.database import Base
@@ -106,3 +116,5 @@ class Key(Base):
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    #: Of pages that may use a write key; none: any page, and every server.
+    origins: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))

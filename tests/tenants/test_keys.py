@@ -38,6 +38,49 @@ class TestIssue:
         assert refused.value.field == "name"
 
 
+class TestRestrict:
+    def test_pages_of_other_origins_may_not_use_it(self, tenant: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")
+        assert keys.restrict_key(tenant.tenant_id, key.id, "https://A.test/") == ["https://a.test"]
+        caller = keys.find_caller(key.secret, kind="write")
+        assert caller is not None
+        assert (caller.may_come_from("https://a.test"), caller.may_come_from("https://b.test")) == (True, False)
+
+    def test_an_empty_list_lets_any_page_use_it_again(self, tenant: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")
+        keys.restrict_key(tenant.tenant_id, key.id, "https://a.test")
+        keys.restrict_key(tenant.tenant_id, key.id, "")
+        caller = keys.find_caller(key.secret, kind="write")
+        assert caller is not None
+        assert caller.may_come_from("https://b.test")
+
+    def test_a_new_key_in_its_place_keeps_them(self, tenant: SignedUp) -> None:
+        old = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")
+        keys.restrict_key(tenant.tenant_id, old.id, "https://a.test")
+        caller = keys.find_caller(keys.rotate_key(tenant.tenant_id, old.id).secret, kind="write")
+        assert caller is not None
+        assert caller.origins == ("https://a.test",)
+
+    def test_a_bad_origin_changes_nothing(self, tenant: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")
+        keys.restrict_key(tenant.tenant_id, key.id, "https://a.test")
+        with pytest.raises(BadInput) as refused:
+            keys.restrict_key(tenant.tenant_id, key.id, "https://b.test a.test")
+        assert refused.value.field == "origins"
+        (kept,) = [listed.origins for listed in keys.list_keys(tenant.tenant_id) if listed.id == key.id]
+        assert kept == ["https://a.test"]
+
+    def test_an_api_key_is_no_pages(self, tenant: SignedUp) -> None:
+        key = keys.issue_key(tenant.tenant_id, kind="api", name="Reports")
+        with pytest.raises(NotFound):
+            keys.restrict_key(tenant.tenant_id, key.id, "https://a.test")
+
+    def test_the_neighbours_key_is_not_there(self, tenant: SignedUp, neighbour: SignedUp) -> None:
+        key = keys.issue_key(neighbour.tenant_id, kind="write", name="Shop")
+        with pytest.raises(NotFound):
+            keys.restrict_key(tenant.tenant_id, key.id, "https://a.test")
+
+
 class TestRotateAndRevoke:
     def test_during_the_grace_both_keys_work(self, tenant: SignedUp) -> None:
         old = keys.issue_key(tenant.tenant_id, kind="write", name="Shop")

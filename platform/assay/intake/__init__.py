@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from assay.settings import Settings
 
 
-def register(app: "Flask", _settings: "Settings") -> None:
+def register(app: "Flask", settings: "Settings") -> None:
     """Puts the tracking calls in front of an application. They carry a write key and no cookie: no form token."""
     # Workers import this package too, and have nothing to receive.
     from assay.intake.wsgi import Tracking
 
-    app.extensions["tracking"] = app.wsgi_app = Tracking(app.wsgi_app)  # type: ignore[method-assign] # Flask's own way
+    tracking = Tracking(app.wsgi_app, public_url=settings.public_url)
+    app.extensions["tracking"] = app.wsgi_app = tracking  # type: ignore[method-assign] # Flask's own way

@@ -24,6 +24,15 @@ def read_body(environ: Mapping[str, Any]) -> bytes:
     return sent
 
 
+def drop_body(environ: Mapping[str, Any]) -> None:
+    """Takes in, and forgets, the body of a request that is refused before anybody has read it."""
+    stated = environ.get("CONTENT_LENGTH") or ""
+    if stated.isascii() and stated.isdigit():
+        _drain(environ["wsgi.input"], min(int(stated), _DRAINED))
+    elif environ.get("wsgi.input_terminated"):
+        _drain(environ["wsgi.input"], _DRAINED)
+
+
 def _read(environ: Mapping[str, Any]) -> bytes:
     stream = environ["wsgi.input"]
     length = _length(environ)

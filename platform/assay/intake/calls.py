@@ -13,6 +13,8 @@ from assay_sdk.reading import explain, read_leniently
 
 Call = Literal["identify", "track", "page", "screen", "group", "alias", "batch"]
 CALLS: tuple[Call, ...] = get_args(Call)
+#: Behind ``/v1/``: whole words, the first letters that browsers and phones send, and older libraries' word for a batch.
+WORDS: dict[str, Call] = {call: call for call in CALLS} | {call[0]: call for call in CALLS} | {"import": "batch"}
 MAX_ITEMS = 2500
 MAX_MESSAGE_ID = 200
 
@@ -49,12 +51,12 @@ _batch = msgspec.json.Decoder(_Batch)
 _keyed = msgspec.json.Decoder(_Keyed)
 
 
-def check(call: Call, body: bytes) -> str | None:
-    """Raises BadCall unless ``body`` can be kept as this call; tells the write key in it, if there is one."""
+def check(call: Call, body: bytes) -> tuple[str | None, int]:
+    """Raises BadCall unless ``body`` can be kept as this call; tells the write key in it and the number of items."""
     if not body.strip():
         raise BadCall("The body is empty; send a JSON object.", code="malformed_json")
     try:
-        return _check_batch(body) if call == "batch" else _check_single(call, body)
+        return _check_batch(body) if call == "batch" else (_check_single(call, body), 1)
     except msgspec.ValidationError as error:
         fault = explain(error)
         raise BadCall(fault.message.replace("The document", "The body"), field=fault.field) from None
@@ -87,23 +89,24 @@ def _is_missing(value: Id) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _check_batch(body: bytes) -> str | None:
+def _check_batch(body: bytes) -> tuple[str | None, int]:
     try:
         batch = _batch.decode(body)
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _check_lenient_batch(body, error)
-    _refuse_many(len(batch.batch))
-    if batch.writeKey is not None or not batch.batch:
-        return batch.writeKey
+    items = len(batch.batch)
+    _refuse_many(items)
+    if batch.writeKey is not None or not items:
+        return batch.writeKey, items
     try:
-        return _keyed.decode(batch.batch[0]).writeKey
+        return _keyed.decode(batch.batch[0]).writeKey, items
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+        return None, items
 
 
-def _check_lenient_batch(body: bytes, error: Exception) -> str | None:
+def _check_lenient_batch(body: bytes, error: Exception) -> tuple[str | None, int]:
     """One item's NaN or broken letter is that item's fault alone, and will be told as such."""
     try:
         batch = read_leniently(body)
@@ -115,7 +118,7 @@ def _check_lenient_batch(body: bytes, error: Exception) -> str | None:
     _refuse_many(len(items))
     first = items[0] if items and isinstance(items[0], dict) else {}
     key = batch.get("writeKey") or first.get("writeKey")
-    return key if isinstance(key, str) else None
+    return key if isinstance(key, str) else None, len(items)
 
 
 def _refuse_many(items: int) -> None:

@@ -1,16 +1,23 @@
 """Why a call was not accepted. Old Segment libraries want both ``code`` and ``message`` in every error.
 
+None may be 408, 410 or 460: the libraries send again what gets those, for hours.
+
 AssayError
 + BadCall              400: which field or byte is at fault, what was wrong, what is accepted
 + WriteKeyRefused      401: says how to send a key
++ OriginRefused        403: a page that the key's owner has not allowed; says where to allow it
 + NoSuchCall           404: another path under /v1/
-+ CallNotAllowed       405
++ NoSuchProject        404: settings were asked for with a key that opens nothing
++ CallNotAllowed       405: says which method is accepted
 + CannotKeep           503: not on disk, so not accepted; says when to try again
++ CannotTell           503: settings that can't be looked up now; says when to try again
 """
 
 from datetime import timedelta
 
 from assay_tenants.errors import AssayError
+
+_SHOWN = 100
 
 
 class BadCall(AssayError):
@@ -34,14 +41,36 @@ class WriteKeyRefused(AssayError):
         )
 
 
+class OriginRefused(AssayError):
+    status = 403
+    code = "origin_not_allowed"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"This write key may not be used by pages of {origin[:_SHOWN]}. Add that origin to the key's allowed "
+            "origins on the settings page, or use the key on a page of one that stands there."
+        )
+
+
 class NoSuchCall(AssayError):
     status = 404
     code = "no_such_call"
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"There is no call at {path[:100]}. Send a POST to /v1/batch, or to /v1/ followed by identify, track, "
+            f"There is no call at {path[:_SHOWN]}. Send a POST to /v1/batch, or to /v1/ followed by identify, track, "
             "page, screen, group or alias."
+        )
+
+
+class NoSuchProject(AssayError):
+    status = 404
+    code = "no_such_project"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There are no settings for this write key: it is unknown or was revoked. Put a write key that is listed "
+            "on the settings page into the page's code."
         )
 
 
@@ -49,8 +78,9 @@ class CallNotAllowed(AssayError):
     status = 405
     code = "method_not_allowed"
 
-    def __init__(self, method: str) -> None:
-        super().__init__(f"{method} is not accepted here; send a POST.")
+    def __init__(self, method: str, *, accepted: str) -> None:
+        self.allow = f"{accepted}, OPTIONS"
+        super().__init__(f"{method[:_SHOWN]} is not accepted here; send a {accepted.partition(',')[0]}.")
 
 
 class CannotKeep(AssayError):
@@ -62,4 +92,15 @@ class CannotKeep(AssayError):
         super().__init__(
             f"The message could not be stored just now and was not accepted. Send it again in "
             f"{after.total_seconds():.0f} seconds."
+        )
+
+
+class CannotTell(AssayError):
+    status = 503
+    code = "unavailable"
+
+    def __init__(self, *, after: timedelta) -> None:
+        self.after = after
+        super().__init__(
+            f"The settings could not be looked up just now. Ask again in {after.total_seconds():.0f} seconds."
         )

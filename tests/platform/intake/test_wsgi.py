@@ -3,6 +3,8 @@
 import base64
 import gzip
 import json
+from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,15 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from assay.intake.callers import Callers
+from assay.intake.calls import WORDS
+from assay.intake.errors import CannotKeep
 from assay.intake.models import Message, Waiting
-from assay.intake.writer import Writer
+from assay.intake.writer import Received, Writer
 from assay.intake.wsgi import Tracking
 from assay_tenants import database
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
+from assay_tenants.errors import AssayError
 from assay_tenants.keys import list_keys, revoke_key
 
 #: One request of each kind that Segment's libraries for Python, Node and browsers send, with made-up content.
@@ -35,6 +40,15 @@ def tracking(app: Flask) -> Tracking:
 
 def basic(key: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()}
+
+
+def refusals() -> list[type[AssayError]]:
+    found, left = [], [AssayError]
+    while left:
+        refusal = left.pop()
+        found.append(refusal)
+        left += refusal.__subclasses__()
+    return found
 
 
 def kept(tenant_id: int) -> list[Message]:
@@ -73,6 +87,29 @@ class TestAccept:
         assert (answer.status_code, answer.json) == (200, {"success": True})
         [message] = kept(tenant.tenant_id)
         assert (message.call, message.body) == (call, json.dumps(body).encode())
+
+    @pytest.mark.parametrize("end", ["", "/"], ids=["", "slash"])
+    @pytest.mark.parametrize("word", WORDS)
+    def test_every_path_keeps_its_call(self, client: FlaskClient, tenant: SignedUp, word: str, end: str) -> None:
+        single = {"userId": "u1", "event": "E", "groupId": "g1", "previousId": "a1"}
+        body = {"batch": [{"type": "track", **TRACK}]} if WORDS[word] == "batch" else single
+        assert post(client, f"/v1/{word}{end}", body, **basic(tenant.write_key)).status_code == 200
+        assert [message.call for message in kept(tenant.tenant_id)] == [WORDS[word]]
+
+    def test_words_are_those_that_libraries_use(self) -> None:
+        calls = {"identify", "track", "page", "screen", "group", "alias", "batch"}
+        assert set(WORDS) == calls | {"i", "t", "p", "s", "g", "a", "b"} | {"import"}
+        assert {WORDS[word] for word in WORDS} == calls
+        assert WORDS["import"] == "batch"
+
+    @pytest.mark.parametrize("path", ["/v1/m", "/v1/m/"])
+    def test_metrics_are_taken_and_forgotten(self, client: FlaskClient, path: str) -> None:
+        answer = client.post(path, data=b'{"series":[{"type":"Counter"}]}', content_type="text/plain")
+        assert (answer.status_code, answer.json) == (200, {"success": True})
+
+    def test_metrics_are_bounded(self, client: FlaskClient) -> None:
+        answer = client.post("/v1/m", data=b" " * 600_000)
+        assert (answer.status_code, answer.json["code"]) == (400, "body_too_large")
 
     @pytest.mark.parametrize(
         "content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""]
@@ -366,21 +403,67 @@ class TestRefuse:
         answer = post(client, "/v1/track", TRACK | {"writeKey": tenant.write_key}, **basic("wk_1_" + "a" * 44))
         assert answer.status_code == 401
 
-    @pytest.mark.parametrize("path", ["/v1/", "/v1/tracks", "/v1/track/", "/v1/Track", "/v1/é"])
+    @pytest.mark.parametrize("path", ["/v1/", "/v1/tracks", "/v1/Track", "/v1/x", "/v1/projects/wk_1_a", "/v1/é"])
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_other_paths_are_answered_for_programs(self, client: FlaskClient, path: str, method: str) -> None:
         answer = client.open(path, method=method)
         assert (answer.status_code, answer.json["code"]) == (404, "no_such_call")
         assert "/v1/batch" in answer.json["message"]
 
+    @pytest.mark.parametrize("path", ["/v1/batch", "/v1/t", "/v1/m"])
     @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-    def test_other_methods(self, client: FlaskClient, method: str) -> None:
-        answer = client.open("/v1/batch", method=method)
-        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    def test_other_methods(self, client: FlaskClient, path: str, method: str) -> None:
+        answer = client.open(path, method=method)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
         assert answer.json == {
             "code": "method_not_allowed",
             "message": f"{method} is not accepted here; send a POST.",
         }
+
+    def test_head_has_no_body(self, client: FlaskClient) -> None:
+        answer = client.head("/v1/batch")
+        assert (answer.status_code, answer.headers["Allow"], answer.data) == (405, "POST, OPTIONS", b"")
+
+    @pytest.mark.parametrize(
+        ("path", "headers", "method"),
+        [
+            pytest.param("/v1/batch", basic("wk_1_" + "a" * 44), "POST", id="wrong key"),
+            pytest.param("/v1/batch", {"Authorization": "Basic %%%"}, "POST", id="not base64"),
+            pytest.param("/v1/batch", {}, "PUT", id="wrong method"),
+            pytest.param("/v1/nothing", {}, "POST", id="wrong path"),
+        ],
+    )
+    def test_refused_early_is_still_read_to_its_end(
+        self, client: FlaskClient, path: str, headers: dict[str, str], method: str
+    ) -> None:
+        stream = BytesIO(b"x" * 400_000)
+        length = {"wsgi.input": stream, "CONTENT_LENGTH": "400000"}
+        answer = client.open(path, method=method, headers=headers, environ_overrides=length)
+        assert answer.status_code in (401, 404, 405)
+        assert stream.tell() == 400_000
+
+    @pytest.mark.parametrize(
+        ("after", "told"),
+        [
+            pytest.param(timedelta(seconds=5), "5", id="whole seconds"),
+            pytest.param(timedelta(seconds=0.2), "1", id="less than a second"),
+            pytest.param(timedelta(seconds=7.1), "8", id="rounded up"),
+            pytest.param(timedelta(hours=1), "300", id="longer than libraries wait"),
+        ],
+    )
+    def test_when_to_send_again(
+        self, client: FlaskClient, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch, after: timedelta, told: str
+    ) -> None:
+        def keep(self: Writer, message: Received) -> None:
+            raise CannotKeep(after=after)
+
+        monkeypatch.setattr(Writer, "keep", keep)
+        answer = post(client, "/v1/track", TRACK, **basic(tenant.write_key))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, told)
+
+    @pytest.mark.parametrize("refusal", refusals(), ids=lambda refusal: refusal.__name__)
+    def test_no_refusal_has_a_status_that_libraries_send_again_for_hours(self, refusal: type[AssayError]) -> None:
+        assert refusal.status not in (408, 410, 460)
 
     def test_failure_of_our_own(self, client: FlaskClient, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Writer, "keep", lambda self, message: 1 / 0)
