@@ -44,7 +44,8 @@ CREATE TABLE profiles.import_events (
     received_at timestamptz NOT NULL,
     type        text NOT NULL,
     occurred_at timestamptz NOT NULL,
-    properties  jsonb NOT NULL,
+    -- Byte for byte as they are compared.
+    properties  text NOT NULL,
     source_id   bigint NOT NULL,
     sender_id   text NOT NULL,
     message_id  uuid,

@@ -10,7 +10,9 @@ from uuid import UUID
 from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
+from assay.profiles import contests
 from assay.profiles.bulk import copied, escaped, rows
+from assay.profiles.contests import Claim
 from assay.profiles.gathering import Happening
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
@@ -27,13 +29,14 @@ _INSERT = f"""
         ON CONFLICT (tenant_id, event_id) DO NOTHING
         RETURNING event_id
     ), kept AS (
-        INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at)
-        SELECT :tenant_id, {_OF_NEWS}, :known_at FROM {{rows}} n JOIN fresh ON fresh.event_id = n.id
+        INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at, import_id)
+        SELECT :tenant_id, {_OF_NEWS}, :known_at, :import_id FROM {{rows}} n JOIN fresh ON fresh.event_id = n.id
     )
     SELECT n.id FROM {{rows}} n WHERE n.id NOT IN (SELECT event_id FROM fresh)
 """
 _KEPT = text("""
-    SELECT e.id, e.received_at, e.lead_id, e.type, e.occurred_at, e.properties, i.kind, i.value
+    SELECT e.id, e.received_at, e.lead_id, e.type, e.occurred_at, e.properties, e.identity_id, e.source_id,
+        e.sender_id, e.message_id, e.import_id, i.kind, i.value
     FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid)
     JOIN profiles.seen s ON s.tenant_id = :tenant_id AND s.event_id = n.id
     JOIN profiles.events e ON e.tenant_id = :tenant_id AND e.id = s.event_id AND e.received_at = s.received_at
@@ -65,34 +68,54 @@ def keep(
     events: Mapping[UUID, Happening],
     places: Mapping[Key, Place],
     known_at: datetime,
+    *,
+    import_id: int = 0,
 ) -> set[int]:
     """Gives the leads that have another set of events now."""
     if not events:
         return set()
     dated = [(event, event.received_at) for event in events.values()]
-    known = set(_write(session, tenant_id, _INSERT, dated, places, known_at).scalars())
+    known = set(_write(session, tenant_id, _INSERT, dated, places, known_at, import_id=import_id).scalars())
     changed = {places[event.key][1] for event in events.values() if event.id not in known}
     if not known:
         return changed
-    return changed | _contest(session, tenant_id, [events[id_] for id_ in known], places, known_at)
+    again = [Claim(import_id, events[id_], *places[events[id_].key]) for id_ in known]
+    return changed | _contest(session, tenant_id, again, places, known_at)
 
 
 def _contest(
-    session: Session, tenant_id: int, again: list[Happening], places: Mapping[Key, Place], known_at: datetime
+    session: Session, tenant_id: int, again: list[Claim], places: Mapping[Key, Place], known_at: datetime
 ) -> set[int]:
     """An id was used before: of two different events the one that precedes stays, so that order can't matter."""
-    events = {event.id: event for event in again}
+    claims = {claim.event.id: claim for claim in again}
     changed: set[int] = set()
     winners = []
-    for row in session.execute(_KEPT, {"tenant_id": tenant_id, "rows": rows(id=list(events))}):
-        event = events[row.id]
-        kept = (row.occurred_at, row.type, canonical(row.properties), (row.kind, row.value))
-        if event.rank < kept:
-            winners.append((event, row.received_at))
-            changed |= {row.lead_id, places[event.key][1]}
+    rivals = []
+    for row in session.execute(_KEPT, {"tenant_id": tenant_id, "rows": rows(id=list(claims))}):
+        claim, kept = claims[row.id], _kept(row)
+        if claim.import_id != kept.import_id:
+            rivals.append((kept, claim))
+        elif claim.event.rank < kept.event.rank:
+            winners.append((claim.event, row.received_at))
+            changed |= {row.lead_id, claim.lead_id}
     if winners:
         _write(session, tenant_id, _REPLACE, winners, places, known_at)
-    return changed
+    return changed | contests.settle(session, tenant_id, rivals, known_at)
+
+
+def _kept(row: Any) -> Claim:
+    event = Happening(
+        id=row.id,
+        key=(row.kind, row.value),
+        type=row.type,
+        at=row.occurred_at,
+        properties=canonical(row.properties),
+        source_id=row.source_id,
+        sender_id=row.sender_id,
+        message_id=row.message_id,
+        received_at=row.received_at,
+    )
+    return Claim(row.import_id, event, row.identity_id, row.lead_id)
 
 
 def _write(
@@ -102,10 +125,11 @@ def _write(
     dated: Iterable[tuple[Happening, datetime]],
     places: Mapping[Key, Place],
     known_at: datetime,
+    **asked: int,
 ) -> Result[Any]:
     """Runs a statement over events with the instants that tell their partitions."""
     table = copied(session, _COLUMNS, ["".join([_line(event, at, places[event.key]) for event, at in dated])])
-    return session.execute(text(statement.format(rows=table)), {"tenant_id": tenant_id, "known_at": known_at})
+    return session.execute(text(statement.format(rows=table)), {"tenant_id": tenant_id, "known_at": known_at, **asked})
 
 
 def _line(event: Happening, received_at: datetime, place: Place) -> str:

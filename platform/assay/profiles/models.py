@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, SmallInteger, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -116,12 +116,20 @@ class KeptEvent(Base):
     __table_args__ = (
         Index("events_by_lead", "tenant_id", "lead_id", "occurred_at"),
         Index("events_by_identity", "tenant_id", "identity_id"),
-        {"schema": "profiles", "info": {"citus": "distributed"}, "postgresql_partition_by": "RANGE (received_at)"},
+        {
+            "schema": "profiles",
+            "info": {"citus": "distributed"},
+            "postgresql_partition_by": "RANGE (retention, received_at)",
+        },
     )
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    #: Days for which it is kept after its receipt; 0 for ever.
+    retention: Mapped[int] = mapped_column(
+        SmallInteger, primary_key=True, autoincrement=False, default=0, server_default="0"
+    )
     lead_id: Mapped[int] = mapped_column(BigInteger)
     identity_id: Mapped[int] = mapped_column(BigInteger)
     type: Mapped[str] = mapped_column(Text)
@@ -196,7 +204,8 @@ class ImportEvent(Base):
     received_at: Mapped[datetime] = mapped_column(Instant)
     type: Mapped[str] = mapped_column(Text)
     occurred_at: Mapped[datetime] = mapped_column(Instant)
-    properties: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    #: JSON, byte for byte as events are compared by it.
+    properties: Mapped[str] = mapped_column(Text)
     source_id: Mapped[int] = mapped_column(BigInteger)
     sender_id: Mapped[str] = mapped_column(Text)
     message_id: Mapped[UUID | None] = mapped_column(Uuid)

@@ -54,7 +54,7 @@ def apply(session: Session, tenant_id: int, records: Sequence[Normalised], *, im
         session, tenant_id, found, known=known, placement=placement, companies=kept.by_key, known_at=known_at
     )
     identities.keep_links(session, tenant_id, _links(placement, folk.places), import_id=import_id)
-    changed = folk.changed | events.keep(session, tenant_id, found.events, folk.places, known_at)
+    changed = folk.changed | events.keep(session, tenant_id, found.events, folk.places, known_at, import_id=import_id)
     stale = folk.stale | leads.of_companies(session, tenant_id, kept.renamed)
     changed |= leads.refold(session, tenant_id, stale, known_at)
     sights = {lead_id: sight for lead_id, sight in folk.sights.items() if lead_id not in stale}
