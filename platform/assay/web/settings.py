@@ -55,8 +55,27 @@ def revoke(key_id: int) -> ResponseReturnValue:
     return redirect(url_for("web.settings.index"), 303)
 
 
+@blueprint.post(f"/settings/keys/<{ID}:key_id>/origins")
+@signed_in
+def restrict(key_id: int) -> ResponseReturnValue:
+    form = Form.read(request.form, needed={})
+    try:
+        allowed = keys.restrict_key(visitor().tenant_id, key_id, form["origins"])
+    except BadInput as error:
+        form.refuse(error)
+        return _page(form=form, wrong_key=key_id), 422
+    pages = "Pages of these origins alone" if allowed else "Pages of any origin"
+    flash(f"{pages} may use the key, within five seconds from now.", "good")
+    return redirect(url_for("web.settings.index"), 303)
+
+
 def _page(
-    *, issued: IssuedKey | None = None, rotated: bool = False, form: Form | None = None, wrong_kind: str | None = None
+    *,
+    issued: IssuedKey | None = None,
+    rotated: bool = False,
+    form: Form | None = None,
+    wrong_kind: str | None = None,
+    wrong_key: int | None = None,
 ) -> str:
     held = keys.list_keys(visitor().tenant_id)
     return render_template(
@@ -67,6 +86,7 @@ def _page(
         rotated=rotated,
         form=form or Form(),
         wrong_kind=wrong_kind,
+        wrong_key=wrong_key,
         address=public_address(),
         example_key=issued.secret if issued and issued.kind == "write" else EXAMPLE_KEY,
     )

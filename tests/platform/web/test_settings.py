@@ -54,7 +54,46 @@ def test_a_revoked_key_opens_nothing(person: Any, tenant: SignedUp) -> None:
     assert keys.find_caller(tenant.write_key, kind="write") is None
 
 
-@pytest.mark.parametrize("deed", ["rotate", "revoke"])
+class TestOrigins:
+    @pytest.fixture
+    def key_id(self, person: Any) -> int:
+        (key,) = keys.list_keys(person.tenant_id, kind="write")
+        return key.id
+
+    def test_saved_as_browsers_state_them(self, person: Any, key_id: int) -> None:
+        typed = "HTTPS://www.Example.com/\r\nhttps://*.example.org"
+        answer = person.sends(f"/settings/keys/{key_id}/origins", on="/settings", origins=typed)
+        assert answer.status_code == 303
+        assert keys.list_keys(person.tenant_id, kind="write")[0].origins == [
+            "https://www.example.com",
+            "https://*.example.org",
+        ]
+        page = person.opens("/settings").text
+        assert "Pages of these origins alone may use the key" in page
+        assert "for pages of https://www.example.com, https://*.example.org only" in page
+
+    def test_an_empty_list_lets_any_page_in(self, person: Any, key_id: int) -> None:
+        keys.restrict_key(person.tenant_id, key_id, "https://a.test")
+        person.sends(f"/settings/keys/{key_id}/origins", on="/settings", origins=" ")
+        assert keys.list_keys(person.tenant_id, kind="write")[0].origins == []
+        assert "for pages of any origin" in person.opens("/settings").text
+
+    def test_a_bad_one_is_told_beside_what_was_typed(self, person: Any, key_id: int) -> None:
+        typed = "https://a.test\nexample.com<b>"
+        answer = person.sends(f"/settings/keys/{key_id}/origins", on="/settings", origins=typed)
+        assert answer.status_code == 422
+        assert "“example.com&lt;b&gt;” is no origin: it needs its scheme" in answer.text
+        assert ">https://a.test\nexample.com&lt;b&gt;</textarea>" in answer.text
+        assert keys.list_keys(person.tenant_id, kind="write")[0].origins == []
+
+    def test_an_api_key_has_none(self, person: Any) -> None:
+        key = keys.issue_key(person.tenant_id, kind="api", name="Reports")
+        answer = person.sends(f"/settings/keys/{key.id}/origins", on="/settings", origins="https://a.test")
+        assert answer.status_code == 404
+        assert f"/settings/keys/{key.id}/origins" not in person.opens("/settings").text
+
+
+@pytest.mark.parametrize("deed", ["rotate", "revoke", "origins"])
 def test_the_neighbours_keys_are_not_there(
     person: Any, neighbour: SignedUp, person_of: Callable[[SignedUp], Any], deed: str
 ) -> None:
@@ -82,5 +121,5 @@ def test_the_curl_example_does_what_it_says(person: Any, tenant: SignedUp, work_
 def test_a_new_write_key_stands_in_the_examples(person: Any) -> None:
     page = person.sends("/settings/keys/write", on="/settings", name="Website").text
     secret = secret_in(page)
-    for name in ("curl", "python", "node"):
+    for name in ("curl", "python", "node", "browser"):
         assert secret in example(page, name)
