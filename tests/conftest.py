@@ -1,8 +1,14 @@
 """A real PostgreSQL and Redis for the whole session, and a tenant of its own for each test that asks for one."""
 
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +25,7 @@ from assay_tenants import database
 from assay_tenants.access.service import SignedUp, sign_up
 
 PASSWORD = "a long enough password"
+START_PATIENCE = 30.0
 
 _numbers = count(1)
 
@@ -60,6 +67,39 @@ def connected(settings: Settings) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def redis(settings: Settings) -> Redis:
     return Redis.from_url(settings.redis_url)
+
+
+@pytest.fixture(scope="session")
+def serve(settings: Settings) -> Callable[..., AbstractContextManager[int]]:
+    """Runs a real web server over the tests' own database, with further settings if need be, and tells its port."""
+
+    @contextmanager
+    def serving(**further: str) -> Iterator[int]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+        environment = {
+            "ASSAY_DATABASE_URL": settings.database_url,
+            "ASSAY_REDIS_URL": settings.redis_url,
+            "ASSAY_SECRET_KEY": settings.secret_key,
+            "ASSAY_PORT": str(port),
+        }
+        server = subprocess.Popen([sys.executable, "-m", "assay.cli", "serve"], env=os.environ | environment | further)
+        try:
+            deadline = time.monotonic() + START_PATIENCE
+            while True:
+                with socket.socket() as attempt:
+                    if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert server.poll() is None, "the server could not start"
+                assert time.monotonic() < deadline, "the server does not listen"
+                time.sleep(0.05)
+            yield port
+        finally:
+            server.terminate()
+            server.wait(30)
+
+    return serving
 
 
 @pytest.fixture

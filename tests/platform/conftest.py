@@ -1,11 +1,7 @@
 """Leads and models whose numbers can be worked out by hand, and a real server."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -17,11 +13,9 @@ from assay.profiles.models import KeptEvent, KnownAs, Lead
 from assay.profiles.naming import folded
 from assay.scoring import queries, service
 from assay.scoring.service import mark_due
-from assay.settings import Settings
 from assay_tenants.database import tenant_session
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
-START_PATIENCE = 30.0
 SentEvent = tuple[str, datetime, dict[str, Any]]
 
 MODEL = """
@@ -154,28 +148,7 @@ def merge_leads(remove_lead: Callable[[int, int], None]) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="module")
-def port(settings: Settings) -> Iterator[int]:
+def port(serve: Callable[..., AbstractContextManager[int]]) -> Iterator[int]:
     """Of a real web server over the tests' own database."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    environment = {
-        "ASSAY_DATABASE_URL": settings.database_url,
-        "ASSAY_REDIS_URL": settings.redis_url,
-        "ASSAY_SECRET_KEY": settings.secret_key,
-        "ASSAY_PORT": str(port),
-    }
-    server = subprocess.Popen([sys.executable, "-m", "assay.cli", "serve"], env=os.environ | environment)
-    try:
-        deadline = time.monotonic() + START_PATIENCE
-        while True:
-            with socket.socket() as attempt:
-                if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert server.poll() is None, "the server could not start"
-            assert time.monotonic() < deadline, "the server does not listen"
-            time.sleep(0.05)
+    with serve() as port:
         yield port
-    finally:
-        server.terminate()
-        server.wait(30)
