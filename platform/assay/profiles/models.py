@@ -44,21 +44,46 @@ class Lead(Base):
 
 
 class Company(Base):
-    """``key`` is the sender's id of the company; ``stated`` as for identities."""
+    """A company as one sender names it, or all that is known of a domain; ``stated`` as for identities.
+
+    Rows that state one domain have its row as their home, and leads belong to the home.
+    """
 
     __tablename__ = "companies"
     __table_args__ = (
         UniqueConstraint("tenant_id", "key"),
-        {"schema": "profiles", "info": {"citus": "distributed"}},
+        Index("companies_by_domain", "tenant_id", "domain", "id", postgresql_where=text("domain IS NOT NULL")),
+        Index("companies_by_home", "tenant_id", "home_id", postgresql_where=text("home_id IS NOT NULL")),
+        Index("companies_by_name", "tenant_id", "search_key", "id", postgresql_where=text("home_id IS NULL")),
+        DISTRIBUTED,
     )
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    #: The sender's id, ``vendor:<name>:<id>`` or ``domain:<domain>``.
     key: Mapped[str] = mapped_column(Text)
+    #: With what imports state; of a domain's row, folded from all rows whose home it is.
     traits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
     stated: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_EMPTY)
+    #: What came by itself: instant, source and value of each trait. None: only imports state it, or nobody.
+    live: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    #: In ASCII; the one that its traits tell.
+    domain: Mapped[str | None] = mapped_column(Text)
+    home_id: Mapped[int | None] = mapped_column(BigInteger)
+    search_key: Mapped[str] = mapped_column(Text, server_default="")
     #: Since when the traits are known to be these.
     known_at: Mapped[datetime] = mapped_column(Instant, server_default=_NOW)
+
+
+class Unfolded(Base):
+    """Companies and leads of before an upgrade that wait to be folded by the rules of after it."""
+
+    __tablename__ = "unfolded"
+    __table_args__ = DISTRIBUTED
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
 class KnownAs(Base):
