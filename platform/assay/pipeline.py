@@ -116,6 +116,7 @@ class Every:
 TIMETABLE = [
     Every(timedelta(seconds=1), "assay.pipeline.sweep", queue=None),
     Every(timedelta(hours=6), "assay.pipeline.make_partitions", queue="scoring"),
+    Every(timedelta(minutes=10), "assay.intake.idempotency.prune", queue="intake"),
 ]
 
 

@@ -10,6 +10,7 @@ from marshmallow import Schema, fields
 from assay.api import (
     dead_letters,
     errors,
+    events,
     explanations,
     imports,
     judgements,
@@ -19,6 +20,7 @@ from assay.api import (
     reference,
     rescores,
     templates,
+    upserts,
 )
 from assay.api.door import Id, Points
 from assay.settings import Settings
@@ -72,6 +74,18 @@ def register(app: Flask, _: Settings) -> None:
     api.register_field(Points, "number", None)
     api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
     api.spec.options["security"] = [{"api_key": []}]
-    for theme in (leads, explanations, judgements, models, previews, rescores, templates, imports, dead_letters):
+    for theme in (
+        leads,
+        upserts,
+        events,
+        explanations,
+        judgements,
+        models,
+        previews,
+        rescores,
+        templates,
+        imports,
+        dead_letters,
+    ):
         api.register_blueprint(theme.part)
     app.register_blueprint(reference.blueprint(api.spec))

@@ -1,8 +1,8 @@
 """What all parts of the API have in common: the key, the errors, strict parameters, and where they are mounted."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NoReturn, TypeVar
 
 import flask_smorest  # type: ignore[import-untyped] # it ships no types
 from flask import Request, Response
@@ -12,6 +12,7 @@ from werkzeug.routing import IntegerConverter
 
 from assay.api import errors
 from assay.api.access import recognise
+from assay.api.repeats import PARAMETER, once
 from assay_tenants.errors import BadInput
 
 PREFIX = "/api/v1"
@@ -102,6 +103,7 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(name, __name__, url_prefix=PREFIX, description=description)
+        self._prepare_doc_cbks.append(_describe_key)
         self.before_request(recognise)
         self.after_request(keep_private)
         errors.handle(self)
@@ -115,22 +117,36 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         query: type[Schema] | None = None,
         body: Mapping[str, Any] | None = None,
         status: int = 200,
+        also: Iterable[int] = (),
+        repeats: Literal["body", "stream", "by itself"] = "body",
     ) -> Callable[[View], View]:
         """The view answers there, and is described: its parameters by ``query``, which come first to the view.
 
-        ``body`` describes what the view reads from the request itself.
+        ``body`` describes what the view reads from the request itself, ``also`` are other statuses of success. A POST
+        that carries an idempotency key is done once; ``repeats`` tells what of its body is compared, or that the view
+        sees to all that by itself.
         """
 
         def register(view: View) -> View:
             served = self.response(status, answer)(view)
+            for other in also:
+                served = self.alt_response(other, schema=answer, success=True)(served)
             if query is not None:
                 served = self.arguments(query, location="query")(served)
             if body is not None:
                 served = self.doc(requestBody=body)(served)
+            if method == "POST" and repeats != "by itself":
+                served = once(served, streamed=repeats == "stream")
             self.route(rule, methods=[method])(served)
             return view
 
         return register
+
+
+def _describe_key(doc: dict[str, Any], _: object, *, method: str, **__: object) -> dict[str, Any]:
+    if method == "post":
+        doc.setdefault("parameters", []).append(dict(PARAMETER))
+    return doc
 
 
 def keep_private(response: Response) -> Response:

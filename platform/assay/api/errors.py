@@ -1,6 +1,8 @@
 """Every error under /api, as application/problem+json (RFC 9457)."""
 
 import json
+import math
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +15,7 @@ from werkzeug.http import quote_etag
 
 from assay.scoring.errors import DraftChanged
 from assay.scoring.language import InvalidModel
-from assay_tenants.errors import AssayError, BadInput, NotSignedIn, TooManyAttempts
+from assay_tenants.errors import AssayError, BadInput, NotSignedIn
 
 log = structlog.get_logger()
 
@@ -50,6 +52,19 @@ class BodyTooLarge(AssayError):
     code = "body_too_large"
 
 
+class NoneAccepted(BadInput):
+    """Not one record of a batch was any good."""
+
+    code = "none_accepted"
+
+    def __init__(self, refused: list[dict[str, Any]]) -> None:
+        self.refused = refused
+        first = refused[0]
+        super().__init__(
+            f"None of the {len(refused):,} records was accepted; see refused. The first: {first['message']}"
+        )
+
+
 def handle(blueprint: Blueprint) -> None:
     # One for Exception would do, but Flask looks for the most specific of all blueprints' and the app's handlers.
     for family in (404, 405, AssayError, InvalidModel, HTTPException, Exception):
@@ -63,6 +78,8 @@ def render(error: Exception) -> Response:
         return _problem(422, "invalid_model", "This is not a model: see errors, each with its path.", problems)
     if isinstance(error, InvalidArguments):
         return _problem(error.status, error.code, error.message, error.problems)
+    if isinstance(error, NoneAccepted):
+        return _problem(error.status, error.code, error.message, [], more={"accepted": 0, "refused": error.refused})
     if isinstance(error, DraftChanged):
         more = {
             "revision": error.revision,
@@ -91,9 +108,8 @@ def render(error: Exception) -> Response:
 def _headers(error: AssayError) -> dict[str, str]:
     if isinstance(error, NotSignedIn):
         return {"WWW-Authenticate": 'Bearer realm="assay"'}
-    if isinstance(error, TooManyAttempts):
-        return {"Retry-After": str(max(1, round(error.after.total_seconds())))}
-    return {}
+    after: timedelta | None = getattr(error, "after", None)
+    return {"Retry-After": str(max(1, math.ceil(after.total_seconds())))} if after else {}
 
 
 def _problem(

@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from assay import facts, plugins
 from assay.intake.models import Message, Waiting
+from assay.intake.retention import among
 from assay.normalise.models import DeadLetter
+from assay.normalise.own import Own
 from assay.normalise.understanding import Kept, Letter, Normalised, letter, understand
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
@@ -24,22 +26,25 @@ MAX_BYTES = 1024 * 1024
 MAX_TURNS = 20
 FIRST_LOOK = 64
 
-_FETCH = text("""
+# A message may have changed its class since it came.
+_FETCH = text(f"""
     SELECT id, received_at, source_id, call, body
       FROM (SELECT w.id, w.received_at, m.source_id, m.call, m.body,
                    sum(octet_length(m.body)) OVER (ORDER BY w.received_at, w.id) - octet_length(m.body) AS bytes_before
               FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS w (id, received_at)
               LEFT JOIN intake.messages m
                 ON m.tenant_id = :tenant_id AND m.id = w.id AND m.received_at = w.received_at
-               AND m.received_at BETWEEN :first AND :last) AS sized
+               AND {among("messages", "m")}) AS sized
      WHERE bytes_before < :max_bytes OR body IS NULL
      ORDER BY received_at, id
-""")
+""")  # noqa: S608 # of classes that are constants
 _DONE = text("""
     DELETE FROM intake.waiting w
      USING unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS done (id, received_at)
      WHERE w.tenant_id = :tenant_id AND w.message_id = done.id AND w.received_at = done.received_at
 """)
+
+OWN = Own()
 
 log = structlog.get_logger()
 
@@ -170,11 +175,14 @@ def _understand_all(session: Session, tenant_id: int, rows: Sequence[Row[Any]]) 
 
 
 def _understand(message: Kept, plugin: str | None) -> tuple[list[Normalised], list[Letter]]:
+    if plugin == OWN.name:
+        return understand(message, OWN)
     try:
         source = plugins.installed().source(plugin or "")
     except plugins.NoSuchSourceError as error:
-        excerpt = message.body[:300].decode(errors="replace").replace("\0", "")
-        return [], [Letter(0, None, f"{error} Install it, and replay the message.", excerpt)]
+        excerpt = message.body[:300].decode(errors="replace")
+        reason = f"{error} Install it, and replay the message."
+        return [], [letter(reason, position=0, excerpt=excerpt, kind="plugin_missing")]
     return understand(message, source)
 
 

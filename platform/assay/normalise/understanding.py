@@ -10,6 +10,7 @@ import structlog
 
 from assay.normalise.checking import find_fault
 from assay.normalise.ids import event_id
+from assay.normalise.kinds import LONGEST, kind_of
 from assay_sdk import Alias, Company, Event, Identify, Message, Misunderstood, Record, Source
 
 EXCERPT = 300
@@ -51,6 +52,8 @@ class Letter:
     field: str | None
     reason: str
     excerpt: str
+    #: A short name for all that one mend would set right.
+    kind: str
 
 
 def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Letter]]:
@@ -79,7 +82,9 @@ def _read(message: Kept, source: Source) -> Iterator[Record | Misunderstood]:
                 yield found
             else:
                 yield Misunderstood(
-                    f"The plugin {source.name} gave {type(found).__name__} instead of a record.", position=position
+                    f"The plugin {source.name} gave {type(found).__name__} instead of a record.",
+                    position=position,
+                    kind="plugin_failed/no_record",
                 )
             position += 1
     except Misunderstood as misunderstood:
@@ -91,6 +96,7 @@ def _read(message: Kept, source: Source) -> Iterator[Record | Misunderstood]:
             f"{type(error).__name__}: {error}. Its author has to mend it; the message is kept.",
             position=position,
             excerpt=message.body[:EXCERPT].decode(errors="replace"),
+            kind=f"plugin_failed/{type(error).__name__}",
         )
 
 
@@ -106,16 +112,17 @@ def _normalised(message: Kept, record: Record, position: int) -> Normalised:
 def _letter(refused: Misunderstood, others: dict[int, Letter]) -> Letter:
     """Two that claim the same place both stay: the second moves to the next free one."""
     position = next(place for place in count(max(refused.position, 0)) if place not in others)
-    return letter(refused.reason, position=position, field=refused.field, excerpt=refused.excerpt)
+    return letter(refused.reason, position=position, field=refused.field, excerpt=refused.excerpt, kind=refused.kind)
 
 
-def letter(reason: str, *, position: int, field: str | None = None, excerpt: str) -> Letter:
+def letter(reason: str, *, position: int, field: str | None = None, excerpt: str, kind: str | None = None) -> Letter:
     """One that the database takes, whatever is in the texts."""
     return Letter(
         position,
         _storable(field, FIELD) if field else None,
         _storable(reason, REASON),
         _storable(excerpt, EXCERPT),
+        _storable(kind_of(reason, field=field, stated=kind), LONGEST),
     )
 
 

@@ -12,6 +12,8 @@ from assay.canonical import canonical_object
 Statement = tuple[int, str, int]
 #: The winning statement of each trait.
 State = dict[str, Statement]
+#: The value of a trait whose last statement cleared it: kept among statements, for it must win over older ones.
+CLEARED = "null"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

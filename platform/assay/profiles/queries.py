@@ -91,7 +91,7 @@ def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
         known = _read_identities(session, tenant_id, lead_id)
     traits = dict(lead.traits)
     if company is not None:
-        traits |= {f"company.{name}": value for name, value in company.traits.items()}
+        traits |= {f"company.{name}": value for name, value in company.traits.items() if value is not None}
     return DetailedLead(
         id=lead.id,
         name=lead.name,

@@ -17,11 +17,22 @@ class Misunderstood(PluginError):
         field: the path of the field at fault, such as ``batch[3].userId``; None when there is no single one.
         position: the item's place in its batch, from 0; 0 for a message of one item.
         excerpt: the beginning of the item as it came, for recognising it.
+        kind: a short name for all that one mend would set right, such as ``event_too_large``: letters, digits and
+            ``_.:/-``. Without it the platform makes one of the field and the reason.
     """
 
-    def __init__(self, reason: str, *, field: str | None = None, position: int = 0, excerpt: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        field: str | None = None,
+        position: int = 0,
+        excerpt: str = "",
+        kind: str | None = None,
+    ) -> None:
         self.reason = reason
         self.field = field
         self.position = position
         self.excerpt = excerpt
+        self.kind = kind
         super().__init__(reason)

@@ -37,10 +37,13 @@ class Identifiers:
 
 @dataclass(frozen=True)
 class Identify:
-    """Somebody's traits, as their source stated them at an instant; the last one stated wins, field by field."""
+    """Somebody's traits, as their source stated them at an instant; the last one stated wins, field by field.
+
+    None clears a trait: from its instant on there is none, until a later statement. What is left out stays as it is.
+    """
 
     ids: Identifiers
-    traits: Mapping[str, Value]
+    traits: Mapping[str, Value | None]
     at: datetime
 
 
@@ -69,7 +72,8 @@ class Company:
     ids: Identifiers
     #: The sender's id of the company.
     company_id: str
-    traits: Mapping[str, Value]
+    #: As a person's: None clears one.
+    traits: Mapping[str, Value | None]
     at: datetime
 
 
