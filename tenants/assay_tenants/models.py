@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     LargeBinary,
+    SmallInteger,
     Text,
     UniqueConstraint,
     text,
@@ -31,6 +32,9 @@ class Tenant(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    #: Days for which raw messages and events are kept; 0 for ever.
+    keep_messages: Mapped[int] = mapped_column(SmallInteger, server_default="365")
+    keep_events: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class Person(Base):

@@ -87,10 +87,11 @@ class CannotKeep(AssayError):
     status = 503
     code = "unavailable"
 
-    def __init__(self, *, after: timedelta) -> None:
+    def __init__(self, *, after: timedelta, reason: str | None = None) -> None:
         self.after = after
+        because = f": {reason}" if reason else ""
         super().__init__(
-            f"The message could not be stored just now and was not accepted. Send it again in "
+            f"The message could not be stored just now and was not accepted{because}. Send it again in "
             f"{after.total_seconds():.0f} seconds."
         )
 

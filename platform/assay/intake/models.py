@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, Text, Uuid
+from sqlalchemy import BigInteger, DateTime, LargeBinary, SmallInteger, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from assay_tenants.database import Base
@@ -15,11 +15,19 @@ class Message(Base):
     """One request as it came: inflated, otherwise byte for byte."""
 
     __tablename__ = "messages"
-    __table_args__ = {"schema": "intake", "info": {"citus": "distributed"}}
+    __table_args__ = {
+        "schema": "intake",
+        "info": {"citus": "distributed"},
+        "postgresql_partition_by": "RANGE (retention, received_at)",
+    }
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    #: Days for which it is kept after its receipt; 0 for ever.
+    retention: Mapped[int] = mapped_column(
+        SmallInteger, primary_key=True, autoincrement=False, default=0, server_default="0"
+    )
     source_id: Mapped[int] = mapped_column(BigInteger)
     call: Mapped[str] = mapped_column(Text)
     body: Mapped[bytes] = mapped_column(LargeBinary)

@@ -3,10 +3,11 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from assay.intake.ids import instant_of
 from assay.intake.models import Message
+from assay.intake.retention import CLASSES
 from assay_tenants.database import tenant_session
 
 
@@ -17,7 +18,12 @@ def find_message(tenant_id: int, message_id: UUID) -> Message | None:
             select(Message).where(
                 Message.tenant_id == tenant_id,
                 Message.id == message_id,
-                # Keeps the other months' partitions out of it.
-                Message.received_at.between(at, at + timedelta(milliseconds=1)),
+                # Keeps the other partitions out of it: only a class with its instant tells them apart.
+                or_(
+                    *(
+                        (Message.retention == days) & Message.received_at.between(at, at + timedelta(milliseconds=1))
+                        for days in CLASSES["messages"]
+                    )
+                ),
             )
         ).one_or_none()

@@ -11,14 +11,14 @@ from itertools import groupby
 from operator import attrgetter
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import cast
 from uuid import UUID
 
 import psycopg
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from assay import facts
 from assay.intake.errors import CannotKeep
@@ -33,10 +33,25 @@ TELLING_PAUSE = timedelta(milliseconds=10)
 
 # Sent again after a commit whose answer was lost, the same row must not be refused.
 _KEEP = """
-INSERT INTO intake.messages (tenant_id, received_at, id, source_id, call, body)
-VALUES (%s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING
+INSERT INTO intake.messages (tenant_id, received_at, id, source_id, call, body, retention)
+VALUES (%s, %s, %s, %s, %s, %b, %s) ON CONFLICT DO NOTHING
 """
 _WAIT = "INSERT INTO intake.waiting (tenant_id, received_at, message_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+
+_CLASS = "SELECT keep_messages FROM tenancy.tenants WHERE id = %s"
+# Whoever moves messages to a tenant's new class looks again long after this.
+CLASS_LIFETIME = timedelta(seconds=4)
+CLASSES_KNOWN = 10_000
+
+# By the beginning of a SQLSTATE, the longer ones first.
+_REASONS = {
+    "53100": "the database's disk is full",
+    "53200": "the database is out of memory",
+    "53300": "the database has no connection left",
+    "53": "the database is short of room",
+    "54": "it is larger than the database can hold",
+    "57014": "the database did not answer in time",
+}
 
 log = structlog.get_logger()
 
@@ -70,6 +85,8 @@ class Writer:
         self._engine: Engine | None = None
         self._threads: list[Thread] = []
         self._starting = Lock()
+        #: Of each tenant: until when it is believed, and for how many days its messages are kept.
+        self._classes: dict[int, tuple[float, int]] = {}
 
     def keep(self, message: Received) -> None:
         """Returns once the message is committed; raises CannotKeep when that can't be had now."""
@@ -81,9 +98,9 @@ class Writer:
         except TimeoutError:
             # If it is committed after all, the sender's second try is recognised by its messageId.
             done.cancel()
-            raise CannotKeep(after=RETRY_AFTER) from None
+            raise CannotKeep(after=RETRY_AFTER, reason=_REASONS["57014"]) from None
         except (psycopg.Error, SQLAlchemyError) as error:
-            raise CannotKeep(after=RETRY_AFTER) from error
+            raise CannotKeep(after=RETRY_AFTER, reason=_reason(error)) from error
 
     def _ensure_running(self) -> None:
         if len(self._threads) == 2 and all(thread.is_alive() for thread in self._threads):
@@ -125,9 +142,9 @@ class Writer:
         messages = sorted((order.message for order in group), key=attrgetter("tenant_id"))
         try:
             self._commit_or_reconnect(messages)
-        except psycopg.OperationalError:
-            raise
         except psycopg.Error as error:
+            if isinstance(error, psycopg.OperationalError) and not _is_of_one_row(error):
+                raise
             if len(group) == 1:
                 log.warning("intake.not_kept", tenant_id=messages[0].tenant_id, error=type(error).__name__)
                 group[0].done.set_exception(error)
@@ -163,8 +180,9 @@ class Writer:
                     rows = list(group)
                     cursor.execute(f"{begin}SET LOCAL app.tenant_id = '{int(tenant_id)}'")
                     begin = ""
+                    days = self._class_of(tenant_id, cursor)
                     cursor.executemany(
-                        _KEEP, [(m.tenant_id, m.received_at, m.id, m.source_id, m.call, m.body) for m in rows]
+                        _KEEP, [(m.tenant_id, m.received_at, m.id, m.source_id, m.call, m.body, days) for m in rows]
                     )
                     cursor.executemany(_WAIT, [(m.tenant_id, m.received_at, m.id) for m in rows])
                 cursor.execute("COMMIT")
@@ -175,6 +193,17 @@ class Writer:
             if not connection.closed:
                 connection.execute("ROLLBACK")
             raise
+
+    def _class_of(self, tenant_id: int, cursor: psycopg.Cursor) -> int:
+        known = self._classes.get(tenant_id)
+        now = monotonic()
+        if known is None or known[0] <= now:
+            if len(self._classes) >= CLASSES_KNOWN:
+                self._classes.clear()
+            row = cursor.execute(_CLASS, (tenant_id,)).fetchone()
+            # A tenant that is not there fails in what follows, if anywhere.
+            known = self._classes[tenant_id] = (now + CLASS_LIFETIME.total_seconds(), row[0] if row else 0)
+        return known[1]
 
     def _connected(self) -> psycopg.Connection:
         engine = database.engine()
@@ -208,3 +237,14 @@ class Writer:
                 except Exception as error:  # noqa: BLE001 # rows are the truth; a sweep finds what is not told
                     log.warning("intake.not_told", tenant_id=tenant_id, error=str(error))
             sleep(TELLING_PAUSE.total_seconds())
+
+
+def _is_of_one_row(error: psycopg.Error) -> bool:
+    """Larger than a limit of the database: the others of its group are not."""
+    return (error.sqlstate or "").startswith("54")
+
+
+def _reason(error: Exception) -> str | None:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(original, "sqlstate", None) or ""
+    return next((reason for start, reason in _REASONS.items() if state.startswith(start)), None)

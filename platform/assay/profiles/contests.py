@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from assay.intake.retention import classes
 from assay.profiles.bulk import copied, escaped, rows
 from assay.profiles.gathering import Happening
 
@@ -35,8 +36,10 @@ _TAKE_PLACE = """
     WITH was AS (
         DELETE FROM profiles.events e
         USING {rows} n JOIN profiles.seen s ON s.tenant_id = :tenant_id AND s.event_id = n.id
+        CROSS JOIN {classes}
         WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.received_at = s.received_at
-        RETURNING e.id, e.known_at, e.identity_id, e.type, e.occurred_at, e.properties
+            AND e.retention = class.retention
+        RETURNING e.id, e.known_at, e.identity_id, e.type, e.occurred_at, e.properties, e.retention
     ), past AS (
         INSERT INTO profiles.past_events
             (tenant_id, event_id, until, known_at, identity_id, type, occurred_at, properties)
@@ -50,9 +53,9 @@ _TAKE_PLACE = """
         WHERE o.tenant_id = :tenant_id AND o.import_id = n.import_id AND o.event_id = n.id
     )
     INSERT INTO profiles.events (tenant_id, id, received_at, lead_id, identity_id, type, occurred_at, properties,
-        source_id, sender_id, message_id, known_at, import_id)
+        source_id, sender_id, message_id, known_at, import_id, retention)
     SELECT :tenant_id, n.id, n.received_at, n.lead_id, n.identity_id, n.type, n.occurred_at,
-        CAST(n.properties AS jsonb), n.source_id, n.sender_id, n.message_id, :known_at, n.import_id
+        CAST(n.properties AS jsonb), n.source_id, n.sender_id, n.message_id, :known_at, n.import_id, was.retention
     FROM {rows} n JOIN was ON was.id = n.id
 """
 
@@ -90,7 +93,8 @@ def settle(session: Session, tenant_id: int, contests: Sequence[tuple[Claim, Cla
             losers.append(new)
     if winners:
         table = _copied(session, winners)
-        session.execute(text(_TAKE_PLACE.format(rows=table)), {"tenant_id": tenant_id, "known_at": known_at})
+        statement = text(_TAKE_PLACE.format(rows=table, classes=classes("events")))
+        session.execute(statement, {"tenant_id": tenant_id, "known_at": known_at})
     notes = beaten + _preceding(session, tenant_id, losers)
     if notes:
         session.execute(text(_NOTE.format(rows=_copied(session, notes))), {"tenant_id": tenant_id})

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
+from assay.intake.retention import classes, is_past, keeping_of
 from assay.profiles import contests
 from assay.profiles.bulk import copied, escaped, rows
 from assay.profiles.contests import Claim
@@ -29,27 +30,32 @@ _INSERT = f"""
         ON CONFLICT (tenant_id, event_id) DO NOTHING
         RETURNING event_id
     ), kept AS (
-        INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at, import_id)
-        SELECT :tenant_id, {_OF_NEWS}, :known_at, :import_id FROM {{rows}} n JOIN fresh ON fresh.event_id = n.id
+        INSERT INTO profiles.events (tenant_id, {_NAMES}, known_at, import_id, retention)
+        SELECT :tenant_id, {_OF_NEWS}, :known_at, :import_id, :retention
+        FROM {{rows}} n JOIN fresh ON fresh.event_id = n.id
     )
     SELECT n.id FROM {{rows}} n WHERE n.id NOT IN (SELECT event_id FROM fresh)
 """
-_KEPT = text("""
+_KEPT = text(f"""
     SELECT e.id, e.received_at, e.lead_id, e.type, e.occurred_at, e.properties, e.identity_id, e.source_id,
         e.sender_id, e.message_id, e.import_id, i.kind, i.value
     FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid)
     JOIN profiles.seen s ON s.tenant_id = :tenant_id AND s.event_id = n.id
+    CROSS JOIN {classes("events")}
     JOIN profiles.events e ON e.tenant_id = :tenant_id AND e.id = s.event_id AND e.received_at = s.received_at
+        AND e.retention = class.retention
     JOIN profiles.identities i ON i.tenant_id = :tenant_id AND i.id = e.identity_id
 """)
-_REPLACE = """
+_REPLACE = f"""
     WITH replaced AS (
         UPDATE profiles.events e
         SET lead_id = n.lead_id, identity_id = n.identity_id, type = n.type, occurred_at = n.occurred_at,
             properties = n.properties, message_id = n.message_id, known_at = :known_at
-        FROM {rows} n
+        FROM {{rows}} n CROSS JOIN {classes("events")}
         JOIN profiles.events o ON o.tenant_id = :tenant_id AND o.id = n.id AND o.received_at = n.received_at
+            AND o.retention = class.retention
         WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.received_at = n.received_at
+            AND e.retention = class.retention
         RETURNING o.id, o.known_at, o.identity_id, o.type, o.occurred_at, o.properties
     )
     INSERT INTO profiles.past_events
@@ -72,10 +78,14 @@ def keep(
     import_id: int = 0,
 ) -> set[int]:
     """Gives the leads that have another set of events now."""
+    retention = keeping_of(session, tenant_id).events
+    # What a late look at an old message finds would be counted, and go with the next partition.
+    events = {id_: event for id_, event in events.items() if not is_past(event.received_at, retention, known_at)}
     if not events:
         return set()
+    asked = {"import_id": import_id, "retention": retention}
     dated = [(event, event.received_at) for event in events.values()]
-    known = set(_write(session, tenant_id, _INSERT, dated, places, known_at, import_id=import_id).scalars())
+    known = set(_write(session, tenant_id, _INSERT, dated, places, known_at, **asked).scalars())
     changed = {places[event.key][1] for event in events.values() if event.id not in known}
     if not known:
         return changed
