@@ -35,7 +35,8 @@ JOB_TIMEOUT = timedelta(minutes=5)
 class Stage:
     name: str
     queue: str
-    #: ``module:function``: takes a tenant, works off one batch in one transaction, tells how many rows it took.
+    #: ``module:function``: takes a tenant, works off one batch in one transaction, tells how many rows it took. Unless
+    #: the stage is wide it is also told whether the tenant is ``alone``: then a batch may be longer.
     drain: str
     #: Takes an instant, gives the tenants with rows waiting then: one column, through the timetable's door.
     waiting: str
@@ -165,7 +166,7 @@ def turn(stage_name: str, tenant_id: int) -> int:
     drain = _function(stage.drain)
     until = monotonic() + stage.turn.total_seconds()
     rows = 0
-    while taken := drain(tenant_id):
+    while taken := drain(tenant_id) if stage.wide else drain(tenant_id, alone=not _waits(stage)):
         if stage.wide and not rows:
             nudge(stage, tenant_id)
         rows += taken
@@ -177,7 +178,12 @@ def turn(stage_name: str, tenant_id: int) -> int:
 
 def _must_yield(stage: Stage, over: float) -> bool:
     """Who works with others keeps in memory what the next turn needs, so it stops only for somebody who waits."""
-    if not stage.wide or _redis is None or over > LONGEST_TURN.total_seconds():
+    return not stage.wide or over > LONGEST_TURN.total_seconds() or _waits(stage)
+
+
+def _waits(stage: Stage) -> bool:
+    """Whether somebody does at this stage; when that can't be told, too."""
+    if _redis is None:
         return True
     try:
         return Queue(stage.queue, connection=_redis, serializer=JSONSerializer).count > 0
@@ -185,9 +191,9 @@ def _must_yield(stage: Stage, over: float) -> bool:
         return True
 
 
-def _function(path: str) -> Callable[[int], int]:
+def _function(path: str) -> Callable[..., int]:
     module, _, name = path.partition(":")
-    function: Callable[[int], int] = getattr(import_module(module), name)
+    function: Callable[..., int] = getattr(import_module(module), name)
     return function
 
 

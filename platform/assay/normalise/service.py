@@ -21,7 +21,7 @@ from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
 
 # A message may hold 500 KB and 2,500 events: memory is bounded by bytes, whatever the number of messages.
-MAX_BYTES = 1024 * 1024
+BYTES = 1024 * 1024
 # Bounds the transaction when nothing but dead letters comes.
 MAX_TURNS = 20
 FIRST_LOOK = 64
@@ -49,8 +49,8 @@ OWN = Own()
 log = structlog.get_logger()
 
 
-def take(session: Session, tenant_id: int, limit: int) -> list[Normalised]:
-    """The records of the oldest waiting messages, of at most ``limit`` of them and about a megabyte.
+def take(session: Session, tenant_id: int, limit: int, *, max_bytes: int = BYTES) -> list[Normalised]:
+    """The records of the oldest waiting messages, of at most ``limit`` of them and about ``max_bytes``.
 
     They wait no longer once the caller's transaction commits. What can't be understood becomes a dead letter in the
     same transaction. Others who take at the same time get other messages. Empty when nothing waits.
@@ -63,16 +63,16 @@ def take(session: Session, tenant_id: int, limit: int) -> list[Normalised]:
         waiting = _lock(session, tenant_id, wanted)
         if not waiting:
             break
-        bodies = _fetch(session, tenant_id, waiting, max_bytes=MAX_BYTES - size)
+        bodies = _fetch(session, tenant_id, waiting, max_bytes=max_bytes - size)
         records += _understand_all(session, tenant_id, bodies)
         messages += len(bodies)
         size += sum(len(row.body or b"") for row in bodies)
-        if len(waiting) < wanted or (records and (messages >= limit or size >= MAX_BYTES)):
+        if len(waiting) < wanted or (records and (messages >= limit or size >= max_bytes)):
             break
         if not records:
             messages = size = 0
         # No more is locked than will be taken: a lock is a write.
-        wanted = max(1, int((MAX_BYTES - size) * messages / size)) if size else FIRST_LOOK
+        wanted = max(1, int((max_bytes - size) * messages / size)) if size else FIRST_LOOK
     return records
 
 

@@ -25,6 +25,8 @@ from assay_tenants.models import Tenant
 log = structlog.get_logger()
 
 BATCH = 1_000
+# Most of a batch's time is the same whatever its length, but nobody else of this stage is served meanwhile.
+ALONE = 4_000
 # For leads that a model failed on; anything sooner would only spin on the same mistake.
 RETRY_AFTER = timedelta(minutes=5)
 # Each costs an evaluation. After a long sleep, what changed more often than that is told as of the look.
@@ -53,7 +55,7 @@ class Facts:
         return Facts(self.leads.filter(chosen), self.events.filter(chosen))
 
 
-def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
+def drain_due(tenant_id: int, *, alone: bool = False, now: datetime | None = None) -> int:
     """One batch of due leads under all published models, at one instant and in one transaction; how many it took.
 
     Facts that arrive meanwhile wait for the locks held here, and then make their lead due again.
@@ -61,14 +63,14 @@ def drain_due(tenant_id: int, *, now: datetime | None = None) -> int:
     for left in reversed(range(TRIES)):
         try:
             with tenant_session(tenant_id) as session:
-                return _drain(session, tenant_id, now)
+                return _drain(session, tenant_id, ALONE if alone else BATCH, now)
         except Exception as error:
             if not is_overtaken(error) or not left:
                 raise
     raise AssertionError
 
 
-def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
+def _drain(session: Session, tenant_id: int, limit: int, now: datetime | None) -> int:
     # Publishing waits until this batch is done: no lead is scored by a version that has just been replaced.
     session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(read=True))
     live = load_live(session, tenant_id)
@@ -77,7 +79,7 @@ def _drain(session: Session, tenant_id: int, now: datetime | None) -> int:
     # Before the rows are locked: who has learned something of these leads, and not yet committed, wants those rows.
     with snapshot(tenant_id) as known:
         at = now or known.at
-        due = _lock_due(session, tenant_id, at)
+        due = _lock_due(session, tenant_id, limit, at)
         if not due:
             return 0
         lead_ids = sorted(due)
@@ -107,13 +109,13 @@ def _again(session: Session, tenant_id: int, facts: Facts, failed: set[int], at:
     return again if failed else again.clear()
 
 
-def _lock_due(session: Session, tenant_id: int, now: datetime) -> dict[int, datetime]:
+def _lock_due(session: Session, tenant_id: int, limit: int, now: datetime) -> dict[int, datetime]:
     """Leads, and since when each is due."""
     rows = session.execute(
         select(Due.lead_id, Due.due_at)
         .where(Due.tenant_id == tenant_id, Due.due_at <= now)
         .order_by(Due.due_at)
-        .limit(BATCH)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     return {row.lead_id: row.due_at for row in rows}

@@ -56,9 +56,9 @@ def track(event: str, **fields: Any) -> dict[str, Any]:
     return {"type": "track", "userId": "u1", "event": event, "messageId": f"m-{event}", **fields}
 
 
-def taken(tenant: SignedUp, limit: int = 100) -> list[Normalised]:
+def taken(tenant: SignedUp, limit: int = 100, **options: int) -> list[Normalised]:
     with tenant_session(tenant.tenant_id) as session:
-        return take(session, tenant.tenant_id, limit)
+        return take(session, tenant.tenant_id, limit, **options)
 
 
 def types(found: list[Normalised]) -> list[str]:
@@ -94,21 +94,16 @@ class TestTake:
             keep([track(name)])
         assert [types(taken(tenant, 2)), types(taken(tenant, 2)), types(taken(tenant, 2))] == [["a", "b"], ["c"], []]
 
-    def test_bytes_are_bounded_whatever_the_limit(
-        self, tenant: SignedUp, keep: Keep, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(service, "MAX_BYTES", 3000)
+    def test_bytes_are_bounded_whatever_the_limit(self, tenant: SignedUp, keep: Keep) -> None:
         for name in "abcdef":
             keep([track(name, properties={"text": "x" * 1000})])
-        assert [types(taken(tenant)), types(taken(tenant))] == [["a", "b", "c"], ["d", "e", "f"]]
+        batches = [types(taken(tenant, max_bytes=3000)) for _ in range(2)]
+        assert batches == [["a", "b", "c"], ["d", "e", "f"]]
 
-    def test_message_over_the_bytes_still_comes(
-        self, tenant: SignedUp, keep: Keep, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(service, "MAX_BYTES", 10)
+    def test_message_over_the_bytes_still_comes(self, tenant: SignedUp, keep: Keep) -> None:
         keep([track("a")])
         keep([track("b")])
-        assert [types(taken(tenant)), types(taken(tenant))] == [["a"], ["b"]]
+        assert [types(taken(tenant, max_bytes=10)) for _ in range(2)] == [["a"], ["b"]]
 
     def test_many_small_ones_come_together(self, tenant: SignedUp, keep: Keep) -> None:
         names = [f"e{number:03}" for number in range(service.FIRST_LOOK + 40)]
