@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped] # published without types
 import polars as pl
 
-from assay.profiles import knowing
+from assay.profiles import knowing, machines, marks
 from assay.profiles.packing import Packing, Properties
 from assay.profiles.quoting import literal, literals
 from assay_tenants.database import engine, tenant_session
@@ -41,7 +41,8 @@ def read_facts(
     """Leads and their events for the engine, with text forms of these traits and properties.
 
     ``types`` are the types of events wanted; None for all. With ``known_at`` what the system knew at that instant, and
-    nothing it learned later. Leads that are gone, or were not known then, are left out.
+    nothing it learned later. Leads that are gone, or were not known then, are left out. Where opens or clicks of mails
+    are among the events, a column `discounted` says why those of machines count nothing.
     """
     wanted = _Wanted(tenant_id, lead_ids, traits, properties, types, known_at, event_ids)
     with transaction(tenant_id) as cursor:
@@ -118,19 +119,25 @@ class _Wanted:
     event_ids: bool
 
     def read(self, cursor: adbc.Cursor) -> tuple[pl.DataFrame, pl.DataFrame]:
-        traits, packing = list(dict.fromkeys(self.traits)), Packing(self.properties)
+        traits = list(dict.fromkeys(self.traits))
         texts = {f"trait:{name}": pl.String() for name in traits}
         leads = {"lead_id": pl.Int64(), "first_seen_at": INSTANT, **texts}
-        ids = {"event_id": pl.String()} if self.event_ids else {}
-        events = {
-            "lead_id": pl.Int64(),
-            **ids,
-            "type": pl.String(),
-            "occurred_at": INSTANT,
-            **packing.schema,
-        }
         known = select(cursor, self._leads(traits), leads)
-        return known, packing.unpacked(select(cursor, self._events(packing), events))
+        if not machines.is_asked(self.types):
+            return known, self._read_events(cursor, Packing(self.properties))
+        # Only who asks for mails pays for telling machines from people.
+        kept_out, off = _standing(cursor, self.tenant_id)
+        told_by = machines.told_sql(kept_out.hidden(machines.TOLD_BY))
+        events = self._read_events(cursor, Packing(self.properties, {"told": (told_by, machines.LOOKED_AT)}))
+        events = events.with_columns(machines.discounted(events, events["told"], off)).drop("told")
+        if self.types is not None and not frozenset(self.types) >= machines.BESIDE:
+            events = events.filter(pl.col("type").is_in(list(self.types)))
+        return known, events
+
+    def _read_events(self, cursor: adbc.Cursor, packing: Packing) -> pl.DataFrame:
+        ids = {"event_id": pl.String()} if self.event_ids else {}
+        columns = {"lead_id": pl.Int64(), **ids, "type": pl.String(), "occurred_at": INSTANT, **packing.schema}
+        return packing.unpacked(select(cursor, self._events(packing), columns))
 
     def _leads(self, traits: Sequence[str]) -> str:
         columns = "".join(f", {_trait(name)} AS t{place}" for place, name in enumerate(traits))
@@ -169,9 +176,9 @@ class _Wanted:
         tenant, ids = int(self.tenant_id), _among(self.lead_ids)
         columns = ", e.type, e.occurred_at"
         columns += "".join(f", {value} AS p{place}" for place, value in enumerate(packing.expressions()))
-        kinds = ""
-        if self.types is not None:
-            kinds = f" AND e.type = ANY ({literals(self.types)})"
+        kinds, types = "", machines.asked(self.types)
+        if types is not None:
+            kinds = f" AND e.type = ANY ({literals(sorted(types))})"
         id_ = ", e.id::text" if self.event_ids else ""
         if self.known_at is None:
             return (
@@ -200,6 +207,12 @@ class _Wanted:
     @property
     def _while(self) -> str:
         return f"{self._since} AND until > {_instant(self.known_at)}"
+
+
+def _standing(cursor: adbc.Cursor, tenant_id: int) -> tuple[marks.Marks, frozenset[str]]:
+    """What is kept out of scoring, and the signs of machines that are not looked for."""
+    rows = select(cursor, marks.READ.format(tenant=int(tenant_id)), {"kind": pl.String(), "text": pl.String()})
+    return marks.as_read(rows.rows())
 
 
 def _among(lead_ids: Leads) -> str:

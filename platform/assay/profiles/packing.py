@@ -15,10 +15,13 @@ from assay.profiles.quoting import literal, literals
 #: Names of properties; a mapping tells the types of events that each is read of, None for all.
 Properties = Collection[str] | Mapping[str, frozenset[str] | None]
 
+# No name of a property holds it, for PostgreSQL's text can't.
+_BESIDE = "\0"
+
 
 @dataclass
 class _Column:
-    #: Of which types it holds which property; empty with a property of all types.
+    #: Of which types it holds which property, or other text; empty with a property of all types.
     shared: dict[str, frozenset[str]] = field(default_factory=dict)
     alone: str | None = None
 
@@ -27,14 +30,20 @@ class _Column:
 
 
 class Packing:
-    """Which properties share which columns."""
+    """Which properties share which columns.
 
-    def __init__(self, properties: Properties) -> None:
+    ``beside`` is a column of its own name beside the properties: an expression in SQL, and the types it is read of.
+    """
+
+    def __init__(self, properties: Properties, beside: Mapping[str, tuple[str, frozenset[str]]] | None = None) -> None:
         self._names = list(dict.fromkeys(properties))
+        self._beside = beside or {}
         self._columns: list[_Column] = []
         self._of_ours: set[str] = set()
         for name in self._names:
             self._place(name, properties.get(name) if isinstance(properties, Mapping) else None)
+        for name, (_, types) in self._beside.items():
+            self._share(f"{_BESIDE}{name}", types)
         self._ours = next((column for column in self._columns if column.alone is None), None)
         if self._of_ours and self._ours is None:
             self._ours = _Column()
@@ -48,11 +57,14 @@ class Packing:
         if outside != types:
             self._of_ours.add(name)
         if outside:
-            column = next((column for column in self._columns if column.has_room(outside)), None)
-            if column is None:
-                column = _Column()
-                self._columns.append(column)
-            column.shared[name] = outside
+            self._share(name, outside)
+
+    def _share(self, name: str, types: frozenset[str]) -> None:
+        column = next((column for column in self._columns if column.has_room(types)), None)
+        if column is None:
+            column = _Column()
+            self._columns.append(column)
+        column.shared[name] = types
 
     @property
     def schema(self) -> dict[str, pl.DataType]:
@@ -68,17 +80,25 @@ class Packing:
             return f"e.properties ->> {literal(column.alone)}"
         # Taking JSON apart costs more than all the rest: only where somebody asks for it.
         cases = [
-            f"WHEN e.type = ANY ({literals(sorted(types))}) THEN e.properties ->> {literal(name)}"
+            f"WHEN e.type = ANY ({literals(sorted(types))}) THEN {self._value(name)}"
             for name, types in column.shared.items()
         ]
         if column is self._ours and self._of_ours:
             cases.append(f"WHEN starts_with(e.type, {literal(OURS)}) THEN e.properties::text")
         return f"CASE {' '.join(cases)} END"
 
+    def _value(self, name: str) -> str:
+        if name.startswith(_BESIDE):
+            return f"({self._beside[name.removeprefix(_BESIDE)][0]})"
+        return f"e.properties ->> {literal(name)}"
+
     def unpacked(self, events: pl.DataFrame) -> pl.DataFrame:
         """With a column `property:<name>` for each, in place of those that were read."""
         ours = self._texts_of_ours(events)
-        frame = events.with_columns(self._unpacked(name, ours).alias(f"property:{name}") for name in self._names)
+        frame = events.with_columns(
+            *(self._unpacked(name, ours).alias(f"property:{name}") for name in self._names),
+            *(self._unpacked(f"{_BESIDE}{name}", None).alias(name) for name in self._beside),
+        )
         return frame.drop(self.schema)
 
     def _texts_of_ours(self, events: pl.DataFrame) -> pl.Series | None:

@@ -43,6 +43,7 @@ WORDS: Mapping[str, Text] = {
     "between": N_("{name} is between {low} and {high}"),
     "within": N_("{name} is less than {length} ago"),
     "older_than": N_("{name} is at least {length} ago"),
+    "hidden": N_("something about {name}"),
 }
 FLAGS: Mapping[str, tuple[str, str]] = {
     "exists": (N_("{name} is known"), N_("{name} is not known")),

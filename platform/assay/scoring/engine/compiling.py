@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from assay.scoring.language import (
+    COMPUTED,
+    HIDDEN,
     Comparison,
     Condition,
     EventCount,
@@ -20,6 +22,7 @@ from assay.scoring.language import (
     leaves,
     missing_dimensions,
 )
+from assay.scoring.language.computed import sources
 from assay.scoring.language.worth import fading_of, share_sums, unit, worth
 
 #: Facts made by us: adjustments by people. No activity of the lead.
@@ -36,8 +39,10 @@ class CompiledModel:
 
     model: Model
     hash: str
-    #: Names of traits, without the `trait:` of the column.
+    #: Names of traits, without the `trait:` of the column: of computed ones those they are worked out of.
     traits: frozenset[str]
+    #: Names of the computed traits that are asked for.
+    computed: frozenset[str]
     #: Names of event properties, without the `property:` of the column, and which types each is read of (None: all).
     property_types: Mapping[str, frozenset[str] | None]
     #: Event types whose events matter, or None for all of them. A caller that reads only these must give every
@@ -140,20 +145,25 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
 
     Raises InvalidModel where it asks one of them for a dimension that it does not have.
     """
-    named = {leaf.model for condition in conditions(model) for leaf in leaves(condition) if isinstance(leaf, OfModel)}
-    missing = sorted(named - (references or {}).keys())
+    asked = {leaf.model for condition in conditions(model) for leaf in leaves(condition) if isinstance(leaf, OfModel)}
+    missing = sorted(asked - (references or {}).keys())
     if missing:
         raise ValueError(f"{model.name} refers to {', '.join(missing)}, which is not given")
-    given = {name: compiled for name, compiled in (references or {}).items() if name in named}
+    given = {name: compiled for name, compiled in (references or {}).items() if name in asked}
     problems = missing_dimensions(model, {name: compiled.model for name, compiled in given.items()})
     if problems:
         raise InvalidModel(problems)
     types, properties = _read(model)
-    traits = {
-        leaf.name for condition in conditions(model) for leaf in leaves(condition) if isinstance(leaf, Comparison)
+    named = {
+        leaf.name
+        for condition in conditions(model)
+        for leaf in leaves(condition)
+        if isinstance(leaf, Comparison) and leaf.word != HIDDEN
     }
+    traits, computed = set(sources(named)), named & COMPUTED.keys()
     for other in given.values():
         traits |= other.traits
+        computed |= other.computed
         types = None if types is None or other.event_types is None else types | other.event_types
         for name, read_of in other.property_types.items():
             _widen(properties, name, read_of)
@@ -162,6 +172,7 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
         model=model,
         hash=content_hash(model, {name: compiled.hash for name, compiled in given.items()}),
         traits=frozenset(traits),
+        computed=frozenset(computed),
         property_types=properties,
         event_types=types,
         references=given,
@@ -203,7 +214,11 @@ def _asked(model: Model) -> Iterator[tuple[Types, list[str]]]:
 
 def names_in(where: Condition | None) -> list[str]:
     """The properties a condition on an event reads."""
-    found = [] if where is None else [leaf.name for leaf in leaves(where) if isinstance(leaf, Comparison)]
+    found = (
+        []
+        if where is None
+        else [leaf.name for leaf in leaves(where) if isinstance(leaf, Comparison) and leaf.word != HIDDEN]
+    )
     return list(dict.fromkeys(found))
 
 

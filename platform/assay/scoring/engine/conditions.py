@@ -11,7 +11,7 @@ from operator import and_, or_
 import polars as pl
 
 from assay.scoring.engine import quality
-from assay.scoring.language import Comparison, Condition, EventCount, Every, Not, OfModel, Some
+from assay.scoring.language import HIDDEN, Comparison, Condition, EventCount, Every, Not, OfModel, Some
 
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -148,6 +148,8 @@ def _joined(joint: Callable[[pl.Expr, pl.Expr], pl.Expr], parts: Sequence[pl.Exp
 
 def comparison_expression(comparison: Comparison) -> pl.Expr:
     """One comparison on scalar texts."""
+    if comparison.word == HIDDEN:
+        return pl.lit(None, pl.Boolean)
     name = column(comparison)
     text, lower = pl.col(name), pl.col(f"lower:{name}")
     operand = comparison.operand

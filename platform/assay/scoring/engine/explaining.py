@@ -14,6 +14,7 @@ from assay.scoring.engine.frames import prepare
 from assay.scoring.engine.gathering import gathered, split
 from assay.scoring.engine.holding import Answers, from_conditions
 from assay.scoring.engine.listing import Award, from_events, from_judgements, from_silences, moment
+from assay.scoring.engine.machines import from_machines
 from assay.scoring.engine.reasons import Reason, reason
 from assay.scoring.engine.receipts import Adjustment, Explanation, Part
 from assay.scoring.engine.scoring import scored
@@ -34,6 +35,7 @@ def explain(model: CompiledModel, leads: pl.DataFrame, events: pl.DataFrame, at:
         (from_silences, single),
         (from_judgements, single),
         (gathered, many),
+        (from_machines, single),
     ):
         for lead, award in listed(board, model, of):
             earned[lead].append(award)

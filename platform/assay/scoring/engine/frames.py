@@ -17,9 +17,12 @@ import polars as pl
 from assay.scoring.engine.compiling import JUDGEMENT, OURS, WITHDRAWN, CompiledModel, Types, in_order, names_in
 from assay.scoring.engine.conditions import Columns, derived, expression
 from assay.scoring.engine.lists import answered
+from assay.scoring.engine.qualities import qualities
 from assay.scoring.language import Comparison, Condition, OnEvents, WhenSilent, leaves
 
 INSTANT = pl.Datetime("us", "UTC")
+#: Why an event counts nothing, in the caller's frame; null where it counts.
+DISCOUNTED = "discounted"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A lead and an instant in one whole number sort faster than in two columns.
 _KEY = 2**62
@@ -74,6 +77,8 @@ class Scene:
     #: lead, t, age, type, kind, property:…; and row and event_id where they are to be shown.
     every: Selection
     selections: dict[tuple[object, ...], Selection] = field(default_factory=dict)
+    #: Events that count nothing, with why they don't; None where there are none, or none are to be shown.
+    discounted: "Scene | None" = None
 
     @property
     def events(self) -> pl.DataFrame:
@@ -166,6 +171,8 @@ class Reads:
     """What some models read of the frames."""
 
     traits: tuple[str, ...]
+    #: Traits that are worked out of those.
+    computed: tuple[str, ...]
     properties: tuple[str, ...]
     #: Comparisons on traits, and on properties by the types whose events they are asked of.
     comparisons: tuple[Comparison, ...]
@@ -199,6 +206,7 @@ def reads(models: Sequence[CompiledModel]) -> Reads:
     texts[(WITHDRAWN,)] = {"judgement": None}
     return Reads(
         traits=tuple(sorted({name for model in every for name in model.traits})),
+        computed=tuple(sorted({name for model in every for name in model.computed})),
         properties=tuple(sorted({name for model in every for name in model.properties})),
         comparisons=tuple(
             dict.fromkeys(leaf for model in every for leaf in model.leaves if isinstance(leaf, Comparison))
@@ -253,6 +261,7 @@ def events_of(read: Reads, events: pl.DataFrame, people: pl.DataFrame, *, ids: b
         pl.col("occurred_at").cast(INSTANT).to_physical().alias("t"),
         pl.col("type").cast(pl.String),
         *([pl.col("event_id").cast(pl.String)] if ids else []),
+        *([pl.col(DISCOUNTED).cast(pl.String)] if DISCOUNTED in events.columns else []),
         *(name for name in (f"property:{bare}" for bare in read.properties) if name in events.columns),
     )
     return known.filter(pl.col("lead").is_not_null()) if codes.null_count() else known
@@ -265,21 +274,34 @@ def scene_of(read: Reads, people: pl.DataFrame, events: pl.DataFrame, *, ids: bo
     events = events.with_columns(pl.col("lead") - first)
     if not distinct:
         events = _each_once(events)
+    counted, others = events, None
+    if DISCOUNTED in events.columns:
+        # To all rules they did not happen.
+        others = events.filter(pl.col(DISCOUNTED).is_not_null()) if ids else None
+        counted = events.filter(pl.col(DISCOUNTED).is_null()).drop(DISCOUNTED)
+    scene = at_instants(read, people, by_lead(_ordered(read, counted, people, ids=ids), people.height))
+    if others is not None and others.height:
+        every = by_lead(_ordered(read, others, people, ids=ids), people.height)
+        scene.discounted = Scene(read, scene.leads, scene.columns, every)
+    return scene
+
+
+def _ordered(read: Reads, events: pl.DataFrame, people: pl.DataFrame, *, ids: bool) -> pl.DataFrame:
     if ids:
         events = events.sort("lead", "t", "event_id").with_row_index("row")
     else:
         events = events.drop("event_id", strict=False).sort(_order(events, people.height))
     kinds = pl.Enum(list(read.kinds))
-    events = events.with_columns(
+    return events.with_columns(
         (pl.lit(people["at"]).gather("lead") - pl.col("t")).alias("age"),
         pl.col("type").cast(kinds, strict=False).to_physical().alias("kind"),
     )
-    return at_instants(read, people, by_lead(events, people.height))
 
 
 def at_instants(read: Reads, people: pl.DataFrame, every: Selection) -> Scene:
     """A scene whose instants stand in `at`; `people` are bare, without what conditions derive."""
     people = people.with_columns(_texts("trait", read.traits, people.columns))
+    people = people.with_columns(qualities([name for name in read.computed if f"trait:{name}" not in people.columns]))
     people, columns = answered(people, read.comparisons, pl.col("at"))
     return Scene(read, people.with_columns(derived(read.comparisons, pl.col("at"))), columns, every)
 

@@ -10,7 +10,7 @@ from assay.scoring.engine.conditions import expression
 from assay.scoring.engine.evaluating import Board, in_parts
 from assay.scoring.engine.listing import Award, Listed
 from assay.scoring.engine.reasons import Reason, reason
-from assay.scoring.language import Comparison, Condition, EventCount, OfModel, leaves
+from assay.scoring.language import HIDDEN, Comparison, Condition, EventCount, OfModel, leaves
 
 #: Events listed of those that a count found.
 MOST_EVENTS = 20
@@ -37,6 +37,7 @@ class Answers:
         """What there is to know of a condition that does not hold: nothing where plain facts say no."""
         found: list[Reason] = []
         unknown: list[str] = []
+        kept_out: list[str] = []
         for leaf in leaves(condition):
             answer = self.of(leaf, lead)
             if isinstance(leaf, EventCount):
@@ -44,9 +45,10 @@ class Answers:
             elif isinstance(leaf, OfModel):
                 found += [] if answer else [self.says(leaf, lead)]
             elif answer is None:
-                unknown.append(leaf.name)
-        if unknown and self.of(condition, lead) is None:
-            found.append(reason("unknown", names=tuple(dict.fromkeys(unknown))))
+                (kept_out if leaf.word == HIDDEN else unknown).append(leaf.name)
+        for code, names in (("kept_out", kept_out), ("unknown", unknown)):
+            if names and self.of(condition, lead) is None:
+                found.append(reason(code, names=tuple(dict.fromkeys(names))))
         return tuple(found)
 
     def _count(self, count: EventCount, lead: int) -> Iterator[Reason]:

@@ -87,6 +87,18 @@ REFUSALS: Mapping[str, Text] = {
     "other_first": N_("rule {rule} matched first in group {group}"),
     "higher_milestone": N_("rule {rule} lifts higher, to {milestone}"),
     "below_milestone": N_("the rest gives {rest} already, so a lift to {milestone} adds nothing"),
+    "kept_out": N_("kept out of scoring: {names}"),
+    "machine_sender": N_("by a machine, as the sender says"),
+    "machine_scanner": N_("by a machine: {agent}"),
+    "machine_apple": N_("by a machine: Apple Mail, which fetches every mail in advance"),
+    "machine_early": N_("by a machine: before it was delivered"),
+    "machine_delivered": NN_(
+        "by a machine: {count} second after it was delivered", "by a machine: {count} seconds after it was delivered"
+    ),
+    "machine_sent": NN_(
+        "by a machine: {count} second after it was sent", "by a machine: {count} seconds after it was sent"
+    ),
+    "machine_links": NN_("by a machine: {count} link at once", "by a machine: {count} links at once"),
     "too_few": N_("so far {found} of {needed}"),
     "unknown": N_("not known: {names}"),
     "other_model_is_silent": N_("model {model} does not score this lead"),
@@ -138,6 +150,7 @@ TEXTS: Mapping[str, Text] = {**FACTS, **REFUSALS, **REDUCTIONS, **REMARKS, **ADJ
 #: By which of its values a text takes its plural.
 COUNTED_BY: Mapping[str, str] = {
     **dict.fromkeys(("events", "silences", "beyond_first"), "count"),
+    **dict.fromkeys(("machine_delivered", "machine_sent", "machine_links"), "count"),
     "rest": "earned",
     "faded": "points",
 }

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assay.scoring.engine.conditions import as_operand
-from assay.scoring.language import Comparison, Condition, Every, Not, Some
+from assay.scoring.language import COMPUTED, HIDDEN, Comparison, Condition, Every, Not, Some
 
 _ADDRESS = "somebody@example.com"
 #: A text nobody would ask for by name.
@@ -80,8 +80,11 @@ def _asked(condition: Condition, *, negated: bool) -> Iterator[Comparison]:
             yield from _first_possible(condition.conditions, negated=negated)
     elif isinstance(condition, Comparison):
         comparison = _turned(condition) if negated else condition
-        if comparison.word == "matches" or (
-            comparison.word in _FLAGS and (comparison.word, comparison.operand) not in _EXAMPLES
+        # Nobody can send a computed trait; what it is worked out of is not guessed.
+        if (
+            comparison.word in ("matches", HIDDEN)
+            or comparison.name in COMPUTED
+            or (comparison.word in _FLAGS and (comparison.word, comparison.operand) not in _EXAMPLES)
         ):
             raise CannotMakeUp
         yield comparison
@@ -99,6 +102,8 @@ def _first_possible(parts: tuple[Condition, ...], *, negated: bool) -> list[Comp
 
 
 def _turned(comparison: Comparison) -> Comparison:
+    if comparison.word == HIDDEN:
+        raise CannotMakeUp
     if comparison.word in _FLAGS:
         return Comparison(comparison.subject, comparison.name, comparison.word, not comparison.operand)
     if comparison.word in _OPPOSITE:

@@ -1,8 +1,10 @@
 """The model language: a document in, a checked and frozen `Model` out."""
 
 from assay.scoring.language.canonical import content_hash, dump
+from assay.scoring.language.computed import COMPUTED
 from assay.scoring.language.describing import describe
 from assay.scoring.language.errors import InvalidModel, Problem
+from assay.scoring.language.hiding import HIDDEN, fields, without
 from assay.scoring.language.loading import load, parse
 from assay.scoring.language.model import (
     Band,
@@ -48,6 +50,8 @@ from assay.scoring.language.references import (
 from assay.scoring.language.settling import parameters, with_parameters
 
 __all__ = [
+    "COMPUTED",
+    "HIDDEN",
     "Band",
     "Comparison",
     "Condition",
@@ -82,6 +86,7 @@ __all__ = [
     "content_hash",
     "describe",
     "dump",
+    "fields",
     "find_cycle",
     "json_schema",
     "leaves",
@@ -94,4 +99,5 @@ __all__ = [
     "questions",
     "references",
     "with_parameters",
+    "without",
 ]

@@ -38,6 +38,8 @@ def describe(condition: Condition) -> str:
     if isinstance(condition, Some):
         return " or ".join(_bracketed(part) for part in condition.conditions)
     if isinstance(condition, Comparison):
+        if condition.word == "hidden":
+            return f"something about {condition.name}"
         return f"{condition.name} {_predicate(condition.word, condition.operand)}"
     if isinstance(condition, EventCount):
         return _event_count(condition)
