@@ -46,7 +46,9 @@ def _fault_of_names(record: Record) -> Fault | None:
     if isinstance(record, Company):
         if not record.company_id:
             return Fault("company_id", "The company has no id.")
-        return _fault_of_identifiers(record.ids) or _fault_of_text("company_id", record.company_id, MAX_IDENTIFIER)
+        named = {"company_id": record.company_id, "vendor": record.vendor, "domain": record.domain}
+        faults = (_fault_of_text(name, text, MAX_IDENTIFIER) for name, text in named.items() if text)
+        return _fault_of_identifiers(record.ids) or next(filter(None, faults), None)
     if not record.ids:
         return Fault("ids", "The record names nobody.")
     fault = _fault_of_identifiers(record.ids)

@@ -9,6 +9,7 @@ from uuid import UUID
 from assay.normalise import Normalised
 from assay.profiles.matching import EMAIL, Key, Persona, persona
 from assay.profiles.merging import State, canonical, learn, micros
+from assay.profiles.naming import company_key
 from assay_sdk import Alias, Company, Event, Identify, Value
 
 Named = TypeVar("Named", Key, str)
@@ -42,7 +43,7 @@ class Gathered:
     #: First and last sight.
     sights: dict[Key, tuple[datetime, datetime]] = field(default_factory=dict)
     traits: dict[Key, State] = field(default_factory=dict)
-    #: Where a person works, by its sender's id, and when that was stated.
+    #: Where a person works, by the company's key, and when that was stated.
     employers: dict[Key, tuple[datetime, str]] = field(default_factory=dict)
     companies: dict[str, State] = field(default_factory=dict)
     #: Pairs of strong identities of one person, the smaller first, and when they were first seen together.
@@ -67,9 +68,11 @@ def gather(batch: Iterable[Normalised], *, import_id: int = 0) -> Gathered:
             if who.primary:
                 _state(found.traits, who.primary, record.traits, each)
         elif isinstance(record, Company):
-            _state(found.companies, record.company_id, record.traits, each)
+            key = company_key(record.company_id, record.vendor)
+            traits = {**record.traits, "domain": record.domain} if record.domain else record.traits
+            _state(found.companies, key, traits, each)
             if who.primary:
-                employer = (record.at, record.company_id)
+                employer = (record.at, key)
                 found.employers[who.primary] = max(found.employers.get(who.primary, employer), employer)
     return found
 

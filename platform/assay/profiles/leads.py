@@ -2,16 +2,17 @@
 
 # ruff: noqa: S608 # statements are put together from constants of this module alone
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from assay.profiles import companies
 from assay.profiles.bulk import raw, rows
 from assay.profiles.companies import NamedCompany
-from assay.profiles.folding import Face, Facet, fold
+from assay.profiles.folding import Face, Facet, domain_of, fold
 from assay.profiles.merging import state
 from assay.profiles.naming import company_name
 
@@ -63,16 +64,18 @@ _SEE = text(f"""
 """)
 _FACETS = text("""
     SELECT i.lead_id, i.kind, i.value, i.traits, i.stated, i.company_at, i.first_seen_at, i.last_seen_at,
-        c.id AS company_id, c.key AS company_key, c.traits AS company_traits
+        c.id AS company_id, c.key AS company_key, c.home_id, COALESCE(h.traits, c.traits) AS company_traits
     FROM profiles.identities i
     LEFT JOIN profiles.companies c ON c.tenant_id = :tenant_id AND c.id = i.company_id
+    LEFT JOIN profiles.companies h ON h.tenant_id = :tenant_id AND h.id = c.home_id
     WHERE i.tenant_id = :tenant_id AND i.lead_id = ANY(CAST(:ids AS bigint[])) AND i.first_seen_at IS NOT NULL
     UNION ALL
     SELECT i.lead_id, i.kind, i.value, s.traits, s.stated, s.company_at, s.first_seen_at, s.last_seen_at,
-        c.id AS company_id, c.key AS company_key, c.traits AS company_traits
+        c.id AS company_id, c.key AS company_key, c.home_id, COALESCE(h.traits, c.traits) AS company_traits
     FROM profiles.identities i
     JOIN profiles.import_statements s ON s.tenant_id = :tenant_id AND s.identity_id = i.id
     LEFT JOIN profiles.companies c ON c.tenant_id = :tenant_id AND c.key = s.company_key
+    LEFT JOIN profiles.companies h ON h.tenant_id = :tenant_id AND h.id = c.home_id
     WHERE i.tenant_id = :tenant_id AND i.lead_id = ANY(CAST(:ids AS bigint[]))
 """)
 _BY_COMPANY = text("""
@@ -107,6 +110,14 @@ _MOVE_EVENTS = text(f"""
 """)
 
 
+def faces(session: Session, tenant_id: int, people: Iterable[Collection[Facet]], known_at: datetime) -> list[Face]:
+    """Each person folded, with the company that is stated or, without one, that of the address's domain."""
+    told = [(facets, domain_of(facets)) for facets in people]
+    wanted = {domain for _, domain in told if domain}
+    at_domains = companies.of_domains(session, tenant_id, wanted, known_at) if wanted else {}
+    return [fold(facets, at_domain=at_domains[domain] if domain else None) for facets, domain in told]
+
+
 def make(session: Session, tenant_id: int, faces: list[Face], known_at: datetime) -> list[int]:
     """Ids of the new leads, in the order of ``faces``."""
     if not faces:
@@ -125,8 +136,7 @@ def refold(session: Session, tenant_id: int, lead_ids: Collection[int], known_at
         facets.setdefault(row.lead_id, []).append(_facet(row))
     if not facets:
         return set()
-    faces = [fold(each) for each in facets.values()]
-    news = rows(id=list(facets), **_columns(faces))
+    news = rows(id=list(facets), **_columns(faces(session, tenant_id, facets.values(), known_at)))
     updated = session.execute(_UPDATE, {"tenant_id": tenant_id, "known_at": known_at, "rows": news})
     return {row.id for row in updated if row.differs}
 
@@ -169,7 +179,7 @@ def of_companies(session: Session, tenant_id: int, company_ids: Collection[int])
 def _facet(row: Any) -> Facet:
     company = None
     if row.company_id is not None:
-        company = NamedCompany(row.company_id, row.company_key, company_name(row.company_traits))
+        company = NamedCompany(row.company_id, row.company_key, company_name(row.company_traits), row.home_id)
     return Facet(
         key=(row.kind, row.value),
         state=state(row.traits, row.stated),

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from assay.profiles import leads, statements
 from assay.profiles.bulk import raw, rows
 from assay.profiles.companies import NamedCompany
-from assay.profiles.folding import Facet, fold
+from assay.profiles.folding import Facet
 from assay.profiles.gathering import Gathered
 from assay.profiles.identities import Known, Placement
 from assay.profiles.matching import EMAIL, Key
@@ -144,11 +144,10 @@ def _welcome(
     kept.stale |= set(homes.values())
     kept.changed |= set(homes.values())
     facets = {key: _newcomer(key, found, companies) for key in homes}
-    faces = []
-    for keys in placement.newcomers:
-        group = {key: _newcomer(key, found, companies) for key in keys}
-        faces.append(fold(group.values()))
+    newcomers = [{key: _newcomer(key, found, companies) for key in keys} for keys in placement.newcomers]
+    for group in newcomers:
         facets.update(group)
+    faces = leads.faces(session, tenant_id, [group.values() for group in newcomers], known_at)
     made = leads.make(session, tenant_id, faces, known_at)
     for keys, lead_id in zip(placement.newcomers, made, strict=True):
         homes.update(dict.fromkeys(keys, lead_id))

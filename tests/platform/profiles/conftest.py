@@ -70,9 +70,16 @@ class World:
             lead["events"].sort(key=lambda event: event[:2])
         return {frozenset(lead["identities"]): lead for lead in leads.values()}
 
-    def companies(self) -> set[tuple[str, str, str]]:
-        rows = self.rows("SELECT key, traits, stated FROM profiles.companies WHERE tenant_id = :t")
-        return {(row.key, str(row.traits), str(row.stated)) for row in rows}
+    def companies(self) -> set[tuple[str, ...]]:
+        """Without domains' companies that nobody belongs to."""
+        rows = self.rows("""
+            SELECT c.key, c.traits, c.stated, c.live, c.domain, c.search_key, h.key AS home
+            FROM profiles.companies c LEFT JOIN profiles.companies h ON h.tenant_id = :t AND h.id = c.home_id
+            WHERE c.tenant_id = :t AND (c.key NOT LIKE 'domain:%'
+                OR EXISTS (SELECT FROM profiles.companies m WHERE m.tenant_id = :t AND m.home_id = c.id)
+                OR EXISTS (SELECT FROM profiles.leads l WHERE l.tenant_id = :t AND l.company_id = c.id))
+        """)
+        return {(row.key, *map(str, row[1:])) for row in rows}
 
     def links(self) -> set[tuple[frozenset[str], datetime]]:
         rows = self.rows("""

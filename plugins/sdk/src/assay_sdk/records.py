@@ -75,6 +75,10 @@ class Company:
     #: As a person's: None clears one.
     traits: Mapping[str, Value | None]
     at: datetime
+    #: The vendor whose id it is, such as ``"hubspot"``; without it, the id is one that all senders share.
+    vendor: str | None = None
+    #: Its domain or web site: what says the same domain is the same company. Goes before a trait ``domain``.
+    domain: str | None = None
 
 
 @dataclass(frozen=True)
