@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
     Identity,
+    Integer,
     LargeBinary,
     SmallInteger,
     Text,
@@ -35,6 +36,8 @@ class Tenant(Base):
     #: Days for which raw messages and events are kept; 0 for ever.
     keep_messages: Mapped[int] = mapped_column(SmallInteger, server_default="365")
     keep_events: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    #: None: as many as everybody may send; 0: no limit.
+    events_per_second: Mapped[int | None] = mapped_column(Integer)
 
 
 class Person(Base):
