@@ -110,6 +110,8 @@ def _ranked(
     latest = {lead.lead_id: lead.first_seen_at for lead in people.values()}
     for event in events:
         before = latest[event.lead_id]
+        if event.discounted is not None:
+            continue
         if event.occurred_at <= at and (before is None or before < event.occurred_at):
             latest[event.lead_id] = event.occurred_at
 

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 import polars as pl
 
+from assay.profiles import machines
 from assay.scoring.engine import CompiledModel, compile_model
 from assay.scoring.language import (
     InvalidModel,
@@ -24,6 +25,7 @@ from assay.scoring.language import (
     parse,
     references,
 )
+from assay.scoring.language.computed import sources
 from assay_sdk.flatten import as_text, flatten
 
 _INSTANT = pl.Datetime("us", "UTC")
@@ -71,6 +73,8 @@ class Event:
     type: str
     occurred_at: datetime
     properties: Mapping[str, str | None]
+    #: Why it counts nothing; None: it counts.
+    discounted: str | None = None
 
     @property
     def order(self) -> tuple[datetime, str, str, str]:
@@ -318,7 +322,27 @@ def of_known_leads(events: Sequence[Event], people: Mapping[str, Lead], notes: l
     known = [event for event in once.values() if event.lead_id in people]
     if len(known) < len(once):
         notes.append(f"{len(once) - len(known):,} events of unknown leads were skipped")
-    return known
+    return _judged(known, notes)
+
+
+def _judged(events: list[Event], notes: list[str]) -> list[Event]:
+    """With why those that a machine did count nothing, as on the server."""
+    mails = [event for event in events if event.type in machines.LOOKED_AT]
+    if not mails:
+        return events
+    facts = pl.DataFrame(
+        {
+            "lead_id": [event.lead_id for event in mails],
+            "type": [event.type for event in mails],
+            "occurred_at": pl.Series([event.occurred_at for event in mails], dtype=_INSTANT),
+        }
+    )
+    told = pl.Series([machines.told(event.properties) for event in mails], dtype=pl.String)
+    reasons = machines.discounted(facts, told).to_list()
+    why = {event.message_id: reason for event, reason in zip(mails, reasons, strict=True) if reason}
+    if why:
+        notes.append(f"opens and clicks by machines, which count nothing: {len(why):,}")
+    return [replace(event, discounted=why[event.message_id]) if event.message_id in why else event for event in events]
 
 
 def note_missing_columns(models: Sequence[CompiledModel], people: Mapping[str, Lead], notes: list[str]) -> None:
@@ -326,7 +350,9 @@ def note_missing_columns(models: Sequence[CompiledModel], people: Mapping[str, L
     if first is None:
         return
     for model in models:
-        if missing := sorted(model.traits - first.traits.keys()):
+        # A computed trait is told by any of those it is worked out of.
+        missing = sorted(name for name in model.asked if sources([name]).isdisjoint(first.traits))
+        if missing:
             which = "the model" if len(models) == 1 else f"the model {model.name}"
             notes.append(f"no column for {', '.join(missing)}, which {which} reads")
 
@@ -348,6 +374,7 @@ def event_frame(events: Sequence[Event], models: Sequence[CompiledModel]) -> pl.
         "event_id": pl.Series([event.message_id for event in events], dtype=pl.String),
         "type": pl.Series([event.type for event in events], dtype=pl.String),
         "occurred_at": pl.Series([event.occurred_at for event in events], dtype=_INSTANT),
+        machines.DISCOUNTED: pl.Series([event.discounted for event in events], dtype=pl.String),
     }
     for name in sorted({name for model in models for name in model.properties}):
         columns[f"property:{name}"] = pl.Series([event.properties.get(name) for event in events], dtype=pl.String)

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from assay.profiles.marks import Marks, read_marks
 from assay.scoring import engine, language
 from assay.scoring.models import ModelRow, ModelVersion
 from assay.scoring.queries import LiveVersion, read_live_versions, read_version
@@ -18,7 +19,9 @@ log = structlog.get_logger()
 
 _MOST = 256
 
-_kept: OrderedDict[str, engine.CompiledModel] = OrderedDict()
+# By the hash, and by what the tenant keeps out of scoring.
+_Key = tuple[str, tuple[str, ...]]
+_kept: OrderedDict[_Key, engine.CompiledModel] = OrderedDict()
 _lock = Lock()
 
 
@@ -38,25 +41,33 @@ class Version(Protocol):
 def load_live(session: Session, tenant_id: int) -> list[tuple[LiveVersion, engine.CompiledModel | None]]:
     """What scores now. None stands for what can't be compiled: a mistake of ours, as it was when it was published."""
     found: list[tuple[LiveVersion, engine.CompiledModel | None]] = []
+    marks = read_marks(session, tenant_id)
     for live in read_live_versions(session, tenant_id):
         try:
-            found.append((live, compiled_version(session, tenant_id, live)))
+            found.append((live, compiled_version(session, tenant_id, live, marks)))
         except Exception:  # one model's mistake must not stop the others
             log.exception("scoring.model_failed", tenant_id=tenant_id, model=live.name, version=live.number)
             found.append((live, None))
     return found
 
 
-def compiled_version(session: Session, tenant_id: int, version: Version) -> engine.CompiledModel:
-    """With the versions it was published with. Equal hash, equal model, whosever it is."""
-    kept = _find(version.hash)
+def compiled_version(
+    session: Session, tenant_id: int, version: Version, marks: Marks | None = None
+) -> engine.CompiledModel:
+    """With the versions it was published with, and without an answer to what it asks of fields that are kept out.
+
+    Equal hash, equal model, whosever it is.
+    """
+    marks = read_marks(session, tenant_id) if marks is None else marks
+    kept = _find(version.hash, marks)
     if kept is not None:
         return kept
-    references = {name: _pinned(session, tenant_id, name, hash_) for name, hash_ in sorted(version.pins.items())}
+    references = {name: _pinned(session, tenant_id, name, hash_, marks) for name, hash_ in sorted(version.pins.items())}
     source = read_version(session, tenant_id, version.model_id, version.number).source
+    document = language.without(language.parse(source), marks.hides)
     # A later release may spell the same document otherwise; a version keeps the name it was published under.
-    model = replace(engine.compile_model(language.parse(source), references), hash=version.hash)
-    _keep(version.hash, model)
+    model = replace(engine.compile_model(document, references), hash=version.hash)
+    _keep(version.hash, marks, model)
     return model
 
 
@@ -64,17 +75,19 @@ def compiled_draft(
     session: Session, tenant_id: int, source: str, content_hash: str, pins: Mapping[str, str]
 ) -> engine.CompiledModel:
     """A document that is no version, beside versions of the models it asks."""
-    kept = _find(content_hash)
+    marks = read_marks(session, tenant_id)
+    kept = _find(content_hash, marks)
     if kept is not None:
         return kept
-    references = {name: _pinned(session, tenant_id, name, hash_) for name, hash_ in sorted(pins.items())}
-    model = engine.compile_model(language.parse(source), references)
-    _keep(content_hash, model)
+    references = {name: _pinned(session, tenant_id, name, hash_, marks) for name, hash_ in sorted(pins.items())}
+    document = language.without(language.parse(source), marks.hides)
+    model = replace(engine.compile_model(document, references), hash=content_hash)
+    _keep(content_hash, marks, model)
     return model
 
 
-def _pinned(session: Session, tenant_id: int, name: str, hash_: str) -> engine.CompiledModel:
-    kept = _find(hash_)
+def _pinned(session: Session, tenant_id: int, name: str, hash_: str, marks: Marks) -> engine.CompiledModel:
+    kept = _find(hash_, marks)
     if kept is not None:
         return kept
     version = session.scalars(
@@ -89,18 +102,19 @@ def _pinned(session: Session, tenant_id: int, name: str, hash_: str) -> engine.C
         .order_by(ModelVersion.number.desc())
         .limit(1)
     ).one()
-    return compiled_version(session, tenant_id, version)
+    return compiled_version(session, tenant_id, version, marks)
 
 
-def _find(content_hash: str) -> engine.CompiledModel | None:
+def _find(content_hash: str, marks: Marks) -> engine.CompiledModel | None:
+    key = (content_hash, marks.patterns)
     with _lock:
-        if content_hash in _kept:
-            _kept.move_to_end(content_hash)
-        return _kept.get(content_hash)
+        if key in _kept:
+            _kept.move_to_end(key)
+        return _kept.get(key)
 
 
-def _keep(content_hash: str, model: engine.CompiledModel) -> None:
+def _keep(content_hash: str, marks: Marks, model: engine.CompiledModel) -> None:
     with _lock:
-        _kept[content_hash] = model
+        _kept[content_hash, marks.patterns] = model
         while len(_kept) > _MOST:
             _kept.popitem(last=False)

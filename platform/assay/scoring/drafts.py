@@ -13,7 +13,7 @@ from assay.scoring.errors import DraftChanged, ModelNameTaken, WrongModelName
 from assay.scoring.examples import Outcome, run_examples
 from assay.scoring.models import ModelRow
 from assay.scoring.queries import read_live_versions, read_model
-from assay.scoring.referring import find_problems
+from assay.scoring.referring import find_problems, kept_out
 from assay_tenants.database import tenant_session
 
 #: Where GET /api/v1/models/<name> answers something else.
@@ -31,7 +31,7 @@ def validate(text: str, *, tenant_id: int | None = None) -> list[language.Proble
             return [taken]
         if tenant_id is not None:
             with tenant_session(tenant_id) as session:
-                return _problems(session, tenant_id, model)
+                return [*kept_out(session, tenant_id, text), *_problems(session, tenant_id, model)]
         return [] if language.references(model) else failing_examples(engine.compile_model(model))
     except language.InvalidModel as error:
         return error.problems

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
+from assay.profiles.marks import read_marks
 from assay.scoring import language
 from assay.scoring.language import Model, Problem, questions
+from assay.scoring.language.hiding import problems
 from assay.scoring.model_queries import Standing, standings
 from assay.scoring.queries import LiveVersion
 
@@ -15,13 +17,18 @@ def find_problems(session: Session, tenant_id: int, model: Model, live: Mapping[
     wanted = places(model)
     missing = {name for name in wanted if name not in live}
     known = standings(session, tenant_id, missing) if missing else {}
-    problems = [Problem(path, _missing(name, known.get(name))) for name, path in wanted.items() if name in missing]
+    found = [Problem(path, _missing(name, known.get(name))) for name, path in wanted.items() if name in missing]
     graph = {name: set(version.pins) for name, version in live.items()} | {model.name: set(wanted)}
     way = language.find_cycle(model.name, graph)
     if way is not None:
         path = wanted[way[1]]
-        problems.append(Problem(path, f"The models would ask one another in a circle: {' → '.join(way)}."))
-    return problems
+        found.append(Problem(path, f"The models would ask one another in a circle: {' → '.join(way)}."))
+    return found
+
+
+def kept_out(session: Session, tenant_id: int, text: str) -> list[Problem]:
+    """Where a document names a field that is kept out of scoring."""
+    return problems(text, read_marks(session, tenant_id).hides)
 
 
 def _missing(name: str, standing: Standing | None) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy import and_, literal, or_, select
 from sqlalchemy.orm import Session
 
 from assay.profiles import frames
+from assay.profiles.marks import read_marks, read_unwatched
 from assay.profiles.models import Lead
 from assay.profiles.queries import snapshot
 from assay.scoring.compiled import load_live
@@ -50,7 +51,7 @@ class Chunk:
     #: Of its range: tenant, rescore and position.
     place: tuple[int, int, int]
     versions: Versions
-    #: Versions by hash; None for those that can't be compiled.
+    #: Versions by hash and by what else makes their scores; False for those that can't be compiled.
     live: list[tuple[int, str, bool]]
     stored: pl.DataFrame
     facts: Facts
@@ -177,7 +178,9 @@ def _take(session: Session, tenant_id: int) -> tuple[RescoreRange, list[int]] | 
 
 def _live(session: Session, tenant_id: int, model_ids: Sequence[int]) -> tuple[Versions, list[tuple[int, str, bool]]]:
     live = [each for each in load_live(session, tenant_id) if each[0].model_id in model_ids]
-    names = [(version.model_id, version.hash, model is not None) for version, model in live]
+    # What is kept out of scoring, and what counts as a machine, changes scores without another version.
+    rest = f"{read_marks(session, tenant_id).patterns}{sorted(read_unwatched(session, tenant_id))}"
+    names = [(version.model_id, version.hash + rest, model is not None) for version, model in live]
     return [(version, model) for version, model in live if model is not None], names
 
 

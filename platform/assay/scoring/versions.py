@@ -21,7 +21,7 @@ from assay.scoring.errors import Archived, ReferredTo
 from assay.scoring.model_queries import find_version_of, last_number, number_before_archiving
 from assay.scoring.models import ModelRow, ModelVersion, Publication
 from assay.scoring.queries import LiveVersion, read_live_versions, read_model, read_version
-from assay.scoring.referring import find_problems
+from assay.scoring.referring import find_problems, kept_out
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Tenant
@@ -41,6 +41,7 @@ def publish(tenant_id: int, name: str, *, by: str, note: str | None = None, revi
             raise Archived(name)
         check_revision(row, revision)
         model = language.parse(row.draft)
+        changes.check_fields(row.draft)
         changes.check_stages(model)
         version = changes.version_of(row, model, row.draft, with_examples=True)
         if version.number != row.published_version:
@@ -121,6 +122,10 @@ class _Changes:
 
     def check_references(self, version: ModelVersion) -> None:
         self._refuse(find_problems(self.session, self.tenant_id, language.parse(version.source), self.live))
+
+    def check_fields(self, source: str) -> None:
+        """Of the document that is published; versions that were before stay, with what they ask of them unknown."""
+        self._refuse(kept_out(self.session, self.tenant_id, source))
 
     def check_stages(self, model: language.Model) -> None:
         """Of the model that is published; whoever follows another is not held up by a stage that has gone."""

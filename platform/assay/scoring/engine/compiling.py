@@ -39,10 +39,8 @@ class CompiledModel:
 
     model: Model
     hash: str
-    #: Names of traits, without the `trait:` of the column: of computed ones those they are worked out of.
-    traits: frozenset[str]
-    #: Names of the computed traits that are asked for.
-    computed: frozenset[str]
+    #: Names of the traits that are asked for, without the `trait:` of the column.
+    asked: frozenset[str]
     #: Names of event properties, without the `property:` of the column, and which types each is read of (None: all).
     property_types: Mapping[str, frozenset[str] | None]
     #: Event types whose events matter, or None for all of them. A caller that reads only these must give every
@@ -63,6 +61,15 @@ class CompiledModel:
     @property
     def properties(self) -> frozenset[str]:
         return frozenset(self.property_types)
+
+    @cached_property
+    def traits(self) -> frozenset[str]:
+        """Names of the traits to read: in place of computed ones those they are worked out of."""
+        return sources(self.asked)
+
+    @cached_property
+    def computed(self) -> frozenset[str]:
+        return self.asked & COMPUTED.keys()
 
     @cached_property
     def condition_rules(self) -> list[tuple[int, Rule, Condition]]:
@@ -160,10 +167,8 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
         for leaf in leaves(condition)
         if isinstance(leaf, Comparison) and leaf.word != HIDDEN
     }
-    traits, computed = set(sources(named)), named & COMPUTED.keys()
     for other in given.values():
-        traits |= other.traits
-        computed |= other.computed
+        named |= other.asked
         types = None if types is None or other.event_types is None else types | other.event_types
         for name, read_of in other.property_types.items():
             _widen(properties, name, read_of)
@@ -171,8 +176,7 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
     return CompiledModel(
         model=model,
         hash=content_hash(model, {name: compiled.hash for name, compiled in given.items()}),
-        traits=frozenset(traits),
-        computed=frozenset(computed),
+        asked=frozenset(named),
         property_types=properties,
         event_types=types,
         references=given,

@@ -73,7 +73,8 @@ def start(
 def _compile(session: Session, tenant_id: int, row: ModelRow) -> tuple[engine.CompiledModel, dict[str, str]]:
     model = language.parse(row.draft)
     live = {version.name: version for version in read_live_versions(session, tenant_id)}
-    problems = referring.find_problems(session, tenant_id, model, live)
+    problems = referring.kept_out(session, tenant_id, row.draft)
+    problems += referring.find_problems(session, tenant_id, model, live)
     if problems:
         raise language.InvalidModel(problems)
     asked = sorted(language.references(model))
