@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from assay.normalise import Normalised
@@ -13,6 +13,15 @@ from assay.profiles.naming import company_key
 from assay_sdk import Alias, Company, Event, Identify, Value
 
 Named = TypeVar("Named", Key, str)
+
+
+class Origin(NamedTuple):
+    """Who stated something, and when that was so."""
+
+    at: datetime
+    source_id: int
+    #: None for a row of an import, and for what a person decided.
+    message_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +55,10 @@ class Gathered:
     #: Where a person works, by the company's key, and when that was stated.
     employers: dict[Key, tuple[datetime, str]] = field(default_factory=dict)
     companies: dict[str, State] = field(default_factory=dict)
-    #: Pairs of strong identities of one person, the smaller first, and when they were first seen together.
-    links: dict[tuple[Key, Key], datetime] = field(default_factory=dict)
-    #: An anonymous identity and the strong one it came with, and when it first did.
-    claims: dict[tuple[Key, Key], datetime] = field(default_factory=dict)
+    #: Pairs of strong identities of one person, the smaller first, and where they were first seen together.
+    links: dict[tuple[Key, Key], Origin] = field(default_factory=dict)
+    #: An anonymous identity and a strong one it came with, and where it first did.
+    claims: dict[tuple[Key, Key], Origin] = field(default_factory=dict)
     events: dict[UUID, Happening] = field(default_factory=dict)
 
 
@@ -59,7 +68,7 @@ def gather(batch: Iterable[Normalised], *, import_id: int = 0) -> Gathered:
         record = each.record
         who = persona(record.ids)
         also = persona(record.previous) if isinstance(record, Alias) else None
-        _meet(found, [who, also] if also else [who], record.at)
+        _meet(found, [who, also] if also else [who], each)
         if who.shared_address and who.primary:
             _state(found.traits, who.primary, {EMAIL: who.shared_address}, each)
         if isinstance(record, Event):
@@ -77,31 +86,37 @@ def gather(batch: Iterable[Normalised], *, import_id: int = 0) -> Gathered:
     return found
 
 
-def _meet(found: Gathered, personas: list[Persona], at: datetime) -> None:
+def _meet(found: Gathered, personas: list[Persona], each: Normalised) -> None:
     """One person shows these identifiers together."""
-    strong = list(dict.fromkeys(key for each in personas for key in each.strong))
-    anonymous = {each.anonymous for each in personas if each.anonymous}
-    for key in {*strong, *anonymous, *(each.primary for each in personas if each.primary)}:
+    at = each.record.at
+    strong = list(dict.fromkeys(key for who in personas for key in who.strong))
+    anonymous = {who.anonymous for who in personas if who.anonymous}
+    for key in {*strong, *anonymous, *(who.primary for who in personas if who.primary)}:
         sight = found.sights.get(key)
         if sight is None:
             found.sights[key] = (at, at)
         elif not sight[0] <= at <= sight[1]:
             found.sights[key] = (min(sight[0], at), max(sight[1], at))
-    for other in strong[1:]:
-        _earliest(found.links, (min(strong[0], other), max(strong[0], other)), at)
-    if strong:
+    if not strong or len(strong) + len(anonymous) == 1:
+        return
+    origin = Origin(at, each.source_id, each.message_id)
+    # Each with each: should one of them turn out to join nobody, the others came together all the same.
+    for place, one in enumerate(strong):
+        for other in strong[place + 1 :]:
+            _earliest(found.links, (one, other) if one < other else (other, one), origin)
         for device in anonymous:
-            _earliest(found.claims, (device, strong[0]), at)
+            _earliest(found.claims, (device, one), origin)
 
 
-def _earliest(since: dict[tuple[Key, Key], datetime], pair: tuple[Key, Key], at: datetime) -> None:
-    if pair not in since or at < since[pair]:
-        since[pair] = at
+def _earliest(since: dict[tuple[Key, Key], Origin], pair: tuple[Key, Key], origin: Origin) -> None:
+    known = since.get(pair)
+    if known is None or origin.at < known.at:
+        since[pair] = origin
 
 
-def _state(states: dict[Named, State], name: Named, values: Mapping[str, Value], each: Normalised) -> None:
+def _state(states: dict[Named, State], name: Named, values: Mapping[str, Value | None], each: Normalised) -> None:
     at, source = micros(each.record.at), each.source_id
-    stated = {field: (at, canonical(value), source) for field, value in values.items() if value is not None}
+    stated = {field: (at, canonical(value), source) for field, value in values.items()}
     learn(states.setdefault(name, {}), stated)
 
 

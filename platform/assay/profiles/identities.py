@@ -7,10 +7,14 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from assay.profiles import standing
 from assay.profiles.bulk import rows
-from assay.profiles.gathering import Gathered
+from assay.profiles.gathering import Gathered, Origin
 from assay.profiles.matching import ANONYMOUS_ID, Key
+from assay.profiles.merges import Cause, Union
 from assay.profiles.merging import Groups
+from assay.profiles.settling import Pair, is_device
+from assay.profiles.standing import Claim, Standing, ordered
 
 _FIND = text("""
     SELECT i.kind, i.value, i.id, i.lead_id, i.first_seen_at, i.last_seen_at
@@ -23,21 +27,14 @@ _FIND_LINKS = text("""
     JOIN profiles.links l
         ON l.tenant_id = :tenant_id AND l.left_id = n.left_id AND l.right_id = n.right_id AND l.import_id = :import_id
 """)
-_FIND_CLAIMS = text("""
-    SELECT n.id AS device_id, i.kind, i.value, i.lead_id, l.since
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint)
-    CROSS JOIN LATERAL (
-        SELECT right_id AS other_id, since FROM profiles.links WHERE tenant_id = :tenant_id AND left_id = n.id
-        UNION ALL
-        SELECT left_id AS other_id, since FROM profiles.links WHERE tenant_id = :tenant_id AND right_id = n.id
-    ) l
-    JOIN profiles.identities i ON i.tenant_id = :tenant_id AND i.id = l.other_id
-""")
 _KEEP_LINKS = text("""
-    INSERT INTO profiles.links (tenant_id, left_id, right_id, import_id, since)
-    SELECT :tenant_id, n.left_id, n.right_id, :import_id, n.since
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint, since timestamptz)
-    ON CONFLICT (tenant_id, left_id, right_id, import_id) DO UPDATE SET since = LEAST(links.since, excluded.since)
+    INSERT INTO profiles.links (tenant_id, left_id, right_id, import_id, since, source_id, message_id)
+    SELECT :tenant_id, n.left_id, n.right_id, :import_id, n.since, n.source_id, n.message_id
+    FROM json_to_recordset(CAST(:rows AS json)) AS n
+        (left_id bigint, right_id bigint, since timestamptz, source_id bigint, message_id uuid)
+    ON CONFLICT (tenant_id, left_id, right_id, import_id) DO UPDATE
+    SET since = excluded.since, source_id = excluded.source_id, message_id = excluded.message_id
+    WHERE excluded.since < links.since
 """)
 
 # A device may turn out to be somebody else's, so it comes last.
@@ -48,8 +45,6 @@ _FIND_LASTING = text("""
     ORDER BY i.kind = :device, i.id
     LIMIT 1
 """)
-
-Pair = tuple[Key, Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +62,20 @@ class Placement:
 
     #: Leads that turned out to be one person, and the lead they are now.
     merged: dict[int, int] = field(default_factory=dict)
+    #: How that came about, step by step.
+    unions: list[Union] = field(default_factory=list)
     #: Lead of each new identity that belongs to a lead we know.
     joined: dict[Key, int] = field(default_factory=dict)
     #: New identities of people we did not know, a list for each person.
     newcomers: list[list[Key]] = field(default_factory=list)
-    #: Devices that were claimed before: the earliest claimant, or its lead if we know that.
+    #: Devices that were claimed before: the one whose they are now, or its lead if we know that.
     claimed: dict[Key, Key | int] = field(default_factory=dict)
     #: Links and claims that are new, or older than we knew.
-    news: dict[Pair, datetime] = field(default_factory=dict)
+    news: dict[Pair, Origin] = field(default_factory=dict)
+    #: Identities that came together with too many others now, and others of which kind those are.
+    crowded: dict[Key, str] = field(default_factory=dict)
+    #: Those of them that have joined leads so far, which fall apart again.
+    torn: set[Key] = field(default_factory=set)
 
     def lead_of(self, lead_id: int) -> int:
         return self.merged.get(lead_id, lead_id)
@@ -96,87 +97,100 @@ def find_lasting(session: Session, tenant_id: int, lead_id: int) -> tuple[int, K
 
 def place(session: Session, tenant_id: int, found: Gathered, known: dict[Key, Known]) -> Placement:
     """Works out who belongs to whom; writes nothing."""
-    placement = Placement(news=_news(session, tenant_id, found, known))
-    groups: Groups[Key | int] = Groups()
-
-    def node(key: Key) -> Key | int:
-        return known[key].lead_id if key in known else key
-
+    news = _news(session, tenant_id, found, known)
+    told = standing.find(session, tenant_id, news, {key: identity.id for key, identity in known.items()})
+    placement = Placement(news=news, crowded=told.crowded, torn=told.torn)
+    placing = _Placing(placement, {key: identity.lead_id for key, identity in known.items()}, found.import_id)
     for key in found.sights:
         if key not in known:
-            groups.find(key)
-    devices: dict[Key, dict[Key, datetime]] = {}
-    for (one, other), since in placement.news.items():
-        if (one, other) in found.claims:
-            devices.setdefault(one, {})[other] = since
+            placing.groups.find(key)
+    holding = {pair: origin for pair, origin in news.items() if pair not in told.apart and told.alone.isdisjoint(pair)}
+    devices: dict[Key, dict[Claim, Origin]] = {}
+    for pair in sorted(holding, key=lambda pair: (holding[pair].at, pair)):
+        if is_device(pair[0]):
+            devices.setdefault(pair[0], {})[Claim(True, holding[pair].at, pair[1])] = holding[pair]
         else:
-            groups.join(node(one), node(other))
-    contested = _claims(session, tenant_id, [known[device].id for device in devices if device in known])
+            placing.join(pair, holding[pair])
     for device, claims in devices.items():
-        earlier = contested.get(known[device].id, {}) if device in known else {}
-        winner = _winner(claims, earlier)
-        home = node(winner) if winner in found.sights else earlier[winner][1]
-        if earlier:
-            placement.claimed[device] = home
-        else:
-            groups.join(home, node(device))
-    _settle(placement, groups)
+        _claim(placing, device, claims, told)
+    placing.settle()
     return placement
 
 
-def _settle(placement: Placement, groups: Groups[Key | int]) -> None:
-    for members in groups.members():
-        leads = sorted(member for member in members if isinstance(member, int))
-        keys = [member for member in members if not isinstance(member, int)]
-        if not leads:
-            placement.newcomers.append(keys)
-            continue
-        placement.merged.update(dict.fromkeys(leads[1:], leads[0]))
-        placement.joined.update(dict.fromkeys(keys, leads[0]))
+class _Placing:
+    """Grows the groups of a batch: of leads that we know, and of identities that we don't."""
+
+    def __init__(self, placement: Placement, leads: dict[Key, int], import_id: int) -> None:
+        self.placement, self.leads, self.import_id = placement, leads, import_id
+        self.groups: Groups[Key | int] = Groups()
+        #: The lead that each group is so far, by its root.
+        self._heads: dict[Key | int, int] = {}
+
+    def node(self, key: Key) -> Key | int:
+        return self.leads.get(key, key)
+
+    def join(self, pair: Pair, origin: Origin, *, home: Key | int | None = None) -> None:
+        """Of a device and its claimant, ``home`` is where the latter is."""
+        one, other = self.node(pair[0]), self.node(pair[1]) if home is None else home
+        heads = self._head(one), self._head(other)
+        if self.groups.find(one) == self.groups.find(other):
+            return
+        self.groups.join(one, other)
+        there = [head for head in heads if head is not None]
+        if there:
+            self._heads[self.groups.find(one)] = min(there)
+        if len(there) == 2:
+            kept_first = pair if heads[0] == min(there) else (pair[1], pair[0])
+            cause = Cause(*origin, import_id=self.import_id)
+            self.placement.unions.append(Union(min(there), max(there), kept_first, cause))
+
+    def _head(self, node: Key | int) -> int | None:
+        return self._heads.get(self.groups.find(node), node if isinstance(node, int) else None)
+
+    def settle(self) -> None:
+        for members in self.groups.members():
+            leads = sorted(member for member in members if isinstance(member, int))
+            keys = [member for member in members if not isinstance(member, int)]
+            if not leads:
+                self.placement.newcomers.append(keys)
+                continue
+            self.placement.merged.update(dict.fromkeys(leads[1:], leads[0]))
+            self.placement.joined.update(dict.fromkeys(keys, leads[0]))
 
 
-def _winner(claims: dict[Key, datetime], earlier: dict[Key, tuple[datetime, int]]) -> Key:
-    candidates = {claimant: since for claimant, (since, _) in earlier.items()}
-    for claimant, since in claims.items():
-        candidates[claimant] = min(since, candidates.get(claimant, since))
-    return min((since, claimant) for claimant, since in candidates.items())[1]
+def _claim(placing: _Placing, device: Key, claims: dict[Claim, Origin], told: Standing) -> None:
+    """The lowest claim has the device; those of people who join nobody do not count."""
+    before = told.claims.get(device, {})
+    winner = min(claim for claim in (*claims, *before) if claim.claimant not in told.alone)
+    home = placing.leads.get(winner.claimant, before.get(winner, winner.claimant))
+    if before:
+        placing.placement.claimed[device] = home
+    else:
+        placing.join((device, winner.claimant), claims[winner], home=home)
 
 
-def _news(session: Session, tenant_id: int, found: Gathered, known: dict[Key, Known]) -> dict[Pair, datetime]:
+def _news(session: Session, tenant_id: int, found: Gathered, known: dict[Key, Known]) -> dict[Pair, Origin]:
     """The batch's links and claims without those that the same import, or what comes by itself, stated as early."""
     pairs = {**found.links, **found.claims}
-    ids = {_ids(known[one].id, known[other].id): (one, other) for one, other in pairs if {one, other} <= known.keys()}
+    ids = {
+        ordered(known[one].id, known[other].id): (one, other) for one, other in pairs if {one, other} <= known.keys()
+    }
     if ids:
         lefts, rights = zip(*ids, strict=True)
         wanted = rows(left_id=lefts, right_id=rights)
         asked = {"tenant_id": tenant_id, "import_id": found.import_id, "rows": wanted}
         for left, right, since in session.execute(_FIND_LINKS, asked):
             pair = ids[left, right]
-            if since <= pairs[pair]:
+            if since <= pairs[pair].at:
                 del pairs[pair]
     return pairs
 
 
-def _claims(session: Session, tenant_id: int, device_ids: list[int]) -> dict[int, dict[Key, tuple[datetime, int]]]:
-    """Who has claimed each device so far: since when, and the claimant's lead."""
-    claims: dict[int, dict[Key, tuple[datetime, int]]] = {}
-    if device_ids:
-        for row in session.execute(_FIND_CLAIMS, {"tenant_id": tenant_id, "rows": rows(id=device_ids)}):
-            known = claims.setdefault(row.device_id, {})
-            claim, claimant = (row.since, row.lead_id), (row.kind, row.value)
-            known[claimant] = min(known.get(claimant, claim), claim)
-    return claims
-
-
 def keep_links(
-    session: Session, tenant_id: int, links: Iterable[tuple[int, int, datetime]], *, import_id: int = 0
+    session: Session, tenant_id: int, links: Iterable[tuple[int, int, Origin]], *, import_id: int = 0
 ) -> None:
-    ordered = [(*_ids(one, other), since) for one, other, since in links]
-    if ordered:
-        lefts, rights, since = zip(*ordered, strict=True)
-        news = rows(left_id=lefts, right_id=rights, since=since)
+    told = [(*ordered(one, other), *origin) for one, other, origin in links]
+    if told:
+        lefts, rights, since, sources, messages = zip(*told, strict=True)
+        news = rows(left_id=lefts, right_id=rights, since=since, source_id=sources, message_id=messages)
         session.execute(_KEEP_LINKS, {"tenant_id": tenant_id, "import_id": import_id, "rows": news})
-
-
-def _ids(one: int, other: int) -> tuple[int, int]:
-    return (one, other) if one < other else (other, one)

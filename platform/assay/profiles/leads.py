@@ -26,6 +26,11 @@ _INSERT = text(f"""
     SELECT :tenant_id, {_NAMES}, :known_at FROM {_ROWS} ORDER BY n.id
     RETURNING id
 """)
+_REVIVE = text("""
+    INSERT INTO profiles.leads (tenant_id, id, first_seen_at, last_seen_at, known_at)
+    SELECT :tenant_id, n.id, :known_at, :known_at, :known_at
+    FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint)
+""")
 _WAS = "o.known_at, o.traits, o.company_id, o.first_seen_at"
 # What a rule could have told from what is there now stays behind, with its end.
 _REMEMBER = """
@@ -103,6 +108,11 @@ _DELETE = text(f"""
         RETURNING o.id, true AS differs, {_WAS}
     ) {_REMEMBER}
 """)
+_EMPTY = text("""
+    SELECT l.id FROM profiles.leads l
+    WHERE l.tenant_id = :tenant_id AND l.id = ANY(CAST(:ids AS bigint[]))
+        AND NOT EXISTS (SELECT FROM profiles.identities i WHERE i.tenant_id = :tenant_id AND i.lead_id = l.id)
+""")
 _MOVE_IDENTITIES = text(_MOVES.format(_MERGED, "id"))
 _MOVE_EVENTS = text(f"""
     UPDATE profiles.events e SET lead_id = n.into_id FROM {_MERGED}
@@ -124,6 +134,17 @@ def make(session: Session, tenant_id: int, faces: list[Face], known_at: datetime
         return []
     new = rows(id=range(len(faces)), **_columns(faces))
     return sorted(session.scalars(_INSERT, {"tenant_id": tenant_id, "known_at": known_at, "rows": new}))
+
+
+def unknown(known_at: datetime) -> Face:
+    """Of a lead that is folded from its identities as soon as it has them."""
+    return Face(None, None, "", "{}", None, known_at, known_at)
+
+
+def revive(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> None:
+    """Leads that went begin again under their ids; they are folded as soon as they have identities."""
+    if lead_ids:
+        session.execute(_REVIVE, {"tenant_id": tenant_id, "known_at": known_at, "rows": rows(id=list(lead_ids))})
 
 
 def refold(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> set[int]:
@@ -159,7 +180,7 @@ def merge(session: Session, tenant_id: int, merged: Mapping[int, int], known_at:
         ids = {"tenant_id": tenant_id, "rows": rows(id=list(merged), into_id=list(merged.values()))}
         session.execute(_MERGE_IDENTITIES, {**ids, "known_at": known_at})
         session.execute(_MERGE_EVENTS, ids)
-        session.execute(_DELETE, {"tenant_id": tenant_id, "known_at": known_at, "ids": list(merged)})
+        remove(session, tenant_id, merged, known_at)
 
 
 def move(session: Session, tenant_id: int, moved: Mapping[int, int], known_at: datetime) -> None:
@@ -168,6 +189,21 @@ def move(session: Session, tenant_id: int, moved: Mapping[int, int], known_at: d
         ids = {"tenant_id": tenant_id, "rows": rows(id=list(moved), into_id=list(moved.values()))}
         session.execute(_MOVE_IDENTITIES, {**ids, "known_at": known_at})
         session.execute(_MOVE_EVENTS, ids)
+
+
+def remove(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> None:
+    """Leads that nobody is any more."""
+    if lead_ids:
+        session.execute(_DELETE, {"tenant_id": tenant_id, "known_at": known_at, "ids": list(lead_ids)})
+
+
+def remove_empty(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> set[int]:
+    """Leads of whom no identity is left go; gives them."""
+    if not lead_ids:
+        return set()
+    empty = set(session.scalars(_EMPTY, {"tenant_id": tenant_id, "ids": list(lead_ids)}))
+    remove(session, tenant_id, empty, known_at)
+    return empty
 
 
 def of_companies(session: Session, tenant_id: int, company_ids: Collection[int]) -> set[int]:

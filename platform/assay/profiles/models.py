@@ -132,6 +132,9 @@ class Link(Base):
     right_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, server_default=_LIVE)
     since: Mapped[datetime] = mapped_column(Instant)
+    #: Of the record that tells the earliest.
+    source_id: Mapped[int | None] = mapped_column(BigInteger)
+    message_id: Mapped[UUID | None] = mapped_column(Uuid)
 
 
 class KeptEvent(Base):

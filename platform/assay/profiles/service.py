@@ -11,8 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from assay.normalise import Normalised, event_id
-from assay.profiles import companies, events, identities, knowing, leads, people
-from assay.profiles.gathering import Happening, gather
+from assay.profiles import companies, events, identities, knowing, leads, people, resettling
+from assay.profiles.gathering import Happening, Origin, gather
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
 from assay_sdk import Value
@@ -55,15 +55,22 @@ def apply(session: Session, tenant_id: int, records: Sequence[Normalised], *, im
     )
     identities.keep_links(session, tenant_id, _links(placement, folk.places), import_id=import_id)
     changed = folk.changed | events.keep(session, tenant_id, found.events, folk.places, known_at, import_id=import_id)
-    stale = folk.stale | leads.of_companies(session, tenant_id, kept.renamed)
+    settled = resettling.follow(session, tenant_id, placement, folk.places, known_at)
+    changed |= settled.changed
+    stale = folk.stale | settled.stale | leads.of_companies(session, tenant_id, kept.renamed)
     changed |= leads.refold(session, tenant_id, stale, known_at)
     sights = {lead_id: sight for lead_id, sight in folk.sights.items() if lead_id not in stale}
     changed |= leads.see(session, tenant_id, sights, known_at)
     changed |= leads.of_companies(session, tenant_id, kept.changed)
     if changed:
-        for action in _actions:
-            action(session, tenant_id, changed)
+        tell(session, tenant_id, changed)
     return changed
+
+
+def tell(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
+    """Of leads that changed in this transaction, to ``on_leads_changed``."""
+    for action in _actions:
+        action(session, tenant_id, lead_ids)
 
 
 def state(
@@ -98,8 +105,7 @@ def state(
     )
     changed = events.keep(session, tenant_id, {event.id: event}, {identity: (identity_id, lead_id)}, known_at)
     if changed:
-        for action in _actions:
-            action(session, tenant_id, changed)
+        tell(session, tenant_id, changed)
 
 
 @dataclass
@@ -152,6 +158,6 @@ def _reason(error: Exception) -> str:
     return f"{type(original).__name__}: {str(original).partition(chr(10))[0]}"
 
 
-def _links(placement: identities.Placement, places: Mapping[Key, events.Place]) -> Iterator[tuple[int, int, datetime]]:
-    for (one, other), since in placement.news.items():
-        yield places[one][0], places[other][0], since
+def _links(placement: identities.Placement, places: Mapping[Key, events.Place]) -> Iterator[tuple[int, int, Origin]]:
+    for (one, other), origin in placement.news.items():
+        yield places[one][0], places[other][0], origin

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, MetaData, create_engine
 
 from assay.embedded import Embedded
 from assay.intake.imports.models import Import, ImportChunk, RefusedRow
+from assay.profiles.identity_models import Crowded, DecidedPair, Decision, Merge, ValueRule
 from assay.profiles.models import (
     Company,
     ImportCompany,
@@ -25,6 +26,7 @@ from assay.profiles.models import (
 
 MODELS = (Company, KeptEvent, KnownAs, Lead, Link, SeenEvent, Import, ImportChunk, RefusedRow)
 PAST = (PastCompany, PastEvent, PastLead, PastMembership)
+IDENTITY = (Crowded, DecidedPair, Decision, Merge, ValueRule)
 LAYERS = (ImportCompany, ImportEvent, ImportStatement)
 
 
@@ -36,7 +38,7 @@ def owner(servers: Embedded) -> Connection:
 
 def test_models_are_as_migrated(owner: Connection) -> None:
     ours = MetaData()
-    for model in MODELS + PAST + LAYERS:
+    for model in MODELS + PAST + LAYERS + IDENTITY:
         model.metadata.tables[f"{model.__table__.schema}.{model.__tablename__}"].to_metadata(ours)
     names = {(table.schema, table.name) for table in ours.tables.values()}
     options = {
