@@ -18,9 +18,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from assay import facts
+from assay.intake import partitions
+from assay.profiles import dropping
 from assay.profiles.service import on_leads_changed
 from assay.scoring.due import mark_due
-from assay_tenants.database import engine, timetable_session
+from assay_tenants.database import timetable_session
 
 log = structlog.get_logger()
 
@@ -83,7 +85,14 @@ STUDY = Stage(
     wide=True,
 )
 
-STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE, RESCORE, STUDY)}
+RETAIN = Stage(
+    name="retain",
+    queue="scoring",
+    drain="assay.profiles.moving:drain_moves",
+    waiting="SELECT DISTINCT tenant_id FROM intake.retention_moves WHERE due_at <= :at",
+)
+
+STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE, RESCORE, STUDY, RETAIN)}
 QUEUES = ("intake", "scoring")
 
 FOLLOWS: dict[type[facts.Fact], Stage] = {
@@ -116,7 +125,8 @@ class Every:
 
 TIMETABLE = [
     Every(timedelta(seconds=1), "assay.pipeline.sweep", queue=None),
-    Every(timedelta(hours=6), "assay.pipeline.make_partitions", queue="scoring"),
+    Every(timedelta(minutes=5), "assay.pipeline.make_partitions", queue="scoring"),
+    Every(timedelta(minutes=10), "assay.pipeline.drop_partitions", queue="scoring"),
     Every(timedelta(minutes=10), "assay.intake.idempotency.prune", queue="intake"),
 ]
 
@@ -210,7 +220,10 @@ def sweep() -> int:
 
 
 def make_partitions() -> int:
-    """Keeps this month's and two more months' partitions at hand; tells how many were new."""
-    with engine().begin() as connection:
-        made: int = connection.execute(text("SELECT public.assay_make_partitions(current_date, 2)")).scalar_one()
-    return made
+    """Keeps the partitions of the next days and weeks at hand, mends where one was missing; how many were new."""
+    return partitions.make_ahead(datetime.now(UTC)) + partitions.mend()
+
+
+def drop_partitions() -> int:
+    """Drops the partitions in which everything is past what its tenants keep; tells how many."""
+    return dropping.drop_past()

@@ -76,10 +76,14 @@ def classes(kind: Kind) -> str:
     return f"unnest(CAST(ARRAY[{', '.join(map(str, CLASSES[kind]))}] AS smallint[])) AS class (retention)"
 
 
-def among(kind: Kind, alias: str) -> str:
-    """The condition that a row came between ``:first`` and ``:last``, in whichever class: opens few partitions.
+def between(kind: Kind, columns: str) -> str:
+    """The tenant's rows that came between ``:first`` and ``:last``, in whichever class: opens few partitions.
 
-    An instant alone would open all of them, for they are cut by class first.
+    An instant alone would open all of them, for they are cut by class first; of one condition with several classes the
+    planner would make just that.
     """
-    arms = (f"{alias}.retention = {days} AND {alias}.received_at BETWEEN :first AND :last" for days in CLASSES[kind])
-    return f"({' OR '.join(arms)})"
+    return " UNION ALL ".join(
+        f"SELECT {columns} FROM {PARENTS[kind]} r WHERE r.tenant_id = :tenant_id AND r.retention = {days}"  # noqa: S608 # constants
+        " AND r.received_at BETWEEN :first AND :last"
+        for days in CLASSES[kind]
+    )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from assay import facts, plugins
 from assay.intake.models import Message, Waiting
-from assay.intake.retention import among
+from assay.intake.retention import between
 from assay.normalise.models import DeadLetter
 from assay.normalise.own import Own
 from assay.normalise.understanding import Kept, Letter, Normalised, letter, understand
@@ -32,9 +32,8 @@ _FETCH = text(f"""
       FROM (SELECT w.id, w.received_at, m.source_id, m.call, m.body,
                    sum(octet_length(m.body)) OVER (ORDER BY w.received_at, w.id) - octet_length(m.body) AS bytes_before
               FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS w (id, received_at)
-              LEFT JOIN intake.messages m
-                ON m.tenant_id = :tenant_id AND m.id = w.id AND m.received_at = w.received_at
-               AND {among("messages", "m")}) AS sized
+              LEFT JOIN ({between("messages", "id, received_at, source_id, call, body")}) AS m
+                ON m.id = w.id AND m.received_at = w.received_at) AS sized
      WHERE bytes_before < :max_bytes OR body IS NULL
      ORDER BY received_at, id
 """)  # noqa: S608 # of classes that are constants
