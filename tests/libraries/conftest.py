@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -54,8 +55,14 @@ class Exchange:
         return json.loads(plain)
 
     @property
+    def items(self) -> list[dict[str, Any]]:
+        body = self.body
+        items: list[dict[str, Any]] = body.get("batch", [body])
+        return items
+
+    @property
     def message_ids(self) -> list[str]:
-        return [item["messageId"] for item in self.body.get("batch", [self.body])]
+        return [item["messageId"] for item in self.items]
 
 
 @dataclass
@@ -199,6 +206,25 @@ LIBRARIES = [
 def library(request: pytest.FixtureRequest) -> Library:
     found: Library = request.param
     return found
+
+
+@pytest.fixture(scope="session")
+def examples() -> dict[str, str]:
+    """What docs/tracking.md tells people to paste."""
+    titles = ("python", "node", "browser", "snippet", "curl")
+    text = (HERE.parents[1] / "docs" / "tracking.md").read_text()
+    return dict(zip(titles, re.findall(r"```\w+\n(.*?)```", text, re.DOTALL), strict=True))
+
+
+@pytest.fixture
+def pasted(examples: dict[str, str], relay: Relay, tenant: SignedUp) -> Callable[[str], str]:
+    """An example, with the key and the address filled in."""
+
+    def paste(title: str) -> str:
+        filled = examples[title].replace("YOUR_WRITE_KEY", tenant.write_key)
+        return filled.replace("https://assay.example.com", relay.address)
+
+    return paste
 
 
 @dataclass(frozen=True)

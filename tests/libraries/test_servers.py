@@ -31,7 +31,7 @@ class TestStory:
         assert library.send(relay.address, tenant.write_key, story="all") == []
         assert set(relay.statuses()) == {200}
         assert {call.headers.get("content-encoding") for call in relay.calls} == {"gzip" if library.gzip else None}
-        sent = [item["type"] for call in relay.calls for item in call.body["batch"]]
+        sent = [item["type"] for call in relay.calls for item in call.items]
         assert sent == CALLS
         check_story(look_up(tenant))
 

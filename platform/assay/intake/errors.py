@@ -7,8 +7,12 @@ AssayError
 + WriteKeyRefused      401: says how to send a key
 + OriginRefused        403: a page that the key's owner has not allowed; says where to allow it
 + NoSuchCall           404: another path under /v1/
++ NoSuchFile           404: a file of the library, which is not handed out here
 + NoSuchProject        404: settings were asked for with a key that opens nothing
 + CallNotAllowed       405: says which method is accepted
++ TooFast              429: more than this account may send; says when it may again
+  + Backlog            429: too much of this account waits to be understood
++ NoRoom               503: nobody's messages are accepted now, and why; says when to try again
 + CannotKeep           503: not on disk, so not accepted; says when to try again
 + CannotTell           503: settings that can't be looked up now; says when to try again
 """
@@ -63,6 +67,17 @@ class NoSuchCall(AssayError):
         )
 
 
+class NoSuchFile(AssayError):
+    status = 404
+    code = "no_such_file"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The library's own files are not handed out here. Bundle the npm package @segment/analytics-next with your "
+            "page's code, or copy its dist/umd/standalone.js to your site."
+        )
+
+
 class NoSuchProject(AssayError):
     status = 404
     code = "no_such_project"
@@ -81,6 +96,38 @@ class CallNotAllowed(AssayError):
     def __init__(self, method: str, *, accepted: str) -> None:
         self.allow = f"{accepted}, OPTIONS"
         super().__init__(f"{method[:_SHOWN]} is not accepted here; send a {accepted.partition(',')[0]}.")
+
+
+class TooFast(AssayError):
+    status = 429
+    code = "too_fast"
+
+    def __init__(self, limit: str, *, after: timedelta) -> None:
+        self.after = after
+        super().__init__(
+            f"{limit}; this was not accepted. Send it again in {after.total_seconds():.0f} seconds, or less at a time."
+        )
+
+
+class Backlog(TooFast):
+    code = "backlog"
+
+    def __init__(self, most: int, *, after: timedelta) -> None:
+        super().__init__(
+            f"{most:,} messages of this account wait to be understood, which is as many as may", after=after
+        )
+
+
+class NoRoom(AssayError):
+    status = 503
+    code = "no_room"
+
+    def __init__(self, reason: str, *, after: timedelta) -> None:
+        self.after = after
+        super().__init__(
+            f"Nothing more is accepted at the moment: {reason}. What was accepted is safe. Send this again in "
+            f"{after.total_seconds():.0f} seconds."
+        )
 
 
 class CannotKeep(AssayError):

@@ -16,6 +16,7 @@ import structlog
 from msgspec.json import encode
 from sqlalchemy.exc import SQLAlchemyError
 
+from assay.intake.admission import Admission
 from assay.intake.bodies import drop_body, read_body
 from assay.intake.browsers import (
     SETTINGS_AGE,
@@ -33,6 +34,7 @@ from assay.intake.errors import (
     CannotKeep,
     CannotTell,
     NoSuchCall,
+    NoSuchFile,
     NoSuchProject,
     OriginRefused,
     WriteKeyRefused,
@@ -50,6 +52,9 @@ Answer = tuple[int, Headers, bytes]
 
 # Some libraries put a slash behind it.
 _PATHS: dict[str, Call] = {f"/v1/{word}{end}": call for word, call in WORDS.items() for end in ("", "/")}
+# Libraries for web pages take their settings' address for the one of their files too.
+_FILES = ("/analytics.js/", "/analytics-next/", "/next-integrations/")
+_OURS = ("/v1/", *_FILES)
 _METRICS = ("/v1/m", "/v1/m/")
 _SETTINGS = re.compile(r"/v1/projects/([^/]+)/settings/?")
 _ACCEPTED: Answer = (200, [], encode({"success": True}))
@@ -63,8 +68,9 @@ log = structlog.get_logger()
 class Tracking:
     """Answers the tracking calls and what belongs to them, and passes everything else on."""
 
-    def __init__(self, rest: "WSGIApplication", *, public_url: str = "") -> None:
+    def __init__(self, rest: "WSGIApplication", *, public_url: str = "", admission: Admission | None = None) -> None:
         self.rest = rest
+        self.admission = admission
         self.public_url = public_url.rstrip("/")
         self.callers = Callers()
         self.writer = Writer()
@@ -73,7 +79,7 @@ class Tracking:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         call = _PATHS.get(path)
-        if call is None and not path.startswith("/v1/"):
+        if call is None and not path.startswith(_OURS):
             return self.rest(environ, start_response)
         origin: str | None = environ.get("HTTP_ORIGIN")
         try:
@@ -105,7 +111,7 @@ class Tracking:
         # A wrong key is told before the body is looked at, if it came in front of it.
         caller = self._caller(secret, environ) if secret else None
         body = read_body(environ)
-        secret_in_body, _items = check(call, body)
+        secret_in_body, items = check(call, body)
         if caller is None:
             caller = self._caller(secret_in_body or "")
         if caller.source_id is None:
@@ -113,7 +119,16 @@ class Tracking:
         _refuse_stranger(caller, environ)
         if (retry := environ.get("HTTP_X_RETRY_COUNT")) is not None:
             self.retries.note(retry)
+        self._admit(caller, items, len(body), environ)
         self.writer.keep(Received(caller.tenant_id, caller.source_id, message_id(received_at), received_at, call, body))
+
+    def _admit(self, caller: Caller, items: int, size: int, environ: "WSGIEnvironment") -> None:
+        if self.admission is None:
+            return
+        # Who reads a page reads its key: one of them must not use up what all may send.
+        if caller.origins or "HTTP_ORIGIN" in environ:
+            self.admission.admit_visitor(caller.tenant_id, caller.key_id, environ.get("REMOTE_ADDR", ""), items)
+        self.admission.admit(caller.tenant_id, items, size)
 
     def _caller(self, secret: str, unread: "WSGIEnvironment | None" = None) -> Caller:
         try:
@@ -145,6 +160,8 @@ class Tracking:
             return self._settings(asked[1], environ)
         if asked:
             raise CallNotAllowed(method, accepted="GET, HEAD")
+        if path.startswith(_FILES):
+            raise NoSuchFile
         if path in _PATHS or path in _METRICS:
             raise CallNotAllowed(method, accepted="POST")
         raise NoSuchCall(path)

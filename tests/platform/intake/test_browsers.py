@@ -174,6 +174,22 @@ class TestOrigins:
         }
 
 
+class TestFiles:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/analytics.js/v1/wk_1_a/analytics.min.js",
+            "/analytics-next/bundles/queryString.bundle.js",
+            "/next-integrations/integrations/vendor/latest/vendor.dynamic.js.gz",
+        ],
+    )
+    def test_whoever_takes_us_for_the_librarys_home_is_told_where_it_is(self, client: FlaskClient, path: str) -> None:
+        answer = client.get(path, headers={"Origin": PAGE})
+        assert (answer.status_code, answer.json["code"]) == (404, "no_such_file")
+        assert "@segment/analytics-next" in answer.json["message"]
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+
+
 class TestSettings:
     def test_where_to_send(self, client: FlaskClient, tenant: SignedUp) -> None:
         answer = client.get(f"/v1/projects/{tenant.write_key}/settings", headers={"Origin": PAGE})
