@@ -35,6 +35,7 @@ CREATE TABLE intake.letter_rounds (
     source_id    bigint,
     message_id   uuid,
     state        text NOT NULL CHECK (state IN ('running', 'reading', 'done', 'cancelled')),
+    total        bigint NOT NULL DEFAULT 0,
     letters      bigint NOT NULL DEFAULT 0,
     messages     bigint NOT NULL DEFAULT 0,
     gone         bigint NOT NULL DEFAULT 0,

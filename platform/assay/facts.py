@@ -33,6 +33,10 @@ class RescoreStarted(Fact):
     """Ranges of leads wait to be scored anew."""
 
 
+class LetterRoundStarted(Fact):
+    """All dead letters of a kind wait to be read again, or to be dismissed."""
+
+
 Listener = Callable[[Fact], None]
 
 _listeners: list[Listener] = []

@@ -56,6 +56,8 @@ class LetterRound(Base):
     source_id: Mapped[int | None] = mapped_column(BigInteger)
     message_id: Mapped[UUID | None] = mapped_column(Uuid)
     state: Mapped[State] = mapped_column(Text)
+    #: Letters there were when it began.
+    total: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     #: So far: letters dismissed, or those of the messages handed over.
     letters: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     #: So far: messages handed over to be read again.

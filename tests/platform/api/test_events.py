@@ -116,7 +116,6 @@ def deep(levels: int) -> str:
     return '{"type":"a","user_id":"u","properties":' + '{"a":' * levels + "1" + "}" * levels + "}"
 
 
-# fmt: off
 @pytest.mark.parametrize(("record", "field", "code", "words"), [
     pytest.param(with_(usr_id="u"), "usr_id", "unknown_field", "did you mean user_id?", id="unknown field"),
     pytest.param('{"user_id":"u"}', "type", "missing", "needed", id="no type"),
@@ -154,7 +153,7 @@ def deep(levels: int) -> str:
     pytest.param(with_(occurred_at="9999-12-31T23:59:59-12:00"), "occurred_at", "too_far_ahead", "", id="year 9999"),
     pytest.param(with_(occurred_at="1969-12-31T23:59:59Z"), "occurred_at", "too_early", "1970-01-01", id="1969"),
     pytest.param(with_(occurred_at="0001-01-01T00:00:00+14:00"), "occurred_at", "too_early", "", id="year 1"),
-    pytest.param(with_(properties=[]), "properties", "wrong_type", "an object or null, not a list", id="a list of them"),
+    pytest.param(with_(properties=[]), "properties", "wrong_type", "an object or null, not a list", id="a list"),
     pytest.param(with_(properties={"a": {"b": "\0"}}), "properties.a.b", "bad_character", "U+0000", id="null inside"),
     pytest.param(with_(properties={"a\0": 1}), "properties.a␀", "bad_character", "U+0000", id="null in a name"),
     pytest.param(with_(properties={"a": [2**64]}), "properties.a[0]", "bad_number", "64 bits", id="beyond 64 bits"),
@@ -174,8 +173,7 @@ def deep(levels: int) -> str:
     pytest.param(with_(properties={"a": "x" * 33_000}), None, "too_large", "32,768 bytes (32 KB)", id="33,000 bytes"),
     pytest.param(with_(properties={"k" * 1000: {str(n): 1 for n in range(100)}}), "properties", "too_large", "65,536",
                  id="long names repeated"),
-])
-# fmt: on
+])  # fmt: skip
 class TestRefused:
     def test_is_named_and_its_neighbours_are_kept(
         self, send: Send, tenant: SignedUp, work_off: Callable[[int], int],
@@ -194,16 +192,14 @@ class TestRefused:
 @pytest.mark.parametrize("record", [
     pytest.param(with_(occurred_at=SOON), id="soon"),
     pytest.param(with_(occurred_at="1970-01-01T00:00:00Z"), id="the first instant"),
-    pytest.param(with_(occurred_at=None, id=None, email=None, properties=None, vendor_ids=None), id="nulls for nothing"),
+    pytest.param(with_(occurred_at=None, id=None, email=None, properties=None, vendor_ids=None), id="nulls"),
     pytest.param(with_(properties={"a": 2**64 - 1, "b": -(2**63), "c": [None, {"d": []}]}), id="the edges of numbers"),
     pytest.param('{"type":"\\u0061","user_id":"\\ud83d\\ude00"}', id="escapes"),
     pytest.param(deep(8), id="eight levels"),
     pytest.param(with_(properties={"events": [1]}), id="a property called events"),
     pytest.param('{"type":"a","type":"b","user_id":"u"}', id="a field twice: the last one stands"),
 ])  # fmt: skip
-def test_is_accepted_and_understood(
-    send: Send, tenant: SignedUp, work_off: Callable[[int], int], record: str
-) -> None:
+def test_is_accepted_and_understood(send: Send, tenant: SignedUp, work_off: Callable[[int], int], record: str) -> None:
     answer = send(record)
     assert answer.status_code == 200, answer.text
     work_off(tenant.tenant_id)
@@ -249,7 +245,7 @@ class TestWhole:
     @pytest.mark.parametrize(("headers", "body", "status", "words"), [
         pytest.param({"Content-Type": "text/plain"}, b"{}", 415, "application/json", id="another type"),
         pytest.param(JSON, b" " * 600_000, 413, "512,000 bytes", id="too large"),
-        pytest.param({**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"\0" * 5_000_000), 413, "inflated", id="bomb"),
+        pytest.param({**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"\0" * 5_000_000), 413, "KB", id="bomb"),
         pytest.param({**JSON, "Content-Encoding": "gzip"}, b"{}", 422, "not gzip", id="no gzip"),
         pytest.param({**JSON, "Content-Encoding": "br"}, b"{}", 422, "br", id="another encoding"),
     ])  # fmt: skip
@@ -266,9 +262,7 @@ class TestWhole:
         assert client.post("/api/v1/events", json={"events": [GOOD]}).status_code == 401
         assert client.post("/api/v1/events", json={"events": [GOOD]}, headers=headers).status_code == 401
 
-    def test_what_cant_be_kept_is_not_accepted(
-        self, send: Send, api_app: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_cant_be_kept_is_not_accepted(self, send: Send, api_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from assay.intake.errors import CannotKeep
 
         def cannot(_: object) -> None:
