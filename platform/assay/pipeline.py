@@ -92,7 +92,14 @@ RETAIN = Stage(
     waiting="SELECT DISTINCT tenant_id FROM intake.retention_moves WHERE due_at <= :at",
 )
 
-STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE, RESCORE, STUDY, RETAIN)}
+LETTERS = Stage(
+    name="letters",
+    queue="intake",
+    drain="assay.normalise.replaying:drain_rounds",
+    waiting="SELECT DISTINCT tenant_id FROM intake.letter_rounds WHERE state IN ('running', 'reading')",
+)
+
+STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE, RESCORE, STUDY, LETTERS, RETAIN)}
 QUEUES = ("intake", "scoring")
 
 FOLLOWS: dict[type[facts.Fact], Stage] = {
@@ -101,6 +108,7 @@ FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.LeadsChanged: SCORE,
     facts.RescoreStarted: RESCORE,
     facts.StudyStarted: STUDY,
+    facts.LetterRoundStarted: LETTERS,
 }
 
 _WAITING = " UNION ALL ".join(
