@@ -3,11 +3,12 @@
 # ruff: noqa: S608 # statements are put together from constants of this module alone
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Result, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from assay.intake.retention import classes, is_past, keeping_of
@@ -66,36 +67,69 @@ _REPLACE = f"""
 
 #: An identity's id and its lead's.
 Place = tuple[int, int]
+Places = Mapping[Key, Place]
 
 
-def keep(
+@dataclass(frozen=True)
+class News:
+    """The events of a batch, by id."""
+
+    events: Mapping[UUID, Happening]
+
+    def keep(self, session: Session, tenant_id: int, places: Places, known_at: datetime, *, import_id: int) -> set[int]:
+        """Gives the leads that have another set of events now."""
+        retention = keeping_of(session, tenant_id).events
+        # What a late look at an old message finds would be counted, and go with the next partition.
+        events = {
+            id_: event for id_, event in self.events.items() if not is_past(event.received_at, retention, known_at)
+        }
+        if not events:
+            return set()
+        lines = ["".join([_line(event, event.received_at, places[event.key]) for event in events.values()])]
+        known = _insert(session, tenant_id, lines, known_at, import_id, retention)
+        changed = {places[event.key][1] for event in events.values() if event.id not in known}
+        if not known:
+            return changed
+        again = [Claim(import_id, events[id_], *places[events[id_].key]) for id_ in known]
+        return changed | contest(session, tenant_id, again, places, known_at)
+
+
+def insert(
     session: Session,
     tenant_id: int,
-    events: Mapping[UUID, Happening],
-    places: Mapping[Key, Place],
+    lines: Iterable[str],
     known_at: datetime,
     *,
-    import_id: int = 0,
-) -> set[int]:
-    """Gives the leads that have another set of events now."""
+    import_id: int,
+    received_at: datetime,
+    form: str,
+) -> set[UUID] | None:
+    """Keeps events that were received at one instant and come as lines of a COPY; gives the ids that were used before.
+
+    None: they are too old to be kept at all.
+    """
     retention = keeping_of(session, tenant_id).events
-    # What a late look at an old message finds would be counted, and go with the next partition.
-    events = {id_: event for id_, event in events.items() if not is_past(event.received_at, retention, known_at)}
-    if not events:
-        return set()
-    asked = {"import_id": import_id, "retention": retention}
-    dated = [(event, event.received_at) for event in events.values()]
-    known = set(_write(session, tenant_id, _INSERT, dated, places, known_at, **asked).scalars())
-    changed = {places[event.key][1] for event in events.values() if event.id not in known}
-    if not known:
-        return changed
-    again = [Claim(import_id, events[id_], *places[events[id_].key]) for id_ in known]
-    return changed | _contest(session, tenant_id, again, places, known_at)
+    if is_past(received_at, retention, known_at):
+        return None
+    return _insert(session, tenant_id, lines, known_at, import_id, retention, form=form)
 
 
-def _contest(
-    session: Session, tenant_id: int, again: list[Claim], places: Mapping[Key, Place], known_at: datetime
-) -> set[int]:
+def _insert(
+    session: Session,
+    tenant_id: int,
+    lines: Iterable[str],
+    known_at: datetime,
+    import_id: int,
+    retention: int,
+    *,
+    form: str = "text",
+) -> set[UUID]:
+    table = copied(session, _COLUMNS, lines, form=form)
+    asked = {"tenant_id": tenant_id, "known_at": known_at, "import_id": import_id, "retention": retention}
+    return set(session.execute(text(_INSERT.format(rows=table)), asked).scalars())
+
+
+def contest(session: Session, tenant_id: int, again: list[Claim], places: Places, known_at: datetime) -> set[int]:
     """An id was used before: of two different events the one that precedes stays, so that order can't matter."""
     claims = {claim.event.id: claim for claim in again}
     changed: set[int] = set()
@@ -109,7 +143,9 @@ def _contest(
             winners.append((claim.event, row.received_at))
             changed |= {row.lead_id, claim.lead_id}
     if winners:
-        _write(session, tenant_id, _REPLACE, winners, places, known_at)
+        lines = ["".join([_line(event, at, places[event.key]) for event, at in winners])]
+        statement = text(_REPLACE.format(rows=copied(session, _COLUMNS, lines)))
+        session.execute(statement, {"tenant_id": tenant_id, "known_at": known_at})
     return changed | contests.settle(session, tenant_id, rivals, known_at)
 
 
@@ -126,20 +162,6 @@ def _kept(row: Any) -> Claim:
         received_at=row.received_at,
     )
     return Claim(row.import_id, event, row.identity_id, row.lead_id)
-
-
-def _write(
-    session: Session,
-    tenant_id: int,
-    statement: str,
-    dated: Iterable[tuple[Happening, datetime]],
-    places: Mapping[Key, Place],
-    known_at: datetime,
-    **asked: int,
-) -> Result[Any]:
-    """Runs a statement over events with the instants that tell their partitions."""
-    table = copied(session, _COLUMNS, ["".join([_line(event, at, places[event.key]) for event, at in dated])])
-    return session.execute(text(statement.format(rows=table)), {"tenant_id": tenant_id, "known_at": known_at, **asked})
 
 
 def _line(event: Happening, received_at: datetime, place: Place) -> str:

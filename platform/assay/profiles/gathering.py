@@ -68,27 +68,27 @@ def gather(batch: Iterable[Normalised], *, import_id: int = 0) -> Gathered:
         record = each.record
         who = persona(record.ids)
         also = persona(record.previous) if isinstance(record, Alias) else None
-        _meet(found, [who, also] if also else [who], each)
-        if who.shared_address and who.primary:
-            _state(found.traits, who.primary, {EMAIL: who.shared_address}, each)
+        origin = Origin(record.at, each.source_id, each.message_id)
+        meet(found, [who, also] if also else [who], origin)
+        tell_address(found, who, origin)
         if isinstance(record, Event):
             _happen(found, who, record, each)
         elif isinstance(record, Identify):
             if who.primary:
-                _state(found.traits, who.primary, record.traits, each)
+                _state(found.traits, who.primary, record.traits, origin)
         elif isinstance(record, Company):
             key = company_key(record.company_id, record.vendor)
             traits = {**record.traits, "domain": record.domain} if record.domain else record.traits
-            _state(found.companies, key, traits, each)
+            _state(found.companies, key, traits, origin)
             if who.primary:
                 employer = (record.at, key)
                 found.employers[who.primary] = max(found.employers.get(who.primary, employer), employer)
     return found
 
 
-def _meet(found: Gathered, personas: list[Persona], each: Normalised) -> None:
+def meet(found: Gathered, personas: list[Persona], origin: Origin) -> None:
     """One person shows these identifiers together."""
-    at = each.record.at
+    at = origin.at
     strong = list(dict.fromkeys(key for who in personas for key in who.strong))
     anonymous = {who.anonymous for who in personas if who.anonymous}
     for key in {*strong, *anonymous, *(who.primary for who in personas if who.primary)}:
@@ -99,7 +99,6 @@ def _meet(found: Gathered, personas: list[Persona], each: Normalised) -> None:
             found.sights[key] = (min(sight[0], at), max(sight[1], at))
     if not strong or len(strong) + len(anonymous) == 1:
         return
-    origin = Origin(at, each.source_id, each.message_id)
     # Each with each: should one of them turn out to join nobody, the others came together all the same.
     for place, one in enumerate(strong):
         for other in strong[place + 1 :]:
@@ -108,14 +107,20 @@ def _meet(found: Gathered, personas: list[Persona], each: Normalised) -> None:
             _earliest(found.claims, (device, one), origin)
 
 
+def tell_address(found: Gathered, who: Persona, origin: Origin) -> None:
+    """An address that tells nobody apart is known of who shows it all the same."""
+    if who.shared_address and who.primary:
+        _state(found.traits, who.primary, {EMAIL: who.shared_address}, origin)
+
+
 def _earliest(since: dict[tuple[Key, Key], Origin], pair: tuple[Key, Key], origin: Origin) -> None:
     known = since.get(pair)
     if known is None or origin.at < known.at:
         since[pair] = origin
 
 
-def _state(states: dict[Named, State], name: Named, values: Mapping[str, Value | None], each: Normalised) -> None:
-    at, source = micros(each.record.at), each.source_id
+def _state(states: dict[Named, State], name: Named, values: Mapping[str, Value | None], origin: Origin) -> None:
+    at, source = micros(origin.at), origin.source_id
     stated = {field: (at, canonical(value), source) for field, value in values.items()}
     learn(states.setdefault(name, {}), stated)
 

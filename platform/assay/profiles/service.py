@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from assay.normalise import Normalised, event_id
 from assay.profiles import companies, events, identities, knowing, leads, people, resettling
-from assay.profiles.gathering import Happening, Origin, gather
+from assay.profiles.gathering import Gathered, Happening, Origin, gather
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
 from assay_sdk import Value
@@ -32,6 +33,13 @@ OUR_SOURCE = 0
 _PLAN = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
+class EventsToKeep(Protocol):
+    def keep(
+        self, session: Session, tenant_id: int, places: events.Places, known_at: datetime, *, import_id: int
+    ) -> set[int]:
+        """Gives the leads that have another set of events now."""
+
+
 def on_leads_changed(action: LeadsChangedAction) -> LeadsChangedAction:
     """``action(session, tenant_id, lead_ids)`` becomes part of every transaction that changes leads; a decorator."""
     if action not in _actions:
@@ -42,6 +50,11 @@ def on_leads_changed(action: LeadsChangedAction) -> LeadsChangedAction:
 def apply(session: Session, tenant_id: int, records: Sequence[Normalised], *, import_id: int = 0) -> set[int]:
     """Gives the leads with news, and those that were merged into others; tells them to ``on_leads_changed`` too."""
     found = gather(records, import_id=import_id)
+    return apply_gathered(session, tenant_id, found, events.News(found.events))
+
+
+def apply_gathered(session: Session, tenant_id: int, found: Gathered, news: EventsToKeep) -> set[int]:
+    """As ``apply``, with the events of the batch in a form of their own."""
     if not found.sights and not found.companies:
         return set()
     # Also because two batches of one tenant could each find half of a person, and neither join them.
@@ -53,8 +66,9 @@ def apply(session: Session, tenant_id: int, records: Sequence[Normalised], *, im
     folk = people.keep(
         session, tenant_id, found, known=known, placement=placement, companies=kept.by_key, known_at=known_at
     )
+    import_id = found.import_id
     identities.keep_links(session, tenant_id, _links(placement, folk.places), import_id=import_id)
-    changed = folk.changed | events.keep(session, tenant_id, found.events, folk.places, known_at, import_id=import_id)
+    changed = folk.changed | news.keep(session, tenant_id, folk.places, known_at, import_id=import_id)
     settled = resettling.follow(session, tenant_id, placement, folk.places, known_at)
     changed |= settled.changed
     stale = folk.stale | settled.stale | leads.of_companies(session, tenant_id, kept.renamed)
@@ -103,7 +117,8 @@ def state(
         message_id=None,
         received_at=at,
     )
-    changed = events.keep(session, tenant_id, {event.id: event}, {identity: (identity_id, lead_id)}, known_at)
+    place = identity_id, lead_id
+    changed = events.News({event.id: event}).keep(session, tenant_id, {identity: place}, known_at, import_id=0)
     if changed:
         tell(session, tenant_id, changed)
 

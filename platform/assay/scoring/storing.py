@@ -177,7 +177,7 @@ def execute(session: Session, tenant_id: int, statement: str, rows: pl.DataFrame
         source = f"json_to_recordset(CAST(:rows AS json)) AS n ({columns})"
         values["rows"] = _json(rows)
     else:
-        lines = rows.write_csv(include_header=False, null_value="\\N", quote_style="necessary").encode()
+        lines = rows.write_csv(include_header=False, null_value="\\N", quote_style="non_numeric").encode()
         source = f"{copied(session, columns, [lines], form='csv')} AS n"
     found = cast("CursorResult[Any]", session.execute(text(statement.format(rows=source)), values))
     return found.rowcount
