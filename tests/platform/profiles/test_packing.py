@@ -42,6 +42,18 @@ class TestUnpacked:
             ("form.submitted", None, None, None, None),
         ]
 
+    def test_other_text_shares_a_column_with_properties_of_other_types(self) -> None:
+        packing = Packing({"path": VISITS}, {"told": ("upper(e.type)", MAILS)})
+        assert len(packing.schema) == 1
+        assert "THEN (upper(e.type))" in packing.expressions()[0]
+        rows = [("page.viewed", "/pricing"), ("email.opened", "EMAIL.OPENED"), ("form.submitted", None)]
+        events = pl.DataFrame(rows, schema=["type", *packing.schema], orient="row")
+        assert packing.unpacked(events).rows() == [
+            ("page.viewed", "/pricing", None),
+            ("email.opened", None, "EMAIL.OPENED"),
+            ("form.submitted", None, None),
+        ]
+
     def test_of_nothing_is_nothing(self) -> None:
         packing = Packing({"path": VISITS, "points": JUDGED})
         events = pl.DataFrame(schema={"type": pl.String(), **packing.schema})

@@ -55,7 +55,7 @@ def leads_frame() -> Callable[..., pl.DataFrame]:
 @pytest.fixture(scope="session")
 def events_frame() -> Callable[..., pl.DataFrame]:
     def make(events: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-        """Each event: {"lead_id", "event_id", "type", "occurred_at", "properties"}."""
+        """Each event: {"lead_id", "event_id", "type", "occurred_at", "properties"}, and why it is discounted."""
         names = sorted({name for event in events for name in event.get("properties", {})})
         columns = {
             name: pl.Series([event[name] for event in events], dtype=pl.String)
@@ -65,6 +65,8 @@ def events_frame() -> Callable[..., pl.DataFrame]:
         for name in names:
             values = [as_text(event.get("properties", {}).get(name)) for event in events]
             columns[f"property:{name}"] = pl.Series(values, dtype=pl.String)
+        if any("discounted" in event for event in events):
+            columns["discounted"] = pl.Series([event.get("discounted") for event in events], dtype=pl.String)
         return pl.DataFrame(columns)
 
     return make

@@ -130,7 +130,9 @@ def crowd(dice: random.Random, size: int) -> tuple[list[Lead], list[Event]]:
         for place in range(dice.choice([0, 1, 2, 3, 5, 8])):
             at = DAY_0 + dice.choice([dice.randrange(12), dice.randrange(12), 12 * dice.random()]) * HOUR
             event = {"lead_id": lead_id, "event_id": f"e{place}", "type": dice.choice(TYPES), "occurred_at": at}
-            events.append(event | {"properties": texts(dice)})
+            # A machine's: to all models as if it had not happened.
+            by_machine = event["type"] == "email.opened" and dice.random() < 0.3
+            events.append(event | {"properties": texts(dice), "discounted": "sender" if by_machine else None})
         for place in range(dice.choice([0, 0, 1, 2])):
             events += judgement(dice, lead_id, place)
     dice.shuffle(events)
@@ -176,6 +178,10 @@ def own_events(lead: Lead, events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event["lead_id"] == lead["lead_id"]]
 
 
+def counted(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event.get("discounted") is None]
+
+
 def micro(instant: datetime | None) -> int | None:
     return None if instant is None else (instant - EPOCH) // TICK
 
@@ -209,7 +215,7 @@ def test_engine_equals_the_oracle(oracle: ModuleType, engine: Engine, pair: Pair
     leads, events, at = looked_at(leads, events, [instants(dice, lead, events) for lead in leads])
     rows = engine.score(pair.models, leads, events, at).rows(named=True)
     by_lead: dict[str, list[tuple[Any, ...]]] = {}
-    for event in events:
+    for event in counted(events):
         said = (event["event_id"], event["type"], micro(event["occurred_at"]), event["properties"])
         by_lead.setdefault(event["lead_id"], []).append(said)
     for model in pair.models:
@@ -249,6 +255,23 @@ def test_what_is_told_adds_up(engine: Engine, pair: Pair, seed: int) -> None:
         for name, points in explanation.dimensions.items():
             assert sum(part.points for part in explanation.parts if part.dimension == name) == points
         assert all(part.counted or part.points == 0 for part in explanation.parts)
+
+
+@tried(25)
+@given(pair=pairs(), seed=seeds)
+def test_machines_are_told_and_change_nothing(engine: Engine, pair: Pair, seed: int) -> None:
+    dice = random.Random(seed)
+    leads, events = crowd(dice, 8)
+    at = DAY_0 + 16 * dice.random() * HOUR
+    assert engine.score(pair.models, leads, events, at).equals(engine.score(pair.models, leads, counted(events), at))
+    people = engine.leads_frame(leads)
+    with_them = explain(pair.asking, people, engine.events_frame(events), at)
+    without = explain(pair.asking, people, engine.events_frame(counted(events)), at)
+    for one, other in zip(with_them, without, strict=True):
+        theirs = [part for part in one.parts if part.because and part.because[0].code == "machine_sender"]
+        assert not any(part.counted or part.points for part in theirs)
+        assert [part for part in one.parts if part not in theirs] == list(other.parts)
+        assert (one.total, one.raw, one.next_change) == (other.total, other.raw, other.next_change)
 
 
 @tried(30)
@@ -327,7 +350,9 @@ def test_merged_leads_score_as_the_union_of_their_facts(
     at = DAY_0 + 12 * dice.random() * HOUR
     # Both had told of some of the events.
     told_twice = union + dice.choices(union, k=3) if union else union
-    own = [(event["event_id"], event["type"], micro(event["occurred_at"]), event["properties"]) for event in union]
+    own = [
+        (event["event_id"], event["type"], micro(event["occurred_at"]), event["properties"]) for event in counted(union)
+    ]
     known = oracle.Lead(micro(merged["first_seen_at"]), merged["traits"])
     (row,) = engine.score([pair.asking], [merged], told_twice, at).rows(named=True)
     assert told(oracle, row) == oracle.score(pair.asking.model, known, own, micro(at), pair.others)
