@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from assay import facts
 from assay.intake import imports
-from assay.intake.imports import reading, service
+from assay.intake.imports import reading, storing
 from assay.intake.imports.models import ImportChunk
 from assay.profiles import jobs
 from assay_tenants.access.service import SignedUp
@@ -242,8 +242,8 @@ class TestStartImport:
         import_id = send("id\n1\n")
         with tenant_session(world.tenant_id) as session:
             session.execute(
-                text("UPDATE intake.imports SET state = 'receiving', created_at = :at WHERE tenant_id = :t"),
-                {"at": datetime.now().astimezone() - service.PATIENCE - timedelta(minutes=1), "t": world.tenant_id},
+                text("UPDATE intake.imports SET state = 'receiving', touched_at = :at WHERE tenant_id = :t"),
+                {"at": datetime.now().astimezone() - storing.PATIENCE - timedelta(minutes=1), "t": world.tenant_id},
             )
         send("id\n2\n")
         report = imports.get_import(world.tenant_id, import_id)

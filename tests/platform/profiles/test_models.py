@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, create_engine
 
 from assay.embedded import Embedded
-from assay.intake.imports.models import Import, ImportChunk, RefusedRow
+from assay.intake.imports.models import Import, ImportCheck, ImportChunk, RefusedRow
 from assay.profiles.identity_models import Crowded, DecidedPair, Decision, Merge, ValueRule
 from assay.profiles.models import (
     Company,
@@ -24,7 +24,7 @@ from assay.profiles.models import (
     SeenEvent,
 )
 
-MODELS = (Company, KeptEvent, KnownAs, Lead, Link, SeenEvent, Import, ImportChunk, RefusedRow)
+MODELS = (Company, KeptEvent, KnownAs, Lead, Link, SeenEvent, Import, ImportCheck, ImportChunk, RefusedRow)
 PAST = (PastCompany, PastEvent, PastLead, PastMembership)
 IDENTITY = (Crowded, DecidedPair, Decision, Merge, ValueRule)
 LAYERS = (ImportCompany, ImportEvent, ImportStatement)

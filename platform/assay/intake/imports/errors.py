@@ -11,7 +11,10 @@ class FileRefused(Exception):
 
 
 class Unclosed(FileRefused):
-    pass
+    def __init__(self, *, at_end: bool = True) -> None:
+        #: The text ended before the mark was closed; otherwise the cell grew too long.
+        self.at_end = at_end
+        super().__init__("A quotation mark is opened and never closed.")
 
 
 class RowRefused(Exception):

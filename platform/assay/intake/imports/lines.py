@@ -1,6 +1,7 @@
 """The lines of a stored file from any position on, and the rows of a table that they make."""
 
 import csv
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
 from assay.intake.imports.errors import FileRefused, RowRefused, Unclosed
@@ -50,7 +51,7 @@ class Lines:
             raise StopIteration
         self._offset = end + 1
         self.position += len(line)
-        return line.decode(self._encoding, "replace")
+        return decoded(line, self._encoding)
 
     def _load(self) -> bool:
         body = self._chunk(self._next)
@@ -60,6 +61,12 @@ class Lines:
         self._buffer = self._buffer[self._offset :] + body
         self._offset = 0
         return True
+
+
+def decoded(body: bytes, encoding: str) -> str:
+    text = body.decode(encoding, "replace")
+    # Its marks of tone are letters of their own, and nothing else writes Vietnamese that way.
+    return unicodedata.normalize("NFC", text) if encoding == "windows-1258" else text
 
 
 def table_rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str] | RowRefused]:
@@ -76,7 +83,7 @@ def table_rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str] | Row
                 yield RowRefused(f"A cell has more than {LONGEST_CELL:,} characters.")
                 continue
             if str(error).startswith(_UNCLOSED):
-                raise Unclosed from error
+                raise Unclosed(at_end=not str(error).startswith(_TOO_LONG)) from error
             yield RowRefused(_WORDS.get(str(error), f"The row can't be read: {error}."))
 
 

@@ -1,16 +1,20 @@
 """How imports are getting on."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from assay.intake.imports import progress
 from assay.intake.imports.models import Format, Import, Kind, RefusedRow, State
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
 
 LATEST = 100
+# All refused rows are counted; more than these nobody mends by hand.
+MOST_REFUSED = 100_000
 PAGE = 50
 _LARGEST_ID = 2**63 - 1
 _FALLBACK = (
@@ -31,6 +35,20 @@ class ImportReport:
     rows_refused: int
     #: Why it failed as a whole.
     error: str | None
+    #: As announced, and what came of it, where the file comes in parts.
+    bytes_expected: int | None
+    bytes_received: int
+    #: Known in advance for Parquet alone.
+    rows_total: int | None
+    #: Of those refused: how many can be listed and downloaded.
+    rows_listed: int
+    rows_per_second: int | None
+    #: Until the file is read.
+    seconds_left: int | None
+    #: What a check of the whole file found.
+    check: dict[str, Any] | None
+    #: What was taken back so far.
+    undone: dict[str, int] | None
     #: How the file was understood, where its sender should have a look at it.
     note: str | None
     created_at: datetime
@@ -53,7 +71,7 @@ class RefusedRows:
 
 def get_import(tenant_id: int, import_id: int) -> ImportReport:
     with tenant_session(tenant_id) as session:
-        return _report(_read(session, tenant_id, import_id))
+        return _report(import_of(session, tenant_id, import_id))
 
 
 def list_imports(tenant_id: int) -> list[ImportReport]:
@@ -68,7 +86,7 @@ def list_imports(tenant_id: int) -> list[ImportReport]:
 def refused_rows(tenant_id: int, import_id: int, *, cursor: str | None = None, limit: int = PAGE) -> RefusedRows:
     """In the file's order; ``cursor`` is the ``next_cursor`` of the page before."""
     with tenant_session(tenant_id) as session:
-        _read(session, tenant_id, import_id)
+        import_of(session, tenant_id, import_id)
         rows = session.scalars(
             select(RefusedRow)
             .where(
@@ -95,7 +113,8 @@ def _row(cursor: str | None) -> int:
     return int(cursor)
 
 
-def _read(session: Session, tenant_id: int, import_id: int) -> Import:
+def import_of(session: Session, tenant_id: int, import_id: int) -> Import:
+    """Raises NotFound."""
     row = session.scalars(
         select(Import).where(Import.tenant_id == tenant_id, Import.id == min(import_id, _LARGEST_ID))
     ).one_or_none()
@@ -105,7 +124,9 @@ def _read(session: Session, tenant_id: int, import_id: int) -> Import:
 
 
 def _report(row: Import) -> ImportReport:
-    fallback = row.options["reading"].get("encoding") == "windows-1252"
+    pace = progress.pace(row, now=datetime.now(UTC))
+    told = row.report or {}
+    check = {name: value for name, value in told.items() if name != "undone"}
     return ImportReport(
         id=row.id,
         kind=row.kind,
@@ -117,7 +138,26 @@ def _report(row: Import) -> ImportReport:
         rows_read=row.rows_read,
         rows_refused=row.rows_refused,
         error=row.error,
-        note=_FALLBACK if fallback else None,
+        bytes_expected=row.bytes_expected,
+        bytes_received=row.bytes_received,
+        rows_total=row.rows_total,
+        rows_listed=min(row.rows_refused, MOST_REFUSED),
+        rows_per_second=pace.rows_per_second if pace else None,
+        seconds_left=pace.seconds_left if pace else None,
+        check=check or None,
+        undone=told.get("undone"),
+        note=_note(row),
         created_at=row.created_at,
         finished_at=row.finished_at,
     )
+
+
+def _note(row: Import) -> str | None:
+    reading = row.options["reading"]
+    chosen = (row.mapping or {}).get("encoding")
+    if reading.get("encoding") == "windows-1252" and chosen is None:
+        return _FALLBACK
+    if left_out := reading.get("left_out"):
+        names = ", ".join(map(repr, left_out[:10]))
+        return f"Left out, because their values are no text, number, instant or list of those: {names}."
+    return None

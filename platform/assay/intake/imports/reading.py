@@ -1,66 +1,56 @@
-"""A waiting file is read batch by batch, each from where the last one ended."""
+"""A file is read batch by batch, each from where the last one ended, and checked without being kept in the same way."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from assay.intake.imports.columns import Columns, heading_of
+from assay.intake.imports import event_reading, parquet, progress
+from assay.intake.imports.batches import Batch
+from assay.intake.imports.columns import by_names, heading_of
 from assay.intake.imports.errors import FileRefused, RowRefused, Unclosed
 from assay.intake.imports.lines import Lines, delimiter_of, table_rows
-from assay.intake.imports.models import Import, ImportChunk, RefusedRow
+from assay.intake.imports.mapping import ColumnMapping
+from assay.intake.imports.models import AT_WORK, Import, ImportCheck, RefusedRow
 from assay.intake.imports.options import Options
+from assay.intake.imports.queries import MOST_REFUSED
 from assay.intake.imports.rows import Reader
-from assay.intake.imports.service import drop_chunks, fail_abandoned
-from assay_sdk import Record
+from assay.intake.imports.storing import chunk_of, drop_chunks, fail_abandoned
 
 # Bounds a transaction's time and memory; wide rows make it shorter.
 ROWS = 2_000
 BYTES = 2 * 1024 * 1024
-# All refused rows are counted; nobody reads more than these.
-MOST_REFUSED = 10_000
+LONGEST_ORIGINAL = 32 * 1024
+MOST_ORIGINALS = 64 * 1024 * 1024
 
 
-@dataclass
-class Batch:
-    """Rows of one import, and where they end."""
-
-    row: Import
-    #: By row number.
-    records: dict[int, list[Record]] = field(default_factory=dict)
-    refused: dict[int, RowRefused] = field(default_factory=dict)
-    #: Number of the last row, as a spreadsheet counts.
-    number: int = 0
-    rows: int = 0
-    position: int = 0
-    is_last: bool = False
-    failure: str | None = None
-
-    def refuse(self, number: int, reason: str, *, column: str | None) -> None:
-        """For a row whose records turn out to be no good."""
-        self.records.pop(number, None)
-        self.refused[number] = RowRefused(reason, column=column)
-
-
-def take(session: Session, tenant_id: int) -> Batch | None:
-    """The next rows of the oldest import that waits and that nobody else is reading; None when there is none."""
+def next_up(session: Session, tenant_id: int) -> Import | None:
+    """The oldest import that something has to be done about and that nobody else is at; None when there is none."""
     fail_abandoned(session, tenant_id)
-    row = session.scalars(
+    return session.scalars(
         select(Import)
-        .where(Import.tenant_id == tenant_id, Import.state == "waiting")
+        .where(Import.tenant_id == tenant_id, Import.state.in_(AT_WORK))
         .order_by(Import.created_at, Import.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     ).one_or_none()
-    if row is None:
-        return None
+
+
+def read(session: Session, row: Import) -> Batch:
+    """Its next rows."""
     batch = Batch(row, number=row.options["reading"].get("number", 0), position=row.bytes_read)
     try:
         _read(session, batch)
+    except Unclosed:
+        kept = "" if row.state == "checking" else " The rows before it were taken in;"
+        batch.failure = (
+            f"In row {batch.number + 1} a quotation mark is opened and never closed.{kept or ' So'} "
+            "mend it and send the file again."
+        )
     except FileRefused as refused:
         batch.failure = str(refused)
     return batch
@@ -70,126 +60,177 @@ def advance(session: Session, batch: Batch) -> None:
     """The batch's rows have been taken in: the next one begins after them. Part of the same transaction."""
     row = batch.row
     room = MOST_REFUSED - row.rows_refused
+    reading = {**row.options["reading"], "number": batch.number}
     if batch.refused and room > 0:
-        session.execute(insert(RefusedRow), _refused_rows(batch)[:room])
+        kept = _refused_rows(batch, room, reading)
+        session.execute(insert(RefusedRow), kept)
+    progress.note(row, reading)
     row.rows_read += batch.rows
     row.rows_refused += len(batch.refused)
     row.bytes_read = batch.position
-    row.options = {**row.options, "reading": {**row.options["reading"], "number": batch.number}}
-    if batch.failure is not None or batch.is_last:
+    row.options = {**row.options, "reading": reading}
+    if row.state == "checking":
+        _add_up(session, batch)
+    elif batch.failure is not None or batch.is_last:
         row.state, row.error = ("done", None) if batch.failure is None else ("failed", batch.failure)
         row.finished_at = datetime.now(UTC)
         drop_chunks(session, row.tenant_id, row.id)
+        parquet.forget(row)
+
+
+def start_over(session: Session, row: Import) -> None:
+    """Forgets what was read so far; nothing of it may have been taken in."""
+    row.bytes_read = row.rows_read = row.rows_refused = 0
+    row.options = {**row.options, "reading": progress.without(row.options["reading"])}
+    for table in (RefusedRow, ImportCheck):
+        session.execute(delete(table).where(table.tenant_id == row.tenant_id, table.import_id == row.id))
+
+
+def _add_up(session: Session, batch: Batch) -> None:
+    """A check counts on; when it is over, its counts stay, and the file waits for the real thing."""
+    row = batch.row
+    before = row.report or {}
+    counts = {name: before.get(name, 0) + count for name, count in batch.counts.items()}
+    report: dict[str, Any] = {**before, **counts, "rows": row.rows_read, "refused": row.rows_refused}
+    if batch.failure is not None or batch.is_last:
+        report |= {"error": batch.failure, "finished_at": datetime.now(UTC).isoformat()}
+        row.state = "ready"
+        row.bytes_read = 0
+        row.options = {**row.options, "reading": progress.without(row.options["reading"])}
+        session.execute(
+            delete(ImportCheck).where(ImportCheck.tenant_id == row.tenant_id, ImportCheck.import_id == row.id)
+        )
+    row.report = report
+
+
+def reader_of(row: Import, mapping: ColumnMapping | None) -> Reader:
+    options = Options(**{name: value for name, value in row.options.items() if name != "reading"})
+    return Reader(row.kind, replace(options, name=options.name or row.filename), row.created_at, mapping)
+
+
+def mapping_of(row: Import) -> ColumnMapping | None:
+    return ColumnMapping.read(row.mapping, row.kind) if row.mapping is not None else None
+
+
+def encoding_of(row: Import, mapping: ColumnMapping | None) -> str:
+    found: str = row.options["reading"]["encoding"]
+    return mapping.encoding or found if mapping is not None else found
+
+
+def lines_of(session: Session, row: Import, mapping: ColumnMapping | None) -> Lines:
+    return Lines(
+        chunk_of(session, row),
+        position=row.bytes_read or row.options["reading"].get("start", 0),
+        newline=row.options["reading"]["newline"],
+        encoding=encoding_of(row, mapping),
+    )
 
 
 def _read(session: Session, batch: Batch) -> None:
     row = batch.row
-    options = Options(**{name: value for name, value in row.options.items() if name != "reading"})
-    reader = Reader(row.kind, replace(options, name=options.name or row.filename), row.created_at)
-    lines = _lines(session, row)
-    start = lines.position
-    try:
-        for outcome in _table(lines, batch, reader) if row.format == "csv" else _objects(lines, batch, reader):
-            batch.position = lines.position
-            if isinstance(outcome, RowRefused):
-                batch.refused[batch.number] = outcome
-            elif outcome:
-                batch.records[batch.number] = outcome
-            if batch.rows >= ROWS or lines.position - start > BYTES:
-                return
-        batch.position = lines.position
-        batch.is_last = True
-    except Unclosed:
-        batch.failure = (
-            f"In row {batch.number + 1} a quotation mark is opened and never closed. The rows before it were taken in; "
-            "mend it and send the file again."
-        )
+    reader = reader_of(row, mapping_of(row))
+    if row.format == "parquet":
+        parquet.read(session, batch, reader)
+        return
+    lines = lines_of(session, row, reader.mapping)
+    if row.format == "csv":
+        names = _heading(lines, batch, reader)
+        reader = replace(reader, mapping=_kept_mapping(batch, names, reader))
+        if row.kind == "events" and event_reading.read_table(session, batch, reader, names):
+            return
+        _read_rows(lines, batch, reader, names)
+    elif row.kind != "events" or not event_reading.read_lines(session, batch, reader):
+        _read_objects(lines, batch, reader)
 
 
-#: Of a row: its records, why it has none, or nothing for a blank line.
-Outcome = list[Record] | RowRefused | None
+def _kept_mapping(batch: Batch, names: list[str], reader: Reader) -> ColumnMapping:
+    """Found out once, and remembered: that is how this file was read."""
+    if reader.mapping is not None:
+        return reader.mapping
+    mapping = by_names(names, reader.kind, reader.options)
+    batch.row.mapping = mapping.document()
+    return mapping
 
 
-def _table(lines: Lines, batch: Batch, reader: Reader) -> Iterator[Outcome]:
-    names = _heading(lines, batch, reader.options)
-    columns = Columns.of(names, reader.kind, reader.options)
+def _read_rows(lines: Lines, batch: Batch, reader: Reader, names: list[str]) -> None:
+    start = batch.position
+    columns = reader.columns_of(names)
     for cells in table_rows(lines, batch.row.options["reading"]["delimiter"]):
         batch.number += 1
-        if not isinstance(cells, RowRefused) and not any(cell.strip() for cell in cells):
-            yield None
-            continue
-        batch.rows += 1
-        try:
-            yield (
-                cells
-                if isinstance(cells, RowRefused)
-                else reader.read_cells(names, columns, cells, number=batch.number)
-            )
-        except RowRefused as refused:
-            yield refused
+        if isinstance(cells, RowRefused):
+            batch.count(None)
+            batch.refused[batch.number] = cells
+        elif any(cell.strip() for cell in cells):
+            batch.count(cells)
+            batch.take(partial(reader.read_cells, names, columns, cells, number=batch.number))
+        batch.position = lines.position
+        if batch.rows >= ROWS or lines.position - start > BYTES:
+            return
+    batch.position = lines.position
+    batch.is_last = True
 
 
-def _objects(lines: Lines, batch: Batch, reader: Reader) -> Iterator[Outcome]:
+def _read_objects(lines: Lines, batch: Batch, reader: Reader) -> None:
+    start = batch.position
     for line in lines:
         batch.number += 1
-        if not line.strip():
-            yield None
-            continue
-        batch.rows += 1
-        try:
-            yield reader.read_line(line, number=batch.number)
-        except RowRefused as refused:
-            yield refused
+        if line.strip():
+            batch.count(line)
+            batch.take(partial(reader.read_line, line, number=batch.number))
+        batch.position = lines.position
+        if batch.rows >= ROWS or lines.position - start > BYTES:
+            return
+    batch.position = lines.position
+    batch.is_last = True
 
 
-def _heading(lines: Lines, batch: Batch, options: Options) -> list[str]:
+def _heading(lines: Lines, batch: Batch, reader: Reader) -> list[str]:
     """The names of the columns; read from the file once, and remembered together with the delimiter."""
     row = batch.row
     reading = row.options["reading"]
     if "columns" not in reading:
-        first = _first_line(lines, batch)
-        delimiter = options.delimiter or delimiter_of(first)
-        cells = next(table_rows(chain([first], lines), delimiter), [])
-        if isinstance(cells, RowRefused):
-            raise FileRefused(f"The heading can't be read. {cells.reason}")
-        batch.number += 1
+        delimiter = reader.mapping.delimiter if reader.mapping else None
+        names, delimiter, number = heading(lines, delimiter or reader.options.delimiter)
+        batch.number += number
         batch.position = lines.position
-        reading = {**reading, "columns": heading_of(cells), "delimiter": delimiter}
+        reading = {**reading, "columns": names, "delimiter": delimiter}
         row.options = {**row.options, "reading": reading}
-    names: list[str] = reading["columns"]
-    return names
+    return list(reading["columns"])
 
 
-def _first_line(lines: Lines, batch: Batch) -> str:
+def heading(lines: Lines, delimiter: str | None) -> tuple[list[str], str, int]:
+    """The names of the columns, what separates them, and the number of rows up to here. Raises FileRefused."""
+    number = 0
     for line in lines:
+        number += 1
         if line.strip():
-            return line
-        batch.number += 1
-    raise FileRefused("The file is empty.")
+            break
+    else:
+        raise FileRefused("The file is empty.")
+    chosen = delimiter or delimiter_of(line)
+    cells = next(table_rows(chain([line], lines), chosen), [])
+    if isinstance(cells, RowRefused):
+        raise FileRefused(f"The heading can't be read. {cells.reason}")
+    return heading_of(cells), chosen, number
 
 
-def _lines(session: Session, row: Import) -> Lines:
-    def chunk(position: int) -> bytes | None:
-        return session.scalars(
-            select(ImportChunk.body).where(
-                ImportChunk.tenant_id == row.tenant_id,
-                ImportChunk.import_id == row.id,
-                ImportChunk.position == position,
-            )
-        ).one_or_none()
-
-    reading = row.options["reading"]
-    return Lines(chunk, position=row.bytes_read, newline=reading["newline"], encoding=reading["encoding"])
-
-
-def _refused_rows(batch: Batch) -> list[dict[str, Any]]:
-    return [
-        {
-            "tenant_id": batch.row.tenant_id,
-            "import_id": batch.row.id,
-            "row_number": number,
-            "column_name": refused.column,
-            "reason": refused.reason,
-        }
-        for number, refused in sorted(batch.refused.items())
-    ]
+def _refused_rows(batch: Batch, room: int, reading: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    size = reading.get("originals", 0)
+    for number, refused in sorted(batch.refused.items())[:room]:
+        original = batch.original(number)
+        if original is not None and (len(original) > LONGEST_ORIGINAL or size + len(original) > MOST_ORIGINALS):
+            original = None
+        size += len(original or "")
+        rows.append(
+            {
+                "tenant_id": batch.row.tenant_id,
+                "import_id": batch.row.id,
+                "row_number": number,
+                "column_name": refused.column,
+                "reason": refused.reason,
+                "original": original,
+            }
+        )
+    reading["originals"] = size
+    return rows

@@ -1,0 +1,219 @@
+"""Lines of JSON that are surely good events become columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from assay.canonical import canonical
+from assay.intake.imports.columns import LINE, Columns
+from assay.intake.imports.errors import FileRefused
+from assay.intake.imports.event_columns import Draft, Origin, Split, completed
+from assay.intake.imports.mapping import MappedColumn
+from assay.intake.imports.rows import Reader
+
+_INNER = "properties"
+_DOTTED = "properties."
+_PLAIN = frozenset((str, int, bool, float))
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decoder = msgspec.json.Decoder()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How objects with one set of names are read."""
+
+    columns: Columns
+    #: Where each text stands, in the order of ``Gathered.texts``; None: nowhere.
+    places: tuple[str | None, ...]
+    #: Names outside of ``properties`` and what they are called.
+    outer: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Gathered:
+    """Columns while they grow."""
+
+    vendors: tuple[str, ...]
+    numbers: list[int] = field(default_factory=list)
+    #: User id, e-mail, anonymous id, time, type, message id, then the vendors'.
+    texts: tuple[list[str | None], ...] = ()
+    properties: list[str] = field(default_factory=list)
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        self.texts = tuple([] for _ in range(6 + len(self.vendors)))
+
+
+class LineReader:
+    """Reads objects by the names they have, remembering what those mean."""
+
+    def __init__(self, reader: Reader, vendors: tuple[str, ...]) -> None:
+        self._reader = reader
+        self._plans: dict[tuple[str, ...], Plan | None] = {}
+        self._told = _told_inside(reader)
+        self._inner = _renaming(reader, self._told)
+        self._found = Gathered(vendors)
+
+    def take(self, number: int, document: object) -> bool:
+        """False where it is left to be read as a single row."""
+        if type(document) is not dict:
+            return False
+        names = tuple(document)
+        if None in document.values():
+            names = tuple(name for name, value in document.items() if value is not None)
+        plan = self._plans.get(names) if names in self._plans else self._plan(names)
+        if plan is None:
+            return False
+        said = self._properties(document, plan)
+        if said is None:
+            return False
+        texts = []
+        for place in plan.places:
+            value: Any = document.get(place) if place is not None else None
+            kind = type(value)
+            if kind is int:
+                value = str(value)
+            elif kind is str:
+                value = value.strip()
+                if not value:
+                    return False
+            elif value is not None:
+                return False
+            texts.append(value)
+        found = self._found
+        found.numbers.append(number)
+        found.properties.append(said)
+        for column, value in zip(found.texts, texts, strict=True):
+            column.append(value)
+        return True
+
+    def finish(self, origin: Origin) -> Split:
+        import polars as pl
+
+        found = self._found
+        if not found.numbers:
+            return None, set()
+        user_id, email, anonymous_id, time, type_, sender, *vendors = (
+            pl.Series(values, dtype=pl.String) for values in found.texts
+        )
+        if origin.mapping.type is not None:
+            type_ = type_.fill_null(origin.mapping.type)
+        draft = Draft(
+            row_number=found.numbers,
+            user_id=user_id,
+            email=email,
+            anonymous_id=anonymous_id,
+            vendors=dict(zip(found.vendors, vendors, strict=True)),
+            type=type_,
+            time=time,
+            sender_id=sender,
+            properties=pl.Series(found.properties, dtype=pl.String),
+            width=found.width,
+            plain=pl.repeat(True, len(found.numbers), dtype=pl.Boolean, eager=True),
+        )
+        return completed(draft, origin)
+
+    def _plan(self, names: tuple[str, ...]) -> Plan | None:
+        plan = None
+        inside_are_plain = all(each.as_ in ("property", "ignore") for each in self._told.values())
+        if inside_are_plain and LINE not in names and not any(name.startswith(_DOTTED) for name in names):
+            try:
+                columns = self._reader.columns_of(
+                    [*names, *(name for name in self._reader.options.columns if name not in names)]
+                )
+                plan = self._of(columns)
+            except FileRefused:
+                plan = None
+        if len(self._plans) < 10_000:
+            self._plans[names] = plan
+        return plan
+
+    def _of(self, columns: Columns) -> Plan | None:
+        by_vendor = dict(columns.vendors)
+        roles = (columns.id, columns.email, columns.anonymous_id, columns.time, columns.type, columns.message_id)
+        places = (*roles, *(by_vendor.get(vendor) for vendor in self._found.vendors))
+        outer = tuple((column, name) for column, name in columns.named if column != _INNER)
+        if any(place is not None and (place == _INNER or place.startswith(_DOTTED)) for place in places):
+            return None
+        return Plan(columns, places, outer)
+
+    def _properties(self, document: Mapping[str, Any], plan: Plan) -> str | None:
+        """JSON; None where they are not surely plain."""
+        inner = document.get(_INNER)
+        if inner is None:
+            properties: dict[str, Any] = {}
+        elif type(inner) is dict:
+            properties = inner if self._inner is None else self._inner(inner)
+            if None in properties.values():
+                properties = {name: value for name, value in properties.items() if value is not None}
+        else:
+            return None
+        if plan.outer:
+            beside = {name: document[column] for column, name in plan.outer if document.get(column) is not None}
+            # Which of two values called the same stands depends on their order then.
+            if self._reader.mapping is not None and not properties.keys().isdisjoint(beside):
+                return None
+            if beside:
+                properties = {**properties, **beside}
+        if not properties:
+            return "{}"
+        values = properties.values()
+        kinds = set(map(type, values))
+        if not kinds <= _PLAIN:
+            return None
+        self._found.width = max(self._found.width, len(properties))
+        try:
+            if float in kinds and not all(type(each) is not float or 1e-4 <= each < 1e15 for each in values):
+                said = canonical(properties)
+            else:
+                said = _encode(properties).decode()
+        except OverflowError:
+            return None
+        # The one letter that can't be kept; others that look like it are read as single rows too.
+        return None if "\\u" in said else said
+
+
+def _told_inside(reader: Reader) -> dict[str, MappedColumn]:
+    """What the mapping says of names inside of ``properties``."""
+    listed = reader.mapping.columns if reader.mapping else ()
+    return {each.column.removeprefix(_DOTTED): each for each in listed if each.column.startswith(_DOTTED)}
+
+
+def _renaming(reader: Reader, told: Mapping[str, MappedColumn]) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    """None where all names inside stay as they are."""
+    keeps = reader.mapping is None or reader.mapping.others == "keep"
+    if keeps and all(each.as_ == "property" and each.name in (None, name) for name, each in told.items()):
+        return None
+
+    def renamed(inner: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in inner.items() if keeps and name not in told}
+        for name, value in inner.items():
+            entry = told.get(name)
+            if entry is not None and entry.as_ == "property" and value is not None:
+                kept[entry.name or name] = value
+        return kept
+
+    return renamed
+
+
+def objects_of(body: bytes, lines: Sequence[bytes]) -> list[object]:
+    """The object of each line; None where a line has none, or one to be looked at more closely."""
+    try:
+        found: list[object] = _decoder.decode_lines(body)
+        if len(found) == len(lines):
+            return found
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    return [_object(line) for line in lines]
+
+
+def _object(line: bytes) -> object:
+    try:
+        found: object = _decoder.decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return found
