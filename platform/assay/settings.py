@@ -130,6 +130,27 @@ class Settings:
     )
     web_threads: int = setting(8, whole_number(1, 256), "Requests a web process answers at the same time")
     web_processes: int = setting(1, whole_number(1, 64), "Processes that answer requests")
+    tenant_events_per_second: int = setting(
+        5000, whole_number(0, 10_000_000), "Events a second that a tenant may send in the long run; 0: no limit"
+    )
+    tenant_burst_seconds: int = setting(
+        10, whole_number(2, 3600), "Seconds' worth of that which may come at once, after a pause"
+    )
+    visitor_events_per_second: int = setting(
+        50, whole_number(0, 100_000), "Events a second from one address with a public key; 0: no limit"
+    )
+    tenant_backlog: int = setting(
+        200_000, whole_number(0, 100_000_000), "Messages of one tenant that may wait to be understood; 0: no limit"
+    )
+    backlog: int = setting(
+        1_000_000, whole_number(0, 100_000_000), "Messages of all tenants that may wait to be understood; 0: no limit"
+    )
+    disk_free_mb: int = setting(
+        1024, whole_number(0, 100_000_000), "Least room on the embedded database's disk to accept anything; 0: no limit"
+    )
+    database_max_gb: int = setting(
+        0, whole_number(0, 10_000_000), "Size of the database from which nothing more is accepted; 0: no limit"
+    )
     trusted_proxies: int = setting(0, whole_number(0, 8), "Reverse proxies in front whose X-Forwarded-* is believed")
     log_level: str = setting("INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least severity that is logged")
     demo: bool = setting(True, yes_or_no, "Whether `assay run` makes a demonstration tenant and sends its traffic")
