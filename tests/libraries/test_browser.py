@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -254,6 +255,31 @@ class TestOutage:
             refused
         )
         assert look_up(tenant).types == ["demo.requested"]
+
+
+class TestTooFast:
+    def test_sent_again_when_there_is_leave(
+        self,
+        page: Page,
+        serve: Callable[..., AbstractContextManager[int]],
+        make_relay: Callable[[int], Any],
+        tenant: SignedUp,
+        look_up: Callable[[SignedUp], Any],
+    ) -> None:
+        with serve(ASSAY_VISITOR_EVENTS_PER_SECOND="1") as port:
+            relay = make_relay(port)
+            page.evaluate(LOAD, [{"writeKey": tenant.write_key, "cdnURL": relay.address}, {}])
+            # Ten may come at once.
+            page.evaluate("() => { for (let n = 0; n < 12; n++) analytics.track(`Offer Opened ${n}`); }")
+            relay.wait_for(lambda relay: relay.statuses().count(200) == 12)
+            (refused,) = {status for status in relay.statuses() if status != 200}
+            assert refused == 429
+            # Nobody but a page that may read it could wait for as long as it is asked to.
+            exposed = {call.answer_headers["access-control-expose-headers"] for call in relay.calls}
+            assert exposed == {"Retry-After"}
+        accepted = [call.message_ids[0] for call in relay.calls if call.status == 200]
+        assert len(set(accepted)) == 12
+        assert look_up(tenant).types == sorted(f"offer.opened.{number}" for number in range(12))
 
 
 class TestRefused:

@@ -15,6 +15,7 @@ from flask import Flask
 from assay.intake import errors
 from assay.intake.bodies import MAX_BODY, MAX_EVENT
 from assay.intake.calls import MAX_ITEMS, MAX_MESSAGE_ID, WORDS
+from assay.settings import Settings
 from assay_tenants.access.service import SignedUp
 from assay_tenants.errors import AssayError
 
@@ -68,7 +69,13 @@ class TestTables:
     def test_every_path_is_there(self, word: str) -> None:
         assert f"`POST /v1/{word}`" in TEXT or f"`/v1/{word}`" in TEXT
 
-    @pytest.mark.parametrize("limit", [MAX_BODY, MAX_EVENT, MAX_ITEMS, MAX_MESSAGE_ID])
+    @pytest.mark.parametrize(
+        "limit",
+        [
+            *(MAX_BODY, MAX_EVENT, MAX_ITEMS, MAX_MESSAGE_ID),
+            *(Settings.tenant_events_per_second, Settings.visitor_events_per_second),
+        ],
+    )
     def test_limits(self, limit: int) -> None:
         assert f"{limit:,}" in TEXT
 

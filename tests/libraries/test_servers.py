@@ -1,7 +1,10 @@
 """Segment's libraries for servers against the real server: every call arrives once, and no more tries than are due."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
+
+import httpx
 
 from assay_tenants import keys
 from assay_tenants.access.service import SignedUp
@@ -85,3 +88,28 @@ class TestOutage:
             tries = [call.headers.get("x-retry-count", "0") for call in relay.calls]
             assert tries == [str(number) for number in range(len(tries))]
         assert look_up(tenant).types == ["demo.requested"]
+
+
+class TestTooFast:
+    def test_sent_again_when_there_is_leave(
+        self,
+        library: Any,
+        serve: Callable[..., AbstractContextManager[int]],
+        make_relay: Callable[[int], Any],
+        tenant: SignedUp,
+        look_up: Callable[[SignedUp], Any],
+    ) -> None:
+        with serve(ASSAY_TENANT_EVENTS_PER_SECOND="1", ASSAY_TENANT_BURST_SECONDS="2") as port:
+            relay = make_relay(port)
+            # All that may come at once; six more need six seconds.
+            spent = {"batch": [{"type": "identify", "userId": "u-1"}] * 2500}
+            answer = httpx.post(f"http://127.0.0.1:{port}/v1/batch", json=spent, auth=(tenant.write_key, ""))
+            assert answer.status_code == 200
+            assert library.send(relay.address, tenant.write_key, story="all") == []
+        *refused, accepted = relay.statuses()
+        assert refused
+        assert (set(refused), accepted) == ({429}, 200)
+        for call in relay.calls[:-1]:
+            assert 1 <= int(call.answer_headers["retry-after"]) <= 6
+            assert call.message_ids == relay.calls[-1].message_ids
+        check_story(look_up(tenant))
