@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from assay import embedded
+from assay.places import Places
 from assay.settings import Settings
 from assay_tenants import database
 
@@ -27,13 +28,16 @@ class Running:
     process: psutil.Process
     #: Seconds from the command until it answered.
     took: float
+    places: Places
 
     def processes(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
 
 
 @contextmanager
-def assay_running(*, demo: bool = False, port: int = 18_100) -> Iterator[Running]:
+def assay_running(
+    *, demo: bool = False, port: int = 18_100, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """Also connects this process to its database, for making tenants."""
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
         data_dir = Path(folder) / "data"
@@ -43,7 +47,8 @@ def assay_running(*, demo: bool = False, port: int = 18_100) -> Iterator[Running
                 *(sys.executable, "-m", "assay.cli", "run", "--port", str(port), "--data-dir", str(data_dir)),
                 "--demo" if demo else "--no-demo",
             ],
-            env={name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")},
+            env={name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+            | dict(environment or {}),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -52,7 +57,7 @@ def assay_running(*, demo: bool = False, port: int = 18_100) -> Iterator[Running
             _wait_until_healthy(address, supervisor)
             took = time.monotonic() - began
             database.configure(embedded.completed(Settings(data_dir=data_dir)).database_url)
-            yield Running(address, psutil.Process(supervisor.pid), took)
+            yield Running(address, psutil.Process(supervisor.pid), took, Places(data_dir))
         finally:
             supervisor.send_signal(signal.SIGINT)
             supervisor.wait(60)

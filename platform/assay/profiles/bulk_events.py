@@ -94,13 +94,13 @@ class _News:
         identity_ids = pl.Series([identity_id for identity_id, _ in homes], dtype=pl.Int64)
         lines = self._rows.select(
             "event_id",
-            pl.lit(self._received_at.isoformat()),
+            pl.lit(self._received_at.isoformat()).alias("received_at"),
             lead_ids.gather(self._rows[_WHO]).alias("lead_id"),
             identity_ids.gather(self._rows[_WHO]).alias("identity_id"),
             "type",
             pl.col("occurred_at").cast(_INSTANT).dt.strftime("%Y-%m-%d %H:%M:%S%.6f+00"),
             "properties",
-            pl.lit(self._source_id),
+            pl.lit(self._source_id).alias("source_id"),
             "sender_id",
             pl.lit(None, pl.String).alias("message_id"),
         )
