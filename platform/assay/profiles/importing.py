@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import structlog
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from assay.facts import LeadsChanged, tell_after_commit
@@ -11,9 +14,11 @@ from assay.profiles import import_checks, service, undoing
 from assay_sdk import Event, Record
 from assay_tenants.database import tenant_session
 
+log = structlog.get_logger()
 
-def drain(tenant_id: int) -> int:
-    """Works off some rows of one import; tells how many lines it took, 0 when no import waits."""
+
+def drain(tenant_id: int, *, alone: bool) -> int:
+    """Works off some rows of one import, fewer when others wait; tells how many lines it took, 0 when none waits."""
     with tenant_session(tenant_id) as session:
         row = imports.next_up(session, tenant_id)
         if row is None:
@@ -24,12 +29,12 @@ def drain(tenant_id: int) -> int:
         if row.state == "undoing":
             imports.note_undone(row, undoing.undo(session, tenant_id, row.id))
             return 1
-        batch = imports.read(session, row)
+        batch = imports.read(session, row, alone=alone)
         good = checked(batch)
         if row.state == "checking":
             batch.counts = import_checks.count(session, batch, good)
         else:
-            _apply(session, batch, [*_of_frame(batch), *good])
+            _apply(session, batch, good)
         imports.advance(session, batch)
     return max(batch.rows, 1)
 
@@ -48,16 +53,47 @@ def checked(batch: imports.Batch) -> list[Normalised]:
     return good
 
 
-def _apply(session: Session, batch: imports.Batch, records: Sequence[Normalised]) -> None:
-    if not records:
-        return
+def _apply(session: Session, batch: imports.Batch, good: Sequence[Normalised]) -> None:
     row = batch.row
-    outcome = service.apply_each(session, row.tenant_id, records, import_id=row.id)
-    numbers = {id(record): number for number, kept in batch.records.items() for record in kept}
-    for refused, reason in outcome.refused:
-        batch.refuse(numbers[id(refused.record)], reason, column=None)
-    if outcome.changed:
+    changed = _apply_frame(session, batch)
+    if changed is None:
+        changed = set()
+        good = [*_of_frame(batch), *good]
+    if good:
+        outcome = service.apply_each(session, row.tenant_id, good, import_id=row.id)
+        numbers = {id(record): number for number, records in batch.records.items() for record in records}
+        for refused, reason in outcome.refused:
+            batch.refuse(numbers[id(refused.record)], reason, column=None)
+        changed |= outcome.changed
+    if changed:
         tell_after_commit(session, LeadsChanged(row.tenant_id))
+
+
+def _apply_frame(session: Session, batch: imports.Batch) -> set[int] | None:
+    """Gives the leads with news; None when a row among them makes it fail, so that they are taken one by one."""
+    if batch.frame is None:
+        return set()
+    # It brings Polars, which a worker that imports nothing need not hold in memory.
+    from assay.profiles import bulk_events
+
+    row = batch.row
+    try:
+        with session.begin_nested():
+            return bulk_events.apply_frame(
+                session,
+                row.tenant_id,
+                batch.frame,
+                source_id=row.source_id,
+                import_id=row.id,
+                received_at=row.created_at,
+            )
+    except PoolTimeout:
+        raise
+    except DBAPIError as error:
+        if not isinstance(error, DataError | IntegrityError):
+            raise
+        log.warning("imports.frame_refused", tenant_id=row.tenant_id, import_id=row.id, exc_info=error)
+        return None
 
 
 def _of_frame(batch: imports.Batch) -> list[Normalised]:

@@ -27,4 +27,4 @@ def drain_messages(tenant_id: int, *, alone: bool = False) -> int:
 
 def drain_imports(tenant_id: int, *, alone: bool = False) -> int:
     """Works off some rows of one import; tells how many lines it took, 0 when no import waits."""
-    return importing.drain(tenant_id)
+    return importing.drain(tenant_id, alone=alone)

@@ -27,6 +27,8 @@ class Batch:
     position: int = 0
     is_last: bool = False
     failure: str | None = None
+    #: Nobody else waits, so it may be a long one.
+    alone: bool = True
     #: What a check counted in it.
     counts: dict[str, int] = field(default_factory=dict)
     #: Rows as they were: cells, a line as text or as UTF-8, or an object of plain values.

@@ -14,6 +14,7 @@ from assay.intake.imports.rows import Reader
 from assay.intake.imports.slabs import MEASURABLE, Slab, TableRows, slab_at
 from assay.intake.imports.storing import chunks_of
 
+# Whoever else waits, waits for a batch: with others about, a quarter of these.
 ROWS = 40_000
 BYTES = 4 * 1024 * 1024
 
@@ -26,6 +27,7 @@ def read_table(session: Session, batch: Batch, reader: Reader, names: list[str])
     rows = TableRows(slab, batch.row.options["reading"]["delimiter"])
     columns = reader.columns_of(names)
     start = batch.position
+    most = rows_a_time(batch)
     good: list[list[str]] = []
     numbers: list[int] = []
     try:
@@ -40,7 +42,7 @@ def read_table(session: Session, batch: Batch, reader: Reader, names: list[str])
                 batch.rows += 1
             elif any(cell.strip() for cell in cells):
                 _take_cells(batch, reader, names, columns, cells)
-            if batch.rows >= ROWS:
+            if batch.rows >= most:
                 break
     finally:
         batch.position = start + rows.size
@@ -56,9 +58,10 @@ def read_lines(session: Session, batch: Batch, reader: Reader) -> bool:
     if slab is None:
         return False
     lines = slab.lines
-    batch.is_last = slab.is_last and len(lines) <= ROWS
-    if len(lines) > ROWS:
-        lines = lines[:ROWS]
+    most = rows_a_time(batch)
+    batch.is_last = slab.is_last and len(lines) <= most
+    if len(lines) > most:
+        lines = lines[:most]
         size = sum(map(len, lines)) + len(lines) * len(slab.newline)
     else:
         size = len(slab.body)
@@ -78,7 +81,7 @@ def _slab(session: Session, batch: Batch, reader: Reader) -> Slab | None:
     return slab_at(
         chunks_of(session, batch.row),
         position=batch.position,
-        size=BYTES,
+        size=BYTES if batch.alone else BYTES // 4,
         newline=reading["newline"],
         encoding=encoding,
     )
@@ -124,6 +127,10 @@ def _take_lines(batch: Batch, reader: Reader, lines: list[bytes]) -> None:
         text = batch.originals[number].decode()
         batch.take(partial(reader.read_line, text, number=number))
     batch.number = last
+
+
+def rows_a_time(batch: Batch) -> int:
+    return ROWS if batch.alone else ROWS // 4
 
 
 def origin_of(batch: Batch, mapping: ColumnMapping) -> Origin:

@@ -14,7 +14,7 @@ from assay.intake.imports.batches import Batch
 from assay.intake.imports.columns import by_names, heading_of, of_mapped_line
 from assay.intake.imports.errors import FileRefused
 from assay.intake.imports.event_columns import CONTROL, Split, completed, drafted, json_of_texts
-from assay.intake.imports.event_reading import origin_of
+from assay.intake.imports.event_reading import origin_of, rows_a_time
 from assay.intake.imports.mapping import ColumnMapping
 from assay.intake.imports.models import Import
 from assay.intake.imports.rows import Reader
@@ -22,7 +22,7 @@ from assay.intake.imports.rows import Reader
 if TYPE_CHECKING:
     import polars as pl
 
-ROWS = {"events": 40_000, "leads": 5_000}
+LEADS = 5_000
 _LEAST_ROWS = 500
 # Of the packed file; unpacked it may be ten times as much.
 BYTES = 4 * 1024 * 1024
@@ -62,7 +62,7 @@ def read(session: Session, batch: Batch, reader: Reader) -> None:
         mapping = by_names(names, row.kind, reader.options)
         row.mapping = mapping.document()
     total = row.rows_total or 0
-    frame = _slice(session, row, row.rows_read, _rows_a_time(row, total))
+    frame = _slice(session, row, row.rows_read, _rows_a_time(batch, total))
     first = row.rows_read + 1
     batch.rows = frame.height
     batch.number = row.rows_read + frame.height
@@ -115,9 +115,11 @@ def _heading(session: Session, row: Import) -> tuple[list[str], int]:
     return names, rows
 
 
-def _rows_a_time(row: Import, total: int) -> int:
+def _rows_a_time(batch: Batch, total: int) -> int:
+    row = batch.row
     each = max(1, row.bytes_total // max(total, 1))
-    return min(ROWS[row.kind], max(_LEAST_ROWS, BYTES // each))
+    most = LEADS if row.kind == "leads" else rows_a_time(batch)
+    return min(most, max(_LEAST_ROWS, BYTES // each))
 
 
 def _slice(session: Session, row: Import, offset: int, rows: int) -> pl.DataFrame:

@@ -40,9 +40,9 @@ def next_up(session: Session, tenant_id: int) -> Import | None:
     ).one_or_none()
 
 
-def read(session: Session, row: Import) -> Batch:
-    """Its next rows."""
-    batch = Batch(row, number=row.options["reading"].get("number", 0), position=row.bytes_read)
+def read(session: Session, row: Import, *, alone: bool = True) -> Batch:
+    """Its next rows; fewer when others wait."""
+    batch = Batch(row, number=row.options["reading"].get("number", 0), position=row.bytes_read, alone=alone)
     try:
         _read(session, batch)
     except Unclosed:
