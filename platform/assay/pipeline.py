@@ -59,6 +59,12 @@ IMPORT = Stage(
     drain="assay.profiles.jobs:drain_imports",
     waiting="SELECT DISTINCT tenant_id FROM intake.imports WHERE state = 'waiting'",
 )
+REFOLD = Stage(
+    name="refold",
+    queue="intake",
+    drain="assay.profiles.unfolding:drain_unfolded",
+    waiting="SELECT DISTINCT tenant_id FROM profiles.unfolded",
+)
 SCORE = Stage(
     name="score",
     queue="scoring",
@@ -99,7 +105,7 @@ LETTERS = Stage(
     waiting="SELECT DISTINCT tenant_id FROM intake.letter_rounds WHERE state IN ('running', 'reading')",
 )
 
-STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, SCORE, RESCORE, STUDY, LETTERS, RETAIN)}
+STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN)}
 QUEUES = ("intake", "scoring")
 
 FOLLOWS: dict[type[facts.Fact], Stage] = {

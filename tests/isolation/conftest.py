@@ -18,7 +18,7 @@ from assay.intake import imports
 from assay.intake.ids import message_id
 from assay.intake.models import Message
 from assay.normalise.models import DeadLetter
-from assay.profiles.models import KeptEvent, KnownAs, Lead
+from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, judgements, rescoring, service, studies
 from assay.scoring.studies.service import drain_studies
 from assay.settings import Settings
@@ -93,6 +93,7 @@ class Victim:
     replay_id: int
     judgement: str
     rescore_id: int
+    company_id: int
 
 
 @pytest.fixture
@@ -103,7 +104,11 @@ def victim(tenant: SignedUp) -> Victim:
     event_id = uuid4()
     with tenant_session(tenant_id) as session:
         seen = {"first_seen_at": YESTERDAY, "last_seen_at": YESTERDAY}
+        company = Company(tenant_id=tenant_id, key="secret-company", traits={"name": "Secret Company"}, live={})
+        session.add(company)
+        session.flush()
         lead = Lead(tenant_id=tenant_id, name="Secret Person", search_key="secret person", **seen)
+        lead.company_id = company.id
         session.add(lead)
         session.flush()
         identity = KnownAs(tenant_id=tenant_id, kind="user_id", value="secret-user", lead_id=lead.id, **seen)
@@ -136,7 +141,8 @@ def victim(tenant: SignedUp) -> Victim:
     judged = judgements.record(tenant_id, lead.id, points=1_000, reason="Secret reason", by="Ada Example")
     message = refused_message(tenant_id)
     rescore_id = rescoring.start_all(tenant_id, reason="Secret reason", by="Ada Example")
-    return Victim(tenant_id, lead.id, event_id, "secret-model", import_id, message, *studied, judged.key, rescore_id)
+    things = (lead.id, event_id, "secret-model", import_id, message, *studied, judged.key, rescore_id, company.id)
+    return Victim(tenant_id, *things)
 
 
 def refused_message(tenant_id: int) -> UUID:

@@ -46,6 +46,7 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "replay_id": (victim.replay_id, 999_999_999),
         "key": (victim.judgement, "nobodys-judgement"),
         "rescore_id": (victim.rescore_id, 999_999_999),
+        "company_id": (victim.company_id, 999_999_999),
     }
 
 

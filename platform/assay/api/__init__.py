@@ -8,6 +8,7 @@ from flask import Flask
 from marshmallow import Schema, fields
 
 from assay.api import (
+    companies,
     dead_letters,
     errors,
     events,
@@ -78,6 +79,7 @@ def register(app: Flask, _: Settings) -> None:
         leads,
         upserts,
         events,
+        companies,
         explanations,
         judgements,
         models,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from assay.profiles.frames import Snapshot, last_news, read_facts, snapshot
 from assay.profiles.merging import instant, micros
 from assay.profiles.models import Company, ImportStatement, KeptEvent, KnownAs, Lead
-from assay.profiles.naming import company_name, named_by
+from assay.profiles.naming import company_name, named_by, shown_key
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Source
@@ -54,6 +54,7 @@ class DetailedLead:
     email: str | None
     #: The company's name, or its sender's id for it; without a company, what the lead's traits call it.
     company: str | None
+    company_id: int | None
     #: With those of its company, which are named ``company.…``.
     traits: dict[str, Any]
     identities: list[LeadIdentity]
@@ -96,7 +97,8 @@ def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
         id=lead.id,
         name=lead.name,
         email=lead.email,
-        company=(company_name(company.traits) or company.key) if company else named_by(lead.traits),
+        company=(company_name(company.traits) or shown_key(company.key)) if company else named_by(lead.traits),
+        company_id=company.id if company else None,
         traits=traits,
         identities=known,
         first_seen_at=lead.first_seen_at,

@@ -67,7 +67,11 @@ def scores_now(tenant_id: int, lead_id: int) -> list[LeadScore]:
 
 def list_leads(tenant_id: int, **question: Any) -> LeadPage:
     """As ``queries.list_leads``, each line as of this moment; the order is that of the stored scores."""
-    page = queries.list_leads(tenant_id, **question)
+    return as_of_now(tenant_id, queries.list_leads(tenant_id, **question))
+
+
+def as_of_now(tenant_id: int, page: LeadPage) -> LeadPage:
+    """The same lines in the same order, each with its score of this moment."""
     if page.model is None or not page.items:
         return page
     now = datetime.now(UTC)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, or_, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from assay.profiles.models import Company, Lead
+from assay.profiles.models import Company, KnownAs, Lead
 from assay.profiles.naming import COMPANY_NAMES, folded
 from assay.scoring import cursors
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
@@ -109,6 +109,20 @@ class LiveVersion:
     pins: dict[str, str]
 
 
+#: Of a score, as ``RankedLead`` takes them.
+SCORE_COLUMNS = (
+    Score.total,
+    Score.raw,
+    Score.stage,
+    Score.grade,
+    Score.dimensions,
+    Score.override,
+    Score.disqualified,
+    Score.next_change,
+    Score.version,
+)
+
+
 def list_models(tenant_id: int) -> list[ModelRow]:
     """In the order they were made."""
     with tenant_session(tenant_id) as session:
@@ -190,19 +204,24 @@ def list_leads(
     text: str | None = None,
     cursor: str | None = None,
     limit: int = PAGE,
+    identity: tuple[str, str] | None = None,
 ) -> LeadPage:
     """Best first under ``model`` (default: the leading one); further pages rank as when the first was read.
 
     So paging meets each lead once, however scores move meanwhile. While no model is published, the newest activity
     comes first, and a lead that is active again meanwhile goes to the top of the next listing.
+
+    With an ``identity``, its kind and value, the page holds the lead of whom it is, ranked or not; nobody else.
     """
-    for field, value in (("stage", stage), ("text", text)):
+    for field, value in (("stage", stage), ("text", text), identity or ("", None)):
         if value is not None and "\x00" in value:
             raise BadInput("The character U+0000 is in no text of ours.", field=field)
     limit = max(1, min(limit, LARGEST_PAGE))
     question = (tenant_id, model, stage, text)
     with tenant_session(tenant_id) as session:
-        by = _ranked_by(session, tenant_id, model)
+        by = ranked_by(session, tenant_id, model)
+        if identity is not None:
+            return _identified(session, tenant_id, by, identity)
         if by is None:
             return _by_activity(session, tenant_id, text, cursor, limit, question)
         last: tuple[int, int] | None = None
@@ -224,7 +243,7 @@ def list_leads(
     return LeadPage(items, next_cursor, by.name)
 
 
-def _ranked_by(session: Session, tenant_id: int, name: str | None) -> ModelRow | None:
+def ranked_by(session: Session, tenant_id: int, name: str | None) -> ModelRow | None:
     if name is not None:
         return read_model(session, tenant_id, name)
     return session.scalars(_published(tenant_id).limit(1)).one_or_none()
@@ -283,18 +302,8 @@ def _ranks(
 
 def _ranked(session: Session, tenant_id: int, model_id: int, lead_ids: Sequence[int]) -> list[RankedLead]:
     rows = session.execute(
-        _lead_columns(tenant_id)
-        .add_columns(
-            Score.total,
-            Score.raw,
-            Score.stage,
-            Score.grade,
-            Score.dimensions,
-            Score.override,
-            Score.disqualified,
-            Score.next_change,
-            Score.version,
-        )
+        lead_columns(tenant_id)
+        .add_columns(*SCORE_COLUMNS)
         .join(Score, and_(Score.tenant_id == Lead.tenant_id, Score.lead_id == Lead.id))
         .where(Score.tenant_id == tenant_id, Score.model_id == model_id, Lead.id.in_(lead_ids))
     )
@@ -302,10 +311,23 @@ def _ranked(session: Session, tenant_id: int, model_id: int, lead_ids: Sequence[
     return [found[lead_id] for lead_id in lead_ids if lead_id in found]
 
 
+def _identified(session: Session, tenant_id: int, by: ModelRow | None, identity: tuple[str, str]) -> LeadPage:
+    kind, value = identity
+    lead_id = session.scalars(
+        select(KnownAs.lead_id).where(KnownAs.tenant_id == tenant_id, KnownAs.kind == kind, KnownAs.value == value)
+    ).one_or_none()
+    if lead_id is None:
+        return LeadPage([], None, by.name if by else None)
+    items = _ranked(session, tenant_id, by.id, [lead_id]) if by else []
+    if not items:
+        items = [RankedLead(*row) for row in session.execute(lead_columns(tenant_id).where(Lead.id == lead_id))]
+    return LeadPage(items, None, by.name if by else None)
+
+
 def _by_activity(
     session: Session, tenant_id: int, text: str | None, cursor: str | None, limit: int, question: object
 ) -> LeadPage:
-    query = _lead_columns(tenant_id).order_by(Lead.last_seen_at.desc(), Lead.id).limit(limit + 1)
+    query = lead_columns(tenant_id).order_by(Lead.last_seen_at.desc(), Lead.id).limit(limit + 1)
     if text is not None:
         query = query.where(_matches(text))
     if cursor is not None:
@@ -320,9 +342,10 @@ def _by_activity(
     return LeadPage(items[:limit], next_cursor, None)
 
 
-def _lead_columns(tenant_id: int) -> AnySelect:
+def lead_columns(tenant_id: int) -> AnySelect:
     own = (_text(Lead.traits, name) for name in COMPANY_NAMES)
-    company = func.coalesce(_text(Company.traits, "name"), _text(Company.traits, "domain"), Company.key, *own)
+    told = (_text(Company.traits, "name"), _text(Company.traits, "domain"))
+    company = func.coalesce(*told, func.regexp_replace(Company.key, "^(id|vendor):", ""), *own)
     return (
         select(Lead.id, Lead.name, Lead.email, company, Lead.last_seen_at)
         .outerjoin(Company, and_(Company.tenant_id == Lead.tenant_id, Company.id == Lead.company_id))

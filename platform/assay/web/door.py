@@ -9,6 +9,7 @@ from assay.settings import Settings
 from assay.web import (
     access,
     attempts,
+    companies,
     errors,
     imports,
     judgements,
@@ -54,7 +55,7 @@ def register(app: Flask, configuration: Settings) -> None:
 
 def _blueprint() -> Blueprint:
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
-    for theme in (access, leads, judgements, models, previews, rescores, versions, imports, settings, refused):
+    for theme in (access, leads, companies, judgements, models, previews, rescores, versions, imports, settings, refused):
         web.register_blueprint(theme.blueprint)
     web.before_request(visitors.recognise)
     web.before_request(_bound_body)

@@ -87,8 +87,8 @@ def home() -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     published = queries.list_published(tenant_id)
-    model = _chosen(published, request.args.get("model"))
-    scale = _ruler(tenant_id, model) if model else None
+    model = chosen_model(published, request.args.get("model"))
+    scale = ruler_of(tenant_id, model) if model else None
     stages = scale.stages if scale else ()
     stage = request.args.get("stage") or None
     asked = Filters(
@@ -104,7 +104,7 @@ def index() -> ResponseReturnValue:
         "models": published,
         "stages": stages[::-1],
         "filters": asked,
-        "rows": [_row(lead, scale) for lead in page.items],
+        "rows": [row_of(lead, scale) for lead in page.items],
         "here": url_for("web.leads.index", **asdict(asked), cursor=cursor),
         "more": url_for("web.leads.index", **asdict(asked), cursor=page.next_cursor) if page.next_cursor else None,
     }
@@ -131,7 +131,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
     shown = {
         "lead": found,
         "title": title_of(found.id, found.name, found.email),
-        "subtitle": subtitle_of(found.name, found.email, found.company),
+        "subtitle": subtitle_of(found.name, found.email, None if found.company_id else found.company),
         "events": happened.items,
         "judged": judgements.judgements_behind(tenant_id, lead_id, happened.items),
         "more_events": more,
@@ -201,7 +201,7 @@ def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
     )
 
 
-def _chosen(published: Sequence[ModelRow], name: str | None) -> ModelRow | None:
+def chosen_model(published: Sequence[ModelRow], name: str | None) -> ModelRow | None:
     if not name:
         return published[0] if published else None
     found = next((row for row in published if row.name == name), None)
@@ -210,13 +210,13 @@ def _chosen(published: Sequence[ModelRow], name: str | None) -> ModelRow | None:
     return found
 
 
-def _ruler(tenant_id: int, model: ModelRow) -> Ruler:
+def ruler_of(tenant_id: int, model: ModelRow) -> Ruler:
     if model.published_version is None:
         raise NoSuchVersion
     return ruler(queries.get_version(tenant_id, model.name, model.published_version))
 
 
-def _row(found: queries.RankedLead, scale: Ruler | None) -> Row:
+def row_of(found: queries.RankedLead, scale: Ruler | None) -> Row:
     return Row(
         lead_id=found.lead_id,
         title=title_of(found.lead_id, found.name, found.email),
