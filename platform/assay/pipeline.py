@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 TURN = timedelta(seconds=0.2)
 LONGEST_TURN = timedelta(seconds=30)
+# Who came within this time is expected again.
+LATELY = timedelta(seconds=10)
 # Should Redis lose the job but keep its mark, a sweep nudges again after this.
 MARK_LIFETIME = timedelta(seconds=20)
 JOB_TIMEOUT = timedelta(minutes=5)
@@ -57,7 +59,8 @@ IMPORT = Stage(
     name="import",
     queue="intake",
     drain="assay.profiles.jobs:drain_imports",
-    waiting="SELECT DISTINCT tenant_id FROM intake.imports WHERE state = 'waiting'",
+    waiting="SELECT DISTINCT tenant_id FROM intake.imports "
+    "WHERE state IN ('waiting', 'looking', 'checking', 'undoing')",
 )
 REFOLD = Stage(
     name="refold",
@@ -146,6 +149,8 @@ TIMETABLE = [
 
 
 _redis: Redis | None = None
+#: When each tenant had its last turn in this process, by queue.
+_served: dict[str, dict[int, float]] = {}
 
 
 def connect(redis: Redis) -> None:
@@ -190,7 +195,7 @@ def turn(stage_name: str, tenant_id: int) -> int:
     drain = _function(stage.drain)
     until = monotonic() + stage.turn.total_seconds()
     rows = 0
-    while taken := drain(tenant_id) if stage.wide else drain(tenant_id, alone=not _waits(stage)):
+    while taken := drain(tenant_id) if stage.wide else drain(tenant_id, alone=_is_alone(stage, tenant_id)):
         if stage.wide and not rows:
             nudge(stage, tenant_id)
         rows += taken
@@ -203,6 +208,14 @@ def turn(stage_name: str, tenant_id: int) -> int:
 def _must_yield(stage: Stage, over: float) -> bool:
     """Who works with others keeps in memory what the next turn needs, so it stops only for somebody who waits."""
     return not stage.wide or over > LONGEST_TURN.total_seconds() or _waits(stage)
+
+
+def _is_alone(stage: Stage, tenant_id: int) -> bool:
+    """Whether a long batch would keep nobody waiting: none of the others had a turn lately, or waits for one."""
+    now = monotonic()
+    lately = {one: at for one, at in _served.get(stage.queue, {}).items() if now - at < LATELY.total_seconds()}
+    _served[stage.queue] = lately | {tenant_id: now}
+    return not lately.keys() - {tenant_id} and not _waits(stage)
 
 
 def _waits(stage: Stage) -> bool:
