@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from assay_tenants.database import timetable_session
+from assay_tenants.database import engine, timetable_session
 
 # Looking takes at most a twentieth of the time, however much waits.
 PAUSE = 1.0
@@ -27,7 +27,7 @@ SIZE_EVERY = 30.0
 _WAITING = text("""
     SELECT tenant_id, count(*) FROM (
         SELECT w.tenant_id FROM intake.waiting w ORDER BY w.tenant_id LIMIT :most
-    ) some GROUP BY tenant_id
+    ) counted GROUP BY tenant_id
 """)
 _RATES = text("SELECT id, events_per_second FROM tenancy.tenants WHERE events_per_second IS NOT NULL")
 _SIZE = text("SELECT pg_database_size(current_database())")
@@ -79,6 +79,7 @@ class Room:
         self._thread: Thread | None = None
         self._stopped = Event()
         self._size: tuple[float, int] | None = None
+        self._is_blind = False
 
     def seen(self) -> Sight:
         """What was seen last; what is older than a minute counts as nothing."""
@@ -99,10 +100,13 @@ class Room:
                 session.execute(text("SET LOCAL statement_timeout = '5s'"))
                 rates = {row.id: row.events_per_second for row in session.execute(_RATES)}
                 waiting = {row[0]: row[1] for row in session.execute(_WAITING, {"most": self._most()})}
-                database = self._database(session.scalar, at)
+            database = self._database(at)
             sight = Sight(at, sight.free, database, waiting, rates)
+            self._is_blind = False
         except SQLAlchemyError as error:
-            log.warning("intake.room_unknown", error=str(error).partition("\n")[0])
+            if not self._is_blind:
+                log.warning("intake.room_unknown", error=str(error).partition("\n")[0])
+            self._is_blind = True
         self._tell(before, sight)
         self._sight = sight
         return sight
@@ -146,11 +150,13 @@ class Room:
             log.warning("intake.room_unknown", error=str(error))
             return None
 
-    def _database(self, scalar: Callable[..., object], now: float) -> int | None:
+    def _database(self, now: float) -> int | None:
         if not self.limits.database:
             return None
         if self._size is None or now - self._size[0] >= SIZE_EVERY:
-            self._size = (now, int(str(scalar(_SIZE))))
+            # The application may ask for it, the timetable may not.
+            with engine().connect() as connection:
+                self._size = (now, connection.execute(_SIZE).scalar_one())
         return self._size[1]
 
     def _tell(self, before: Sight | None, sight: Sight) -> None:

@@ -30,7 +30,7 @@ MOST_COUNTED = 100_000
 
 _NAMES: Mapping[Kind, str] = {"messages": "raw messages", "events": "events"}
 _PAST = """SELECT count(*) FROM (SELECT FROM {parent} m
-    WHERE m.tenant_id = :tenant_id AND m.received_at <= :edge LIMIT :most) some"""
+    WHERE m.tenant_id = :tenant_id AND m.received_at <= :edge LIMIT :most) counted"""
 
 
 @dataclass(frozen=True)
