@@ -11,8 +11,11 @@ from assay.api.door import Part
 from assay.api.leads import CURSOR, limit
 from assay.intake.queries import find_message
 from assay.normalise import queries, replaying
+from assay.normalise.models import DeadLetter
 from assay.normalise.queries import MOST_COUNTED, Wanted
 from assay.normalise.replaying import MessageGone
+from assay.profiles.marks import marks_of
+from assay.profiles.masking import masked_excerpt, refuse_hidden
 from assay.scoring.queries import LARGEST_PAGE, PAGE
 from assay_tenants.errors import NotFound
 
@@ -110,7 +113,8 @@ class RoundsSchema(Schema):
 def list_dead_letters(query: dict[str, Any]) -> object:
     """What could not be understood, newest first."""
     page = {name: query.pop(name) for name in ("cursor", "limit") if name in query}
-    return queries.list_dead_letters(tenant_id(), **page, wanted=Wanted(**query))
+    found = queries.list_dead_letters(tenant_id(), **page, wanted=Wanted(**query))
+    return {"letters": _seen(found.letters), "next_cursor": found.next_cursor}
 
 
 @part.serves("GET", "/dead-letters/kinds", answer=KindsSchema)
@@ -131,7 +135,7 @@ def get_dead_message(message_id: UUID) -> dict[str, object]:
         "is_kept": message is not None,
         "size": len(message.body) if message else None,
         "received_at": letters[0].received_at,
-        "items": letters,
+        "items": _seen(letters),
     }
 
 
@@ -146,6 +150,7 @@ def download_dead_message(message_id: UUID) -> Response:
     message = find_message(tenant_id(), message_id)
     if message is None:
         raise MessageGone
+    refuse_hidden(message.body, marks_of(tenant_id()))
     headers = {**DOWNLOAD, "Content-Disposition": f'attachment; filename="message-{message_id}.bin"'}
     return Response(message.body, headers=headers, content_type="application/octet-stream")
 
@@ -190,6 +195,11 @@ def get_round(round_id: int) -> object:
 def cancel_round(round_id: int) -> object:
     """Stops it where it is."""
     return replaying.cancel(tenant_id(), round_id)
+
+
+def _seen(letters: list[DeadLetter]) -> list[dict[str, object]]:
+    marks = marks_of(tenant_id())
+    return [{**vars(letter), "excerpt": masked_excerpt(letter.excerpt, marks)} for letter in letters]
 
 
 def _by() -> str:

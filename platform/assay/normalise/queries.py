@@ -30,7 +30,7 @@ _KINDS = text("""
     )
     SELECT kinds.kind, newest.source_id, newest.received_at, newest.reason,
            (SELECT count(*) FROM (SELECT FROM intake.dead_letters c
-            WHERE c.tenant_id = :tenant_id AND c.kind = kinds.kind LIMIT :most + 1) AS some) AS counted
+            WHERE c.tenant_id = :tenant_id AND c.kind = kinds.kind LIMIT :most + 1) AS few) AS counted
     FROM kinds
     CROSS JOIN LATERAL (
         SELECT l.source_id, l.received_at, l.reason FROM intake.dead_letters l

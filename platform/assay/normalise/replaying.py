@@ -48,6 +48,9 @@ def start(tenant_id: int, action: Action, *, by: str, kind: str, source_id: int 
 
     One of the same letters that is under way already goes on alone. Raises NotFound where there is no such letter.
     """
+    if "\0" in kind:
+        # PostgreSQL can't hold it: no letter is of such a kind.
+        raise NotFound("kind of refused message")
     now = datetime.now(UTC)
     wanted = Wanted(kind, source_id, until=now)
     with tenant_session(tenant_id) as session:
