@@ -306,6 +306,13 @@ def downgrade() -> None:
     op.execute(FUNCTION_BEFORE)
     for parent in KEYS:
         bounds = _taken_apart(parent)
+        # Of a class that had no partition, yet of a time that has one without classes.
+        op.execute(f"CREATE TABLE {parent}_astray (LIKE {parent}_default INCLUDING DEFAULTS)")
+        op.execute(
+            f"WITH astray AS (DELETE FROM {parent}_default WHERE retention <> 0 RETURNING *)"
+            f" INSERT INTO {parent}_astray SELECT * FROM astray"
+        )
+        bounds[f"{parent}_astray"] = ("astray", "", "")
         for child in bounds:
             op.execute(f"ALTER TABLE {child} DROP COLUMN retention")
         one_class = {child: bound for child, bound in bounds.items() if bound is None or bound[0] == "0"}
