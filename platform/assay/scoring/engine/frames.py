@@ -17,7 +17,7 @@ import polars as pl
 from assay.scoring.engine.compiling import JUDGEMENT, OURS, WITHDRAWN, CompiledModel, Types, in_order, names_in
 from assay.scoring.engine.conditions import Columns, derived, expression
 from assay.scoring.engine.lists import answered
-from assay.scoring.engine.qualities import qualities
+from assay.scoring.engine.qualities import with_qualities
 from assay.scoring.language import Comparison, Condition, OnEvents, WhenSilent, leaves
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -301,7 +301,7 @@ def _ordered(read: Reads, events: pl.DataFrame, people: pl.DataFrame, *, ids: bo
 def at_instants(read: Reads, people: pl.DataFrame, every: Selection) -> Scene:
     """A scene whose instants stand in `at`; `people` are bare, without what conditions derive."""
     people = people.with_columns(_texts("trait", read.traits, people.columns))
-    people = people.with_columns(qualities([name for name in read.computed if f"trait:{name}" not in people.columns]))
+    people = with_qualities(people, [name for name in read.computed if f"trait:{name}" not in people.columns])
     people, columns = answered(people, read.comparisons, pl.col("at"))
     return Scene(read, people.with_columns(derived(read.comparisons, pl.col("at"))), columns, every)
 
