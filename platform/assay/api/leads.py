@@ -136,7 +136,11 @@ class LeadSchema(Schema):
     company = fields.String(allow_none=True)
     first_seen_at = fields.AwareDateTime()
     last_seen_at = fields.AwareDateTime()
+    company_id = fields.Integer(allow_none=True, metadata={"description": "As in /companies"})
     traits = fields.Dict(keys=fields.String(), metadata={"description": "A company's own are named company.…"})
+    is_full = fields.Boolean(
+        metadata={"description": "At most 1,000 traits are kept of one lead: true when there may have been more"}
+    )
     identities = fields.List(fields.Nested(IdentitySchema))
     scores = fields.List(fields.Nested(ScoreSchema), metadata={"description": "One for each published model"})
 

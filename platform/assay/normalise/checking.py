@@ -15,6 +15,8 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 # Twice an event's: flat names repeat those they were nested in.
 MAX_SIZE = 64 * 1024
 MAX_DEPTH = 16
+# As many as are kept of one lead.
+MAX_TRAITS = 1_000
 # An index holds at most 2,700 bytes a row, and a letter may take four.
 MAX_IDENTIFIER = 512
 MAX_TYPE = 200
@@ -83,6 +85,8 @@ def _fault_of_content(record: Record) -> Fault | None:
     if isinstance(record, Alias):
         return None
     kind, content = ("properties", record.properties) if isinstance(record, Event) else ("traits", record.traits)
+    if kind == "traits" and len(content) > MAX_TRAITS:
+        return Fault(kind, f"There are {len(content):,} traits; at most {MAX_TRAITS:,} are accepted of one record.")
     measure = _Measure()
     for name, value in content.items():
         wrong = measure.wrong_with(name) or measure.wrong_with(value)

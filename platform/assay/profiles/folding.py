@@ -47,8 +47,8 @@ def fold(facets: Iterable[Facet], *, at_domain: NamedCompany | None = None) -> F
     # Cleared, it is as if nobody had ever stated it.
     merged = {name: statement for name, statement in merged.items() if statement[1] != CLEARED}
     address = _address(facets)
-    if address is not None:
-        merged.setdefault(EMAIL, (0, canonical(address), 0))
+    if address is not None and EMAIL not in merged:
+        learn(merged, {EMAIL: (0, canonical(address), 0)})
     traits = values_of({name: merged[name] for name in TELLING & merged.keys()})
     email = traits.get(EMAIL)
     if not isinstance(email, str):

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from assay.canonical import canonical as canonical
 from assay.canonical import canonical_object
+from assay.profiles.domains import TELLING_DOMAIN
+from assay.profiles.naming import TELLING
 
 #: When it was stated (microseconds), the value as canonical JSON, its source. The greatest one wins.
 Statement = tuple[int, str, int]
@@ -14,6 +16,9 @@ Statement = tuple[int, str, int]
 State = dict[str, Statement]
 #: The value of a trait whose last statement cleared it: kept among statements, for it must win over older ones.
 CLEARED = "null"
+
+#: Fields that are kept of one identity, lead or company: a sender that makes up names must not fill the database.
+MOST_FIELDS = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -47,7 +52,12 @@ def values_of(state: State) -> dict[str, Any]:
 
 
 def learn(state: State, statements: State) -> bool:
-    """Last writer wins, field by field; tells whether anything was new."""
+    """Last writer wins, field by field; tells whether anything was new.
+
+    Of more than ``MOST_FIELDS`` those stay whose names precede: which ones depends on the set of names alone.
+    """
+    if len(state) + len(statements) > MOST_FIELDS:
+        return _learn_much(state, statements)
     news = False
     for name, statement in statements.items():
         known = state.get(name)
@@ -55,6 +65,22 @@ def learn(state: State, statements: State) -> bool:
             state[name] = statement
             news = True
     return news
+
+
+def _learn_much(state: State, statements: State) -> bool:
+    known = dict(state)
+    for name, statement in statements.items():
+        if name not in state or statement > state[name]:
+            state[name] = statement
+    if len(state) > MOST_FIELDS:
+        for name in sorted(state, key=_precedence)[MOST_FIELDS:]:
+            del state[name]
+    return state != known
+
+
+def _precedence(name: str) -> tuple[bool, bool, int, str]:
+    """Made-up names are long and numbered; what a lead or a company is called and found by always stays."""
+    return name not in TELLING and name not in TELLING_DOMAIN, any(map(str.isdigit, name)), len(name), name
 
 
 class Groups(Generic[Node]):

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from assay.profiles.frames import Snapshot, last_news, read_facts, snapshot
-from assay.profiles.merging import instant, micros
+from assay.profiles.merging import MOST_FIELDS, instant, micros
 from assay.profiles.models import Company, ImportStatement, KeptEvent, KnownAs, Lead
 from assay.profiles.naming import company_name, named_by, shown_key
 from assay_tenants.database import tenant_session
@@ -55,6 +55,8 @@ class DetailedLead:
     #: The company's name, or its sender's id for it; without a company, what the lead's traits call it.
     company: str | None
     company_id: int | None
+    #: As many traits as are kept of one lead: there may have been more.
+    is_full: bool
     #: With those of its company, which are named ``company.…``.
     traits: dict[str, Any]
     identities: list[LeadIdentity]
@@ -99,6 +101,7 @@ def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
         email=lead.email,
         company=(company_name(company.traits) or shown_key(company.key)) if company else named_by(lead.traits),
         company_id=company.id if company else None,
+        is_full=len(lead.traits) >= MOST_FIELDS,
         traits=traits,
         identities=known,
         first_seen_at=lead.first_seen_at,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from assay.profiles import service
+from assay.profiles import queries, service
 from assay_sdk import Alias, Company, Event, Identifiers, Identify
 
 At = Callable[[int], datetime]
@@ -214,3 +214,23 @@ class TestChanged:
         )
         changed = world.apply(Identify(user("u1"), {}, minutes(0)))
         assert told == [(True, world.tenant_id, changed)]
+
+
+class TestManyTraits:
+    def test_are_bounded_the_same_in_any_order(self, make_world: Callable[[], Any], minutes: At) -> None:
+        records = [
+            Identify(user("u1"), {f"item_{number}": 1 for number in range(start, start + 700)}, minutes(0))
+            for start in (0, 700, 1400)
+        ]
+        records.append(Identify(user("u1", email="ann@acme.test"), {"title": "CFO", "name": "Ann"}, minutes(1)))
+        states = []
+        for order in (records, records[::-1]):
+            world = make_world()
+            for record in order:
+                world.apply(record)
+            (lead,) = world.state().values()
+            states.append(lead)
+            assert queries.get_lead(world.tenant_id, world.lead_ids()["u1"]).is_full
+        assert states[0] == states[1]
+        assert len(states[0]["traits"]) == 1000
+        assert {"title", "name", "item_0"} <= states[0]["traits"].keys()
