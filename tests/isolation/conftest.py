@@ -17,6 +17,7 @@ from assay import api
 from assay.intake import imports
 from assay.intake.ids import message_id
 from assay.intake.models import Message
+from assay.normalise import replaying
 from assay.normalise.models import DeadLetter
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, judgements, rescoring, service, studies
@@ -60,16 +61,18 @@ class Watch:
 def watch(connected: None) -> Iterator[Watch]:
     """Looks at every statement that does not go through a door which sees across tenants on purpose."""
     watching = Watch()
+    # A transaction of another thread that was under way before has its role from then.
+    role_of = object()
 
     def before(connection: Any, _cursor: object, statement: str, *_: object) -> None:
         role = re.match(r"SET LOCAL ROLE (\w+)", statement)
         if role:
-            connection.info["role"] = role[1]
-        elif connection.info.get("role", "NONE") == "NONE":
+            connection.info[role_of] = role[1]
+        elif connection.info.get(role_of) == "NONE":
             watching.look(statement)
 
     def begin(connection: Any) -> None:
-        connection.info.pop("role", None)
+        connection.info[role_of] = "NONE"
 
     engine = database.engine()
     event.listen(engine, "before_cursor_execute", before)
@@ -94,6 +97,7 @@ class Victim:
     judgement: str
     rescore_id: int
     company_id: int
+    round_id: int
 
 
 @pytest.fixture
@@ -142,7 +146,7 @@ def victim(tenant: SignedUp) -> Victim:
     message = refused_message(tenant_id)
     rescore_id = rescoring.start_all(tenant_id, reason="Secret reason", by="Ada Example")
     things = (lead.id, event_id, "secret-model", import_id, message, *studied, judged.key, rescore_id, company.id)
-    return Victim(tenant_id, *things)
+    return Victim(tenant_id, *things, replaying.start(tenant_id, "replay", by="Ada Example", kind="unsorted"))
 
 
 def refused_message(tenant_id: int) -> UUID:

@@ -1,6 +1,7 @@
 """Every route of the API, asked with the neighbour's key."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -47,6 +48,8 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "key": (victim.judgement, "nobodys-judgement"),
         "rescore_id": (victim.rescore_id, 999_999_999),
         "company_id": (victim.company_id, 999_999_999),
+        "message_id": (victim.message_id, UUID(int=7)),
+        "round_id": (victim.round_id, 999_999_999),
     }
 
 

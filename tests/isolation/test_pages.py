@@ -64,6 +64,7 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "key": (victim.judgement, "nobodys-judgement"),
         "rescore_id": (victim.rescore_id, 999_999_999),
         "company_id": (victim.company_id, 999_999_999),
+        "round_id": (victim.round_id, 999_999_999),
         "message_id": (victim.message_id, NOBODYS_EVENT),
         "key_id": (issue_key(victim.tenant_id, kind="api", name="Theirs").id, 999_999_999),
     }

@@ -1,13 +1,19 @@
 """The watch itself: what it lets pass and what it does not; then the background work, under watch."""
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import text
 
 from assay import pipeline
+from assay.intake import idempotency
+from assay.normalise import queries as queries_of_letters
+from assay.normalise import replaying
 from assay.scoring import jobs, queries, rescore_jobs, service, studies
 from assay.scoring.overlaps import find_overlaps
 from assay.scoring.studies.service import drain_studies
 from assay_tenants.database import directory_session, tenant_session, timetable_session
+from assay_tenants.errors import NotFound
 
 
 @pytest.mark.parametrize(
@@ -102,4 +108,19 @@ def test_taking_in_names_its_tenant_in_every_statement(client, tenant, work_off,
     assert answer.status_code == 200, answer.text
     assert work_off(tenant.tenant_id) > 0
     assert watch.seen > 10
+    assert watch.unfiltered == []
+
+
+def test_dead_letters_name_their_tenant_in_every_statement(victim, watch, work_off) -> None:
+    work_off(victim.tenant_id)
+    queries_of_letters.list_kinds(victim.tenant_id)
+    queries_of_letters.list_dead_letters(victim.tenant_id, 5, wanted=queries_of_letters.Wanted("x", 1))
+    queries_of_letters.count_dead_letters(victim.tenant_id, most=5)
+    with suppress(NotFound):
+        replaying.dismiss_message(victim.tenant_id, victim.message_id, by="Ada Example")
+    claim = idempotency.claim(victim.tenant_id, "key", b"print")
+    claim.remember(idempotency.Answer(200, [], b""))
+    idempotency.claim(victim.tenant_id, "key", b"print")
+    idempotency.prune()
+    assert watch.seen > 20
     assert watch.unfiltered == []
