@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from assay.api.access import tenant_id
 from assay.api.door import Part, Points
 from assay.profiles import queries as profiles
+from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, VENDOR
 from assay.scoring import asking, queries
 
 part = Part("Leads", "Who is known, and how each scores under every model.")
+
+#: Parameters that name one lead.
+IDENTITIES = (USER_ID, EMAIL, ANONYMOUS_ID, "vendor_id")
 
 MODEL = fields.String(
     validate=validate.Length(1, 200),
@@ -26,14 +30,32 @@ def limit(most: int, default: int) -> fields.Integer:
     )
 
 
+def identity(description: str) -> fields.String:
+    return fields.String(validate=validate.Length(1, 600), metadata={"description": description})
+
+
 class LeadsQuery(Schema):
     model = MODEL
     stage = fields.String(validate=validate.Length(1, 200), metadata={"description": "Only leads at this stage"})
     text = fields.String(
         validate=validate.Length(1, 200), metadata={"description": "Part of a name, an e-mail address or a company"}
     )
+    user_id = identity("Only the lead with this id of yours; it goes with `model` alone, like each of the next three")
+    email = identity("Only the lead with this e-mail address")
+    anonymous_id = identity("Only the lead that this browser or device belongs to")
+    vendor_id = identity("Only the lead with this id of a vendor's, such as `hubspot:51`")
     cursor = CURSOR
     limit = limit(queries.LARGEST_PAGE, queries.PAGE)
+
+    @validates_schema
+    def _check_identity(self, question: dict[str, Any], **_: Any) -> None:
+        named = [name for name in IDENTITIES if name in question]
+        others = [*named[1:], *(name for name in ("stage", "text", "cursor") if name in question)]
+        if named and others:
+            raise ValidationError(f"This does not go together with {named[0]}, which names one lead.", others[0])
+        vendor, colon, id_ = question.get("vendor_id", "x:x").partition(":")
+        if not (vendor and colon and id_):
+            raise ValidationError("A vendor's name and its id, such as hubspot:51, are accepted.", "vendor_id")
 
 
 class EventsQuery(Schema):
@@ -174,7 +196,18 @@ class HistorySchema(Schema):
 @part.serves("GET", "/leads", answer=LeadsSchema, query=LeadsQuery)
 def list_leads(query: dict[str, Any]) -> object:
     """Leads by score, best first. Paging meets each lead once, however scores move meanwhile."""
+    named = next((name for name in IDENTITIES if name in query), None)
+    if named is not None:
+        query["identity"] = _identity(named, query.pop(named))
     return asking.list_leads(tenant_id(), **query)
+
+
+def _identity(name: str, value: str) -> tuple[str, str]:
+    """Its kind and value as they are kept."""
+    if name == "vendor_id":
+        vendor, _, value = value.partition(":")
+        return VENDOR + vendor, value.strip()
+    return name, value.strip().lower() if name == EMAIL else value.strip()
 
 
 @part.serves("GET", "/leads/<id:lead_id>", answer=LeadSchema)
