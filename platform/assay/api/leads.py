@@ -9,9 +9,11 @@ from assay.api.door import Part, Points
 from assay.profiles import queries as profiles
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, VENDOR
 from assay.scoring import asking, queries
+from assay.scoring.engine.machines import why
+from assay.scoring.engine.qualities import of_traits
+from assay.scoring.engine.reasons import english
 
 part = Part("Leads", "Who is known, and how each scores under every model.")
-
 #: Parameters that name one lead.
 IDENTITIES = (USER_ID, EMAIL, ANONYMOUS_ID, "vendor_id")
 
@@ -158,10 +160,12 @@ class LeadSchema(Schema):
     company = fields.String(allow_none=True)
     first_seen_at = fields.AwareDateTime()
     last_seen_at = fields.AwareDateTime()
-    company_id = fields.Integer(allow_none=True, metadata={"description": "As in /companies"})
-    traits = fields.Dict(keys=fields.String(), metadata={"description": "A company's own are named company.…"})
-    is_full = fields.Boolean(
-        metadata={"description": "At most 1,000 traits are kept of one lead: true when there may have been more"}
+    traits = fields.Dict(
+        keys=fields.String(),
+        metadata={
+            "description": "A company's own are named company.…; quality.… are worked out of the others; what is kept "
+            "out of sight (see /fields) is masked"
+        },
     )
     identities = fields.List(fields.Nested(IdentitySchema))
     scores = fields.List(fields.Nested(ScoreSchema), metadata={"description": "One for each published model"})
@@ -172,7 +176,12 @@ class EventSchema(Schema):
     type = fields.String()
     occurred_at = fields.AwareDateTime()
     received_at = fields.AwareDateTime()
-    properties = fields.Dict(keys=fields.String())
+    properties = fields.Dict(
+        keys=fields.String(), metadata={"description": "What is kept out of sight (see /fields) is masked"}
+    )
+    counted = fields.Boolean(metadata={"description": "false: a machine did it, and it counts nothing"})
+    code = fields.String(allow_none=True, metadata={"description": "Of the reason why it counts nothing"})
+    why = fields.String(allow_none=True, metadata={"description": "That reason in plain English"})
 
 
 class EventsSchema(Schema):
@@ -214,7 +223,11 @@ def _identity(name: str, value: str) -> tuple[str, str]:
 def get_lead(lead_id: int) -> dict[str, object]:
     """One lead with its identities, traits and scores."""
     lead = profiles.get_lead(tenant_id(), lead_id)
-    return {**vars(lead), "scores": asking.scores_now(tenant_id(), lead_id)}
+    return {
+        **vars(lead),
+        "traits": lead.traits | of_traits(lead.traits),
+        "scores": asking.scores_now(tenant_id(), lead_id),
+    }
 
 
 @part.serves("GET", "/leads/<id:lead_id>/scores", answer=ScoresSchema, query=ScoresQuery)
@@ -226,7 +239,18 @@ def list_scores(query: dict[str, Any], lead_id: int) -> object:
 @part.serves("GET", "/leads/<id:lead_id>/events", answer=EventsSchema, query=EventsQuery)
 def list_events(query: dict[str, Any], lead_id: int) -> object:
     """What a lead did, newest first."""
-    return profiles.timeline(tenant_id(), lead_id, **query)
+    found = profiles.timeline(tenant_id(), lead_id, **query)
+    return {"items": [_event(event) for event in found.items], "next_cursor": found.next_cursor}
+
+
+def _event(event: profiles.LeadEvent) -> dict[str, object]:
+    refusal = why(event.discounted) if event.discounted else None
+    return {
+        **vars(event),
+        "counted": refusal is None,
+        "code": refusal.code if refusal else None,
+        "why": english(refusal) if refusal else None,
+    }
 
 
 @part.serves("GET", "/leads/<id:lead_id>/history", answer=HistorySchema, query=HistoryQuery)

@@ -1,6 +1,5 @@
 """What a tenant keeps out of scoring and out of sight, and which signs of machines it does not look for."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from assay_tenants.database import Base, tenant_session
 
 _DISTRIBUTED = {"schema": "profiles", "info": {"citus": "distributed"}}
+
+_NAMING = frozenset(("name", "key", "field", "property", "propertyName", "label"))
 
 #: Stands where a value is not shown.
 MASK = "•••"
@@ -99,21 +100,17 @@ class Marks:
             return tree
         # A message wraps the sender's names in names of its own, of which nobody knows where they end.
         ways = (*(f"{way}." for way in above), "")
+        # Forms come as lists of {"name": …, "value": …}.
+        named = any(isinstance(text, str) and word in _NAMING and self.hides(text) for word, text in tree.items())
         return {
             key: MASK
-            if value is not None and any(self.hides(f"{way}{key}") for way in ways)
+            if value is not None and (self._is_way_hidden(key, ways) or (named and "value" in key.casefold()))
             else self._masked(value, tuple(f"{way}{key}" for way in ways))
             for key, value in tree.items()
         }
 
-    def masked_text(self, text: str) -> str:
-        """JSON text; what is no JSON is not shown at all."""
-        if not self:
-            return text
-        try:
-            return json.dumps(self._masked(json.loads(text), ()), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return MASK
+    def _is_way_hidden(self, key: str, ways: Iterable[str]) -> bool:
+        return any(self.hides(f"{way}{key}") or self.hides(f"company.{way}{key}") for way in ways)
 
 
 NONE = Marks()

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from assay.normalise import OURS
+from assay.profiles import machines, merges
 from assay.profiles.frames import Snapshot, last_news, read_facts, snapshot
+from assay.profiles.marks import NONE, Marks, read_marks
 from assay.profiles.merging import MOST_FIELDS, instant, micros
 from assay.profiles.models import Company, ImportStatement, KeptEvent, KnownAs, Lead
 from assay.profiles.naming import company_name, named_by, shown_key
@@ -77,6 +80,8 @@ class LeadEvent:
     sender_id: str
     #: The raw message that brought it; None for a row of an import.
     message_id: UUID | None
+    #: Why it counts nothing (see `machines`); None: it counts.
+    discounted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,13 @@ class Timeline:
     next_cursor: str | None
 
 
-def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
+def get_lead(tenant_id: int, lead_id: int, *, revealed: bool = False) -> DetailedLead:
+    """What is kept out of sight is masked, unless somebody wants it ``revealed``: that is to be written down."""
     with tenant_session(tenant_id) as session:
         lead = _read_lead(session, tenant_id, lead_id)
         company = session.get(Company, (tenant_id, lead.company_id)) if lead.company_id is not None else None
         known = _read_identities(session, tenant_id, lead_id)
+        marks = NONE if revealed else read_marks(session, tenant_id)
     traits = dict(lead.traits)
     if company is not None:
         traits |= {f"company.{name}": value for name, value in company.traits.items() if value is not None}
@@ -102,14 +109,16 @@ def get_lead(tenant_id: int, lead_id: int) -> DetailedLead:
         company=(company_name(company.traits) or shown_key(company.key)) if company else named_by(lead.traits),
         company_id=company.id if company else None,
         is_full=len(lead.traits) >= MOST_FIELDS,
-        traits=traits,
+        traits=marks.masked(traits),
         identities=known,
         first_seen_at=lead.first_seen_at,
         last_seen_at=lead.last_seen_at,
     )
 
 
-def timeline(tenant_id: int, lead_id: int, *, cursor: str | None = None, limit: int = PAGE) -> Timeline:
+def timeline(
+    tenant_id: int, lead_id: int, *, cursor: str | None = None, limit: int = PAGE, revealed: bool = False
+) -> Timeline:
     """What a lead did, newest first; ``cursor`` is the ``next_cursor`` of the page before."""
     query = _events(tenant_id, lead_id).order_by(KeptEvent.occurred_at.desc(), KeptEvent.id.desc()).limit(limit + 1)
     if cursor is not None:
@@ -117,7 +126,8 @@ def timeline(tenant_id: int, lead_id: int, *, cursor: str | None = None, limit: 
     with tenant_session(tenant_id) as session:
         _read_lead(session, tenant_id, lead_id)
         rows = session.execute(query).all()
-    events = [_event(row[0], row[1]) for row in rows[:limit]]
+        marks = NONE if revealed else read_marks(session, tenant_id)
+    events = _judged(tenant_id, lead_id, [_event(row[0], row[1], marks) for row in rows[:limit]])
     more = len(rows) > limit
     return Timeline(events, _cursor(events[-1]) if more else None)
 
@@ -129,21 +139,33 @@ def list_events(tenant_id: int, lead_id: int, types: Collection[str]) -> list[Le
         rows = session.execute(
             _events(tenant_id, lead_id).where(KeptEvent.type.in_(types)).order_by(KeptEvent.occurred_at, KeptEvent.id)
         ).all()
-    return [_event(row[0], row[1]) for row in rows]
+        marks = read_marks(session, tenant_id)
+    return _judged(tenant_id, lead_id, [_event(row[0], row[1], marks) for row in rows])
 
 
 def get_event(tenant_id: int, lead_id: int, event_id: UUID) -> LeadEvent:
     with tenant_session(tenant_id) as session:
         row = session.execute(_events(tenant_id, lead_id).where(KeptEvent.id == event_id)).one_or_none()
+        marks = read_marks(session, tenant_id)
     if row is None:
         raise NotFound("event")
-    return _event(row[0], row[1])
+    (event,) = _judged(tenant_id, lead_id, [_event(row[0], row[1], marks)])
+    return event
+
+
+def _judged(tenant_id: int, lead_id: int, events: list[LeadEvent]) -> list[LeadEvent]:
+    """With why those that a machine did count nothing: what else happened to the mail is looked at for it."""
+    if all(event.type not in machines.JUDGED for event in events):
+        return events
+    _, mails = read_facts(tenant_id, [lead_id], traits=(), properties=(), types=machines.LOOKED_AT)
+    why = dict(mails.select("event_id", machines.DISCOUNTED).drop_nulls().iter_rows())
+    return [replace(event, discounted=why.get(str(event.id))) for event in events]
 
 
 def _read_lead(session: Session, tenant_id: int, lead_id: int) -> Lead:
     lead = session.scalars(select(Lead).where(*_is_lead(tenant_id, lead_id))).one_or_none()
     if lead is None:
-        raise NotFound("lead")
+        raise merges.gone(session, tenant_id, lead_id)
     return lead
 
 
@@ -173,13 +195,13 @@ def _events(tenant_id: int, lead_id: int) -> Select[KeptEvent, str | None]:
     )
 
 
-def _event(event: KeptEvent, source: str | None) -> LeadEvent:
+def _event(event: KeptEvent, source: str | None, marks: Marks) -> LeadEvent:
     return LeadEvent(
         id=event.id,
         type=event.type,
         occurred_at=event.occurred_at,
         received_at=event.received_at,
-        properties=event.properties,
+        properties=event.properties if event.type.startswith(OURS) else marks.masked(event.properties),
         source=source,
         sender_id=event.sender_id,
         message_id=event.message_id,

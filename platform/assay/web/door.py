@@ -11,13 +11,16 @@ from assay.web import (
     attempts,
     companies,
     errors,
+    fields,
     imports,
     judgements,
     leads,
+    merges,
     models,
     previews,
     refused,
     rescores,
+    retention,
     settings,
     versions,
     visitors,
@@ -49,13 +52,30 @@ def register(app: Flask, configuration: Settings) -> None:
     attempts.register(app, configuration.redis_url)
     words.teach(app.jinja_env)
     app.context_processor(lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor")})
+    app.context_processor(lambda: {"count_refused": refused.count_shown})
     app.register_blueprint(_blueprint())
     errors.answer_for_unknown_pages(app)
 
 
 def _blueprint() -> Blueprint:
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
-    for theme in (access, leads, companies, judgements, models, previews, rescores, versions, imports, settings, refused):
+    themes = (
+        access,
+        leads,
+        companies,
+        judgements,
+        merges,
+        models,
+        previews,
+        rescores,
+        versions,
+        imports,
+        settings,
+        retention,
+        refused,
+        fields,
+    )
+    for theme in themes:
         web.register_blueprint(theme.blueprint)
     web.before_request(visitors.recognise)
     web.before_request(_bound_body)

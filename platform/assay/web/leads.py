@@ -10,9 +10,12 @@ from flask.typing import ResponseReturnValue
 
 from assay.intake.queries import find_message
 from assay.profiles import queries as profiles
+from assay.profiles.marks import MASK, marks_of
 from assay.scoring import asking, judgements, outlooks, queries, service
 from assay.scoring.engine import Explanation
+from assay.scoring.engine.qualities import of_traits
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
+from assay.scoring.language import COMPUTED
 from assay.scoring.models import ModelRow, ModelVersion
 from assay.web.curves import drawing
 from assay.web.messages import readable
@@ -123,7 +126,8 @@ def index() -> ResponseReturnValue:
 @signed_in
 def lead(lead_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
-    found = profiles.get_lead(tenant_id, lead_id)
+    known = profiles.get_lead(tenant_id, lead_id)
+    found = replace(known, traits={name: value for name, value in known.traits.items() if name not in COMPUTED})
     happened = profiles.timeline(tenant_id, lead_id, cursor=request.args.get("before") or None, limit=TIMELINE)
     more = None
     if happened.next_cursor:
@@ -135,6 +139,8 @@ def lead(lead_id: int) -> ResponseReturnValue:
         "events": happened.items,
         "judged": judgements.judgements_behind(tenant_id, lead_id, happened.items),
         "more_events": more,
+        "quality": of_traits(found.traits),
+        "hidden": [name for name, value in found.traits.items() if value == MASK],
     }
     if request.headers.get("HX-Target") == "li#more-events":
         return render_template("parts/timeline_entries.html", counting=frozenset(), **shown)
@@ -197,7 +203,7 @@ def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
         event=found,
         judgement=judgements.judgements_behind(tenant_id, lead_id, [found]).get(found.id),
         message=message,
-        text=readable(message.body, found.sender_id) if message else None,
+        text=readable(message.body, found.sender_id, marks_of(tenant_id)) if message else None,
     )
 
 

@@ -4,6 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from assay.profiles.marks import Marks
+
+#: Stands where nobody can tell which part of a text is kept out of sight.
+UNTOLD = "This is not JSON, so what is sensitive in it can't be told from the rest, and none of it is shown."
+
 
 @dataclass(frozen=True)
 class ReadableMessage:
@@ -13,14 +18,14 @@ class ReadableMessage:
     whole: str | None
 
 
-def readable(body: bytes, sender_id: str) -> ReadableMessage:
-    """The request as it came, only with its JSON set out in lines."""
+def readable(body: bytes, sender_id: str, marks: Marks) -> ReadableMessage:
+    """The request as it came, only with its JSON set out in lines, and masked what is kept out of sight."""
     text = body.decode("utf-8", "replace")
     try:
-        tree = json.loads(text)
+        tree = marks.masked_tree(json.loads(text))
         part = _holder(tree, sender_id)
     except (ValueError, RecursionError):
-        return ReadableMessage(text, None)
+        return ReadableMessage(UNTOLD if marks else text, None)
     if part is None or part is tree:
         return ReadableMessage(_lines(tree), None)
     return ReadableMessage(_lines(part), _lines(tree))

@@ -6,7 +6,7 @@ from datetime import datetime
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from assay.scoring import model_queries, queries, service, studies
+from assay.scoring import keeping_out, model_queries, queries, service, studies
 from assay.scoring.errors import DraftChanged, ModelNameTaken, TooManyStudies, WrongModelName
 from assay.scoring.language import InvalidModel, Problem
 from assay.scoring.models import ModelRow
@@ -62,6 +62,7 @@ def index() -> ResponseReturnValue:
     models = [_listed(tenant_id, row) for row in queries.list_models(tenant_id)]
     return render_template(
         "models/index.html",
+        in_vain=keeping_out.asked_in_vain(tenant_id),
         models=[model for model in models if model.archived_at is None],
         archived=[model for model in models if model.archived_at is not None],
     )

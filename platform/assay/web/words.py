@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from jinja2 import Environment
 
+from assay.scoring.engine.machines import why
+from assay.scoring.engine.reasons import english
 from assay.scoring.sentences import Told, say
 
 MINUS = "−"
@@ -80,7 +82,12 @@ def said(told: Told) -> str:
     return say(told, "en")
 
 
+def machine(discounted: str) -> str:
+    """Why an event counts nothing."""
+    return english(why(discounted))
+
+
 def teach(jinja: Environment) -> None:
     jinja.trim_blocks = jinja.lstrip_blocks = True
-    for filter_ in (points, signed, sign, grouped, ago, instant, size, shown, capitalised, said):
+    for filter_ in (points, signed, sign, grouped, ago, instant, size, shown, capitalised, said, machine):
         jinja.filters[filter_.__name__] = filter_

@@ -149,7 +149,8 @@ def _joined(joint: Callable[[pl.Expr, pl.Expr], pl.Expr], parts: Sequence[pl.Exp
 def comparison_expression(comparison: Comparison) -> pl.Expr:
     """One comparison on scalar texts."""
     if comparison.word == HIDDEN:
-        return pl.lit(None, pl.Boolean)
+        # One for each row: a bare literal would make a column of one.
+        return pl.repeat(None, pl.len(), dtype=pl.Boolean)
     name = column(comparison)
     text, lower = pl.col(name), pl.col(f"lower:{name}")
     operand = comparison.operand

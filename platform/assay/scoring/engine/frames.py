@@ -49,7 +49,7 @@ class Selection:
     def only(self, mask: pl.Expr, columns: Sequence[str] | None = None) -> "Selection":
         """The events for which the mask is true."""
         # Asked of the few columns it needs: a query over thousands of them takes a millisecond to begin.
-        asked = [self.events.get_column(name) for name in dict.fromkeys(mask.meta.root_names())]
+        asked = [self.events.get_column(name) for name in dict.fromkeys(mask.meta.root_names()) or ("lead",)]
         kept = pl.DataFrame(asked).select(mask.fill_null(value=False).alias("kept"))["kept"]
         rows = self.events if columns is None else pl.DataFrame([self.events.get_column(name) for name in columns])
         return Selection(rows.filter(kept), counted_up(kept, self.last))
