@@ -1,7 +1,7 @@
 """A lead is what its identities say together: pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,18 +66,22 @@ def fold(facets: Iterable[Facet], *, at_domain: NamedCompany | None = None) -> F
     )
 
 
-def domain_of(facets: Iterable[Facet]) -> str | None:
+def domain_of(facets: Collection[Facet]) -> str | None:
     """The registered domain that tells where somebody works of whom no company is stated.
 
     That of the address the lead goes by; if it tells none, of the next one.
     """
-    facets = list(facets)
     stated: Statement | None = None
+    has_address = False
     for facet in facets:
         if facet.company is not None and facet.company_at is not None:
             return None
+        has_address = has_address or facet.key[0] == EMAIL
         if EMAIL in facet.state and (stated is None or facet.state[EMAIL] > stated):
             stated = facet.state[EMAIL]
+    # Most people are visitors of whom nothing is known.
+    if stated is None and not has_address:
+        return None
     addresses = _addresses(facets)
     if stated is not None and isinstance(address := json.loads(stated[1]), str):
         addresses.insert(0, address)
@@ -88,7 +92,7 @@ def _address(facets: list[Facet]) -> str | None:
     return next(iter(_addresses(facets)), None)
 
 
-def _addresses(facets: list[Facet]) -> list[str]:
+def _addresses(facets: Collection[Facet]) -> list[str]:
     """Personal ones first, by when each was seen first: the last sight would have to be looked up at every event."""
     addresses = [
         (not is_personal_address(facet.key[1]), facet.first_seen_at, facet.key[1])
