@@ -17,9 +17,11 @@ from assay.api import (
     judgements,
     leads,
     models,
+    pace,
     previews,
     reference,
     rescores,
+    retention,
     templates,
     upserts,
 )
@@ -88,6 +90,8 @@ def register(app: Flask, _: Settings) -> None:
         templates,
         imports,
         dead_letters,
+        retention,
+        pace,
     ):
         api.register_blueprint(theme.part)
     app.register_blueprint(reference.blueprint(api.spec))

@@ -6,6 +6,7 @@ are ours (503). Both say how long to wait.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 
@@ -73,6 +74,19 @@ class Admission:
             self.refusals.add(tenant_id, TooFast.code)
             raise TooFast(_limit(rate), after=_whole(wait))
 
+    def standing(self, tenant_id: int) -> "Standing":
+        """The limits of a tenant, and how often it was refused."""
+        sight = self.room.seen()
+        rate = self.rates.of(tenant_id, sight.rates)
+        return Standing(
+            events_per_second=rate.per_second if rate else None,
+            at_once=rate.burst if rate else None,
+            messages_waiting=sight.waiting.get(tenant_id, 0),
+            messages_waiting_at_most=self.room.limits.backlog_of_one or None,
+            refused_today=self.refusals.of(tenant_id),
+            refused_in_a_week=self.refusals.of(tenant_id, days=7),
+        )
+
     def admit_visitor(self, tenant_id: int, key_id: int, address: str, items: int) -> None:
         """Raises TooFast when one visitor of a page sends more than one may with the page's public key."""
         if self.visitors is None:
@@ -81,6 +95,18 @@ class Admission:
         if wait > 0:
             self.refusals.add(tenant_id, TooFast.code)
             raise TooFast("One visitor may not send so many events", after=_whole(wait))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """None for no limit; refusals by their codes."""
+
+    events_per_second: int | None
+    at_once: int | None
+    messages_waiting: int
+    messages_waiting_at_most: int | None
+    refused_today: dict[str, int]
+    refused_in_a_week: dict[str, int]
 
 
 class Rates:
