@@ -12,6 +12,9 @@ from assay.settings import MASK
 
 _SECRET_NAME = re.compile(r"passw|secret|token|authorization|cookie|write_key|api_key", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+@", re.IGNORECASE)
+# The database quotes rows and values that it refuses, and those are somebody's facts.
+_QUOTED_ROW = re.compile(r"^(DETAIL|CONTEXT): .*$", re.MULTILINE)
+_QUOTED_VALUE = re.compile(r'(invalid input (?:syntax|value) for [^:\n]*|out of range[^:\n]*): "[^\n]*"')
 
 
 def configure(level: str, *, process: str) -> None:
@@ -66,10 +69,15 @@ def in_process(name: str) -> structlog.typing.Processor:
     return add
 
 
+def without_facts(text: str) -> str:
+    """A message of the database without the rows and values it tells of."""
+    return _QUOTED_VALUE.sub(rf"\1: {MASK}", _QUOTED_ROW.sub(rf"\1: {MASK}", text))
+
+
 def without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if _SECRET_NAME.search(name):
             event[name] = MASK
         elif isinstance(value, str):
-            event[name] = _PASSWORD_IN_URL.sub(rf"\1{MASK}@", value)
+            event[name] = without_facts(_PASSWORD_IN_URL.sub(rf"\1{MASK}@", value))
     return event

@@ -49,6 +49,8 @@ def configure(url: str, *, pool_size: int = 8) -> Engine:
         max_overflow=4,
         pool_timeout=10,
         pool_pre_ping=True,
+        # What leads' facts are is nothing for a log.
+        hide_parameters=True,
         connect_args={"connect_timeout": 5, "tcp_user_timeout": 10_000, "options": "-c timezone=UTC"},
     )
     return _engine

@@ -3,8 +3,11 @@ import logging
 
 import pytest
 import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from assay import logs
+from assay_tenants import database
 
 SECRET = "hunter2-hunter2"
 
@@ -43,3 +46,25 @@ def test_secrets_are_masked(capsys: pytest.CaptureFixture[str], told: dict[str, 
     line = capsys.readouterr().err
     assert SECRET not in line
     assert "failed" in line
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("SELECT CAST(:fact AS integer)", id="a value it can't read"),
+        pytest.param("SELECT CAST(:fact AS text) FROM nowhere.at_all", id="a parameter of what fails"),
+        pytest.param("SELECT CAST(CAST(:fact AS text) AS json)", id="a line it quotes"),
+    ],
+)
+def test_what_the_database_refuses_is_logged_without_anybodys_facts(
+    connected: None, capsys: pytest.CaptureFixture[str], statement: str
+) -> None:
+    logs.configure("INFO", process="web")
+    try:
+        with database.engine().connect() as connection:
+            connection.execute(text(statement), {"fact": SECRET})
+    except DBAPIError:
+        structlog.get_logger().exception("failed")
+    line = capsys.readouterr().err
+    assert "failed" in line
+    assert SECRET not in line

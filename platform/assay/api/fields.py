@@ -26,7 +26,7 @@ class FieldSchema(Schema):
     suggested = fields.Boolean(metadata={"description": "Names of this sort are often kept out"})
 
 
-class StandingSchema(Schema):
+class KeptSchema(Schema):
     sensitive = fields.List(fields.String(), metadata={"description": SENSITIVE})
     signals = fields.Dict(
         keys=fields.String(),
@@ -40,19 +40,19 @@ class StandingSchema(Schema):
     )
 
 
-class FieldsSchema(StandingSchema):
+class FieldsSchema(KeptSchema):
     items = fields.List(fields.Nested(FieldSchema), metadata={"description": "Traits first; most frequent first"})
     leads = fields.Integer(metadata={"description": "All leads"})
     looked_at = fields.Integer(metadata={"description": "Leads that were looked at for traits"})
 
 
-class ChangedSchema(StandingSchema):
+class KeptOutSchema(KeptSchema):
     rescore_id = fields.Integer(
         allow_none=True, metadata={"description": "All leads are scored anew; null: nothing had to be"}
     )
 
 
-class ChangeSchema(Schema):
+class KeepingOutSchema(Schema):
     sensitive = fields.List(
         fields.String(validate=validate.Length(1, LONGEST_PATTERN)),
         validate=validate.Length(max=MOST_PATTERNS),
@@ -73,8 +73,8 @@ def get_fields() -> dict[str, object]:
     return {**kept, "items": found.items, "leads": found.leads, "looked_at": found.looked_at}
 
 
-@part.serves("PUT", "/fields", answer=ChangedSchema)
-@part.arguments(ChangeSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
+@part.serves("PUT", "/fields", answer=KeptOutSchema)
+@part.arguments(KeepingOutSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def change_fields(body: dict[str, Any]) -> dict[str, object]:
     """Keep fields out of scoring and out of sight; say what counts as a machine. All leads are scored anew."""
     by = f"API key {caller().key_id}"
