@@ -1,5 +1,7 @@
 """Companies by name, and one company with its people and where each trait came from."""
 
+from dataclasses import replace
+
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -55,7 +57,7 @@ def company(company_id: int) -> ResponseReturnValue:
         "model": model,
         "models": published,
         "filters": {"model": name},
-        "rows": [row_of(lead, scale) for lead in people.items],
+        "rows": [row_of(replace(lead, company=None), scale) for lead in people.items],
         "more": more,
     }
     if request.headers.get("HX-Target", "") == "tr#more":
