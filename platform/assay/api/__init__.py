@@ -5,7 +5,8 @@ from typing import Any
 
 import flask_smorest  # type: ignore[import-untyped] # it ships no types
 from flask import Flask
-from marshmallow import Schema, fields
+from marshmallow import Schema
+from marshmallow.fields import Integer, List, Nested, String
 
 from assay.api import (
     companies,
@@ -13,9 +14,11 @@ from assay.api import (
     errors,
     events,
     explanations,
+    fields,
     imports,
     judgements,
     leads,
+    merges,
     models,
     pace,
     previews,
@@ -40,17 +43,17 @@ places, instants RFC 3339 in UTC. Errors are `application/problem+json`; `errors
 
 
 class FieldErrorSchema(Schema):
-    field = fields.String(required=True)
-    message = fields.String(required=True)
+    field = String(required=True)
+    message = String(required=True)
 
 
 class ErrorSchema(Schema):
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True, metadata={"description": "A sentence for a person"})
-    code = fields.String(required=True, metadata={"description": "For programs; it stays the same"})
-    errors = fields.List(fields.Nested(FieldErrorSchema))
+    type = String(required=True)
+    title = String(required=True)
+    status = Integer(required=True)
+    detail = String(required=True, metadata={"description": "A sentence for a person"})
+    code = String(required=True, metadata={"description": "For programs; it stays the same"})
+    errors = List(Nested(FieldErrorSchema))
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc] # untyped
@@ -84,6 +87,7 @@ def register(app: Flask, _: Settings) -> None:
         companies,
         explanations,
         judgements,
+        merges,
         models,
         previews,
         rescores,
@@ -92,6 +96,7 @@ def register(app: Flask, _: Settings) -> None:
         dead_letters,
         retention,
         pace,
+        fields,
     ):
         api.register_blueprint(theme.part)
     app.register_blueprint(reference.blueprint(api.spec))

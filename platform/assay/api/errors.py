@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import quote_etag
 
+from assay.profiles.merges import LeadGone
 from assay.scoring.errors import DraftChanged
 from assay.scoring.language import InvalidModel
 from assay_tenants.errors import AssayError, BadInput, NotSignedIn
@@ -88,6 +89,8 @@ def render(error: Exception) -> Response:
         }
         headers = {"ETag": quote_etag(str(error.revision))}
         return _problem(error.status, error.code, error.message, [], headers, more)
+    if isinstance(error, LeadGone) and error.merged_into is not None:
+        return _problem(error.status, error.code, error.message, [], more={"merged_into": error.merged_into})
     if isinstance(error, AssayError):
         problems = [{"field": error.field, "message": error.message}] if error.field else []
         return _problem(error.status, error.code, error.message, problems, _headers(error))

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from assay.facts import LeadsChanged, tell_after_commit
-from assay.profiles import knowing, leads, resettling, service
+from assay.profiles import knowing, leads, merges, resettling, service
 from assay.profiles.bulk import rows
 from assay.profiles.identity_models import DecidedPair, Decision, Merge, ValueRule
 from assay.profiles.matching import EMAIL, Key
@@ -126,7 +126,7 @@ def tell_apart(tenant_id: int, lead_id: int, keys: Collection[Key], *, by: str, 
             tangle,
             together=[*_held(tangle, apart, going), *_held(tangle, apart, staying)],
         )
-        _settle(session, tenant_id, tangle.leads, known_at)
+        _settle(session, tenant_id, tangle.leads, known_at, going=going)
         return _decided(session, tenant_id, decision, _first(tangle, staying), _first(tangle, going))
 
 
@@ -148,7 +148,7 @@ def undo(tenant_id: int, merge_id: int, *, by: str, reason: str = "") -> Decided
         decision = _record(session, tenant_id, known_at, True, by, reason, lead_id, merge.gone_id, merge_id)
         _part(session, tenant_id, decision, tangle, one, other)
         merge.undone_by = decision.id
-        _settle(session, tenant_id, tangle.leads, known_at)
+        _settle(session, tenant_id, tangle.leads, known_at, going=one)
         return _decided(session, tenant_id, decision, merge.kept_identity_id, merge.gone_identity_id)
 
 
@@ -207,8 +207,11 @@ def _learning(tenant_id: int) -> Iterator[tuple[Session, datetime]]:
         yield session, known_at
 
 
-def _settle(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> None:
-    _follow(session, tenant_id, resettling.settle(session, tenant_id, lead_ids, known_at), known_at)
+def _settle(
+    session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime, *, going: Collection[Key] = ()
+) -> None:
+    settled = resettling.settle(session, tenant_id, lead_ids, known_at, going=going)
+    _follow(session, tenant_id, settled, known_at)
 
 
 def _resettle(session: Session, tenant_id: int, key: Key, known_at: datetime) -> None:
@@ -255,7 +258,7 @@ def _part(
     session: Session, tenant_id: int, decision: Decision, tangle: Tangle, one: Collection[Key], other: Collection[Key]
 ) -> list[Pair]:
     """Cuts all links between the two sides; gives them."""
-    across = [pair for pair in (*tangle.links, *tangle.together) if _is_across(pair, one, other)]
+    across = [pair for pair in {**tangle.links, **tangle.together} if _is_across(pair, one, other)]
     _keep(session, tenant_id, decision, tangle, apart=[pair for pair in across if pair in tangle.links])
     joined = [pair for pair in across if pair in tangle.together]
     if joined:
@@ -341,7 +344,7 @@ def _lead_of(session: Session, tenant_id: int, identity_id: int) -> int | None:
 
 def _require_lead(session: Session, tenant_id: int, lead_id: int) -> None:
     if session.scalar(select(Lead.id).where(Lead.tenant_id == tenant_id, Lead.id == lead_id)) is None:
-        raise NotFound("lead")
+        raise merges.gone(session, tenant_id, lead_id)
 
 
 def _checked(reason: str) -> str:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from assay.profiles import limits, merges, resettling
+from assay.profiles import merges, resettling
 from assay.profiles.bulk import rows
+from assay.profiles.identity_models import Decision
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, VENDOR, Key
 from assay.profiles.merges import Cause
 from assay.profiles.resettling import Tangle
@@ -93,12 +94,21 @@ _SHARED = text("""
             ) met
             JOIN profiles.identities e ON e.tenant_id = :tenant_id AND e.id = met.id AND e.kind = c.of_kind
             LIMIT :counted
-        ) some
+        ) counted
     ) o ON c.of_kind IS NOT NULL
     WHERE CAST(:after AS text) IS NULL OR (v.kind, v.value) > (:after, :after_value)
     ORDER BY v.kind, v.value
     LIMIT :limit
 """)
+_BY_VALUE = text("""
+    SELECT DISTINCT i.lead_id FROM profiles.identities i
+    WHERE i.tenant_id = :tenant_id AND (
+        (i.kind = 'email' AND i.value = lower(:value)) OR (i.kind = 'user_id' AND i.value = :value)
+        OR (i.kind = 'anonymous_id' AND i.value = :value)
+    )
+    LIMIT 2
+""")
+_BY_ID = text("SELECT l.id FROM profiles.leads l WHERE l.tenant_id = :tenant_id AND l.id = CAST(:id AS bigint)")
 _CURSOR = re.compile(r"[0-9]{1,18}")
 
 
@@ -172,6 +182,14 @@ class Memberships:
 
 
 @dataclass(frozen=True)
+class Decisions:
+    """Newest first."""
+
+    items: list[Decision]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
 class SharedValue:
     """A value that joins nobody, or that somebody said something of."""
 
@@ -204,17 +222,12 @@ def list_merges(
     visitors: bool = True,
 ) -> Merges:
     """Newest first; raises BadInput for a cursor that is not one of this list."""
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
-        raise BadInput(
-            "This cursor is not one of this list. Accepted is the next_cursor of the page before; leave it out to "
-            "start at the newest.",
-            field="cursor",
-        )
+    before = _before(cursor)
     query = _MERGES
     query += "" if visitors else _OF_PEOPLE
     query += "" if lead_id is None else _OF_LEAD
     query += "" if cursor is None else _BEFORE
-    asked = {"lead_id": lead_id, "before": int(cursor or 0), "limit": limit + 1}
+    asked = {"lead_id": lead_id, "before": before, "limit": limit + 1}
     found = _read_merges(tenant_id, query + _PAGED, asked)
     return Merges(found[:limit], str(found[limit - 1].id) if len(found) > limit else None)
 
@@ -246,6 +259,15 @@ def list_identities(tenant_id: int, lead_id: int) -> Memberships:
     return Memberships([_membership(by_key[key], how.get(key), told) for key in order], total)
 
 
+def list_decisions(tenant_id: int, *, cursor: str | None = None, limit: int = PAGE) -> Decisions:
+    """Newest first; raises BadInput for a cursor that is not one of this list."""
+    before = _before(cursor)
+    query = select(Decision).where(Decision.tenant_id == tenant_id).order_by(Decision.id.desc()).limit(limit + 1)
+    with tenant_session(tenant_id) as session:
+        found = list(session.scalars(query if cursor is None else query.where(Decision.id < before)))
+    return Decisions(found[:limit], str(found[limit - 1].id) if len(found) > limit else None)
+
+
 def list_shared(tenant_id: int, *, cursor: str | None = None, limit: int = PAGE) -> SharedValues:
     """Values that join nobody, and those that somebody released; by kind and value."""
     after = _after(cursor)
@@ -255,6 +277,21 @@ def list_shared(tenant_id: int, *, cursor: str | None = None, limit: int = PAGE)
     items = [_shared(row) for row in found[:limit]]
     more = len(found) > limit
     return SharedValues(items, f"{items[-1].kind}={items[-1].value}" if more else None)
+
+
+def find_lead(tenant_id: int, written: str) -> int:
+    """The lead known by that value, or of that address or number; raises BadInput when there is none, or several."""
+    written = written.strip()
+    number = re.fullmatch(r"(?:.*/leads/)?([0-9]{1,18})(?:[/?#].*)?", written, re.DOTALL)
+    asked = {"tenant_id": tenant_id, "value": written.replace("\0", ""), "id": int(number[1]) if number else None}
+    with tenant_session(tenant_id) as session:
+        found = session.scalars(_BY_VALUE, asked).all() or session.scalars(_BY_ID, asked).all()
+    if not found:
+        raise BadInput(f"No lead is known as {written!r}.", field="other")
+    if len(found) > 1:
+        raise BadInput(f"Several leads are known as {written!r}; give the address of the one you mean.", field="other")
+    lead_id: int = found[0]
+    return lead_id
 
 
 def named(key: Key | None) -> str:
@@ -393,19 +430,26 @@ def _shared(row: Any) -> SharedValue:
     )
 
 
+def _before(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not _CURSOR.fullmatch(cursor):
+        raise _no_cursor()
+    return int(cursor)
+
+
 def _after(cursor: str | None) -> tuple[str | None, str | None]:
     if cursor is None:
         return None, None
     kind, is_one, value = cursor.partition("=")
     if not is_one or "\0" in cursor:
-        raise BadInput(
-            "This cursor is not one of this list. Accepted is the next_cursor of the page before; leave it out to "
-            "start at the top.",
-            field="cursor",
-        )
+        raise _no_cursor()
     return kind, value
 
 
-def limits_in_words() -> str:
-    now = limits.current()
-    return f"more than {now.value} others, or for a device more than {now.device}"
+def _no_cursor() -> BadInput:
+    return BadInput(
+        "This cursor is not one of this list. Accepted is the next_cursor of the page before; leave it out to start "
+        "with the first one.",
+        field="cursor",
+    )

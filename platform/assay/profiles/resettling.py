@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import text
@@ -111,6 +112,8 @@ class Tangle:
     links: dict[Pair, Cause] = field(default_factory=dict)
     apart: set[Pair] = field(default_factory=set)
     together: dict[Pair, Cause] = field(default_factory=dict)
+    #: Those whom a person sends to another lead: the others keep theirs.
+    going: Collection[Key] = ()
 
     @property
     def joining(self) -> dict[Pair, datetime]:
@@ -122,16 +125,19 @@ class Tangle:
     def cause(self, pair: Pair) -> Cause:
         return self.together.get(pair) or self.links[pair]
 
-    def rank(self, key: Key) -> tuple[bool, bool, int]:
+    def rank(self, key: Key) -> tuple[bool, bool, bool, int]:
         """The first one keeps the lead: what tells a person before a device, and both before what joins nobody."""
-        return key in self.alone, is_device(key), self.ids[key]
+        return key in self.going, key in self.alone, is_device(key), self.ids[key]
 
 
-def settle(session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime) -> Settled:
+def settle(
+    session: Session, tenant_id: int, lead_ids: Collection[int], known_at: datetime, *, going: Collection[Key] = ()
+) -> Settled:
     """Works out anew who is whom among all who are of these leads; raises TooEntangled."""
     if not lead_ids:
         return Settled()
     tangle = load(session, tenant_id, lead_ids)
+    tangle.going = going
     return _Regrouping(tangle).write(session, tenant_id, known_at)
 
 
@@ -193,7 +199,7 @@ def _load(session: Session, tenant_id: int, lead_ids: set[int]) -> Tangle:
     tangle = Tangle(set(lead_ids))
     names: dict[int, Key] = {}
 
-    def meet(found: Iterable[tuple[int, str, str, int, bool, bool | None]]) -> list[Key]:
+    def meet(found: Iterable[Any]) -> list[Key]:
         met = []
         for id_, kind, value, lead_id, crowded, blocked in found:
             key = kind, value
@@ -210,7 +216,7 @@ def _load(session: Session, tenant_id: int, lead_ids: set[int]) -> Tangle:
         decided = session.execute(_DECIDED, {"tenant_id": tenant_id, "rows": ids}).all()
         strangers = {id_ for row in (*links, *decided) for id_ in (row.left_id, row.right_id)} - names.keys()
         if strangers:
-            meet(session.execute(_OTHERS, {"tenant_id": tenant_id, "rows": rows(id=list(strangers))}).tuples())
+            meet(session.execute(_OTHERS, {"tenant_id": tenant_id, "rows": rows(id=list(strangers))}))
         for row in links:
             if row.left_id in names and row.right_id in names:
                 cause = Cause(row.since, row.source_id, row.message_id, row.import_id)
@@ -226,7 +232,7 @@ def _load(session: Session, tenant_id: int, lead_ids: set[int]) -> Tangle:
                 tangle.together[pair] = min(tangle.together.get(pair, cause), cause, key=lambda each: each.at)
 
     parameters = {"tenant_id": tenant_id, "ids": list(lead_ids), "most": MOST + 1}
-    tangle.members.update(meet(session.execute(_MEMBERS, parameters).tuples()))
+    tangle.members.update(meet(session.execute(_MEMBERS, parameters)))
     if len(tangle.members) > MOST:
         raise TooEntangled
     look(tangle.members)
@@ -305,7 +311,9 @@ class _Regrouping:
         if not groups:
             return {}
         ids = rows(id=[self.tangle.ids[key] for members in groups.values() for key in members])
-        former: dict[int, int] = dict(session.execute(_FORMER, {"tenant_id": tenant_id, "rows": ids}).tuples().all())
+        former = {
+            row.identity_id: row.lead_id for row in session.execute(_FORMER, {"tenant_id": tenant_id, "rows": ids})
+        }
         again: dict[Key, int] = {}
         for root, members in groups.items():
             were = {former[self.tangle.ids[key]] for key in members if self.tangle.ids[key] in former}

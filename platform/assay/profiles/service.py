@@ -12,12 +12,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from assay.normalise import Normalised, event_id
-from assay.profiles import companies, events, identities, knowing, leads, people, resettling
+from assay.profiles import companies, events, identities, knowing, leads, merges, people, resettling
 from assay.profiles.gathering import Gathered, Happening, Origin, gather
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
 from assay_sdk import Value
-from assay_tenants.errors import NotFound
 
 #: Runs in the transaction that changed the leads; some of them may be gone: merged into others.
 LeadsChangedAction = Callable[[Session, int, Collection[int]], None]
@@ -104,7 +103,7 @@ def state(
     known_at = knowing.learn(session, tenant_id)
     found = identities.find_lasting(session, tenant_id, lead_id)
     if found is None:
-        raise NotFound("lead")
+        raise merges.gone(session, tenant_id, lead_id)
     identity_id, identity = found
     event = Happening(
         id=event_id(OUR_SOURCE, key),

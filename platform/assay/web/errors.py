@@ -1,12 +1,13 @@
 """Error pages in the clothes of the house."""
 
 import structlog
-from flask import Blueprint, Flask, Response, make_response, render_template
+from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped] # published without types
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from assay.profiles.merges import LeadGone
 from assay.web.security import add_headers
 from assay.web.visitors import recognise, to_log_in
 from assay_tenants.errors import AssayError, NotSignedIn, TooManyAttempts
@@ -78,8 +79,17 @@ def _database_away(error: OperationalError | PoolTimeout) -> Response:
 def _refused(error: AssayError) -> Response:
     if isinstance(error, NotSignedIn):
         return to_log_in()
+    if isinstance(error, LeadGone) and error.merged_into is not None and request.method == "GET":
+        return _follow(error.merged_into)
     headers = {"Retry-After": str(int(error.after.total_seconds()))} if isinstance(error, TooManyAttempts) else {}
     return error_page(error.status, error.message, headers=headers)
+
+
+def _follow(lead_id: int) -> Response:
+    """Addresses of leads are kept in other systems: they lead on to whom the lead turned out to be."""
+    flash("The lead you asked for turned out to be this one.", "good")
+    arguments = {**(request.view_args or {}), **request.args, "lead_id": lead_id}
+    return make_response(redirect(url_for(request.endpoint or "web.leads.lead", **arguments)))
 
 
 def _stale_form(_: CSRFError) -> Response:
