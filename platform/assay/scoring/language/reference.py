@@ -13,6 +13,7 @@ from marshmallow import fields
 
 from assay.scoring.language.checks import MOST_EXAMPLES, MOST_OVERRIDES, MOST_STAGES
 from assay.scoring.language.comparisons import MOST_LISTED, MOST_PATTERN, WORDS
+from assay.scoring.language.computed import COMPUTED
 from assay.scoring.language.conditions import JOINTS, EventWords, ModelAnswers
 from assay.scoring.language.document import MOST_BYTES, MOST_LEVELS, MOST_NODES
 from assay.scoring.language.examples import MOST_FACTS, MOST_TIMES, ExampleWords, ExpectWords, GivenWords
@@ -75,6 +76,9 @@ def page() -> str:
         "split_words": _table(SplitWords),
         "joints": _rows(("word", "true when"), ((f"`{word}`", doc) for word, doc in _JOINED.items())),
         "comparison_words": _comparison_table(),
+        "computed_traits": _rows(
+            ("trait", "true when"), ((f"`{name}`", computed.doc) for name, computed in COMPUTED.items())
+        ),
         "event_words": _table(EventWords, shown=False) + _listing(_examples(EventWords)),
         "answer_words": _table(ModelAnswers, shown=False) + _listing(_examples(ModelAnswers)),
         "dimension_words": _table(DimensionWords),

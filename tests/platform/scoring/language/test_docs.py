@@ -60,6 +60,7 @@ def as_document(found: Any) -> dict[str, Any]:
 KINDS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "Parameters and formulas": lambda found: found if "rules" in found else HELD | {"parameters": found},
     "Conditions": lambda found: as_conditions(found if isinstance(found, list) else [found["when"]]),
+    "Computed traits": as_conditions,
     "Counts of events": as_conditions,
     "Other models": as_conditions,
     "`split` and `share`: equal blocks": lambda found: found if "rules" in found else HELD | {"split": found},
