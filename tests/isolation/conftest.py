@@ -13,12 +13,13 @@ from flask import Flask
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from assay import api
+from assay import api, intake
 from assay.intake import imports
 from assay.intake.ids import message_id
 from assay.intake.models import Message
 from assay.normalise import replaying
 from assay.normalise.models import DeadLetter
+from assay.profiles import deciding, kinship
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, judgements, rescoring, service, studies
 from assay.scoring.studies.service import drain_studies
@@ -149,6 +150,43 @@ def victim(tenant: SignedUp) -> Victim:
     return Victim(tenant_id, *things, replaying.start(tenant_id, "replay", by="Ada Example", kind="unsorted"))
 
 
+@dataclass(frozen=True)
+class Kin:
+    """What is on record of who is whom; ``third`` is a value of the victim's lead."""
+
+    merge_id: int
+    decision_id: int
+    rule_id: int
+    other_id: int
+    third: str = "secret-third"
+
+
+@pytest.fixture
+def kin(victim: Victim) -> Kin:
+    by = "Ada Example"
+    tenant_id = victim.tenant_id
+    second, third, fourth, fifth, sixth = (
+        _person(tenant_id, f"secret-{number}") for number in ("second", "third", "fourth", "fifth", "sixth")
+    )
+    for other in (second, third):
+        deciding.join(tenant_id, victim.lead_id, other, by=by, reason="Secret reason")
+    deciding.join(tenant_id, fifth, sixth, by=by, reason="Secret reason")
+    last, _, first = kinship.list_merges(tenant_id).items
+    decided = deciding.undo(tenant_id, last.id, by=by, reason="Secret reason")
+    rule = deciding.rule(tenant_id, ("email", "secret@example.test"), blocked=True, by=by, reason="Secret reason")
+    return Kin(first.id, decided.decision.id, rule.id, fourth)
+
+
+def _person(tenant_id: int, value: str) -> int:
+    seen = {"first_seen_at": YESTERDAY, "last_seen_at": YESTERDAY}
+    with tenant_session(tenant_id) as session:
+        lead = Lead(tenant_id=tenant_id, name="Secret Person", search_key="secret person", **seen)
+        session.add(lead)
+        session.flush()
+        session.add(KnownAs(tenant_id=tenant_id, kind="user_id", value=value, lead_id=lead.id, **seen))
+    return lead.id
+
+
 def refused_message(tenant_id: int) -> UUID:
     id_ = message_id(YESTERDAY)
     with tenant_session(tenant_id) as session:
@@ -161,7 +199,8 @@ def refused_message(tenant_id: int) -> UUID:
 @pytest.fixture(scope="session")
 def api_app(settings: Settings, connected: None) -> Flask:
     app = Flask("assay", static_folder=None)
-    api.register(app, settings)
+    for door in (intake, api):
+        door.register(app, settings)
     return app
 
 

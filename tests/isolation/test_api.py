@@ -17,6 +17,8 @@ QUERIES = {f"/api/v1/leads/<id:lead_id>/{what}": {"model": "secret-model"} for w
 BODIES = {
     "/api/v1/models/<name>/draft": {"data": MODEL, "headers": YAML},
     "/api/v1/leads/<id:lead_id>/judgements": {"json": {"points": 1, "reason": "Theirs"}},
+    "/api/v1/leads/<id:lead_id>/apart": {"json": {"identities": [{"kind": "user_id", "value": "secret-third"}]}},
+    "/api/v1/retention": {"json": {"messages_days": 30, "events_days": 730, "confirm": True}},
 }
 #: Routes whose names are ours, the same for everybody.
 PUBLIC = {"/api/v1/templates/<name>", "/api/v1/templates/<name>/render"}
@@ -35,7 +37,7 @@ def path(app: Flask, rule: Rule, values: dict[str, object]) -> str:
 
 
 @pytest.fixture
-def values(victim) -> dict[str, tuple[object, object]]:
+def values(victim, kin) -> dict[str, tuple[object, object]]:
     """For each argument in a path: the tenant's own, and one that nobody has."""
     return {
         "lead_id": (victim.lead_id, 999_999_999),
@@ -47,6 +49,10 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "replay_id": (victim.replay_id, 999_999_999),
         "key": (victim.judgement, "nobodys-judgement"),
         "rescore_id": (victim.rescore_id, 999_999_999),
+        "merge_id": (kin.merge_id, 999_999_999),
+        "decision_id": (kin.decision_id, 999_999_999),
+        "rule_id": (kin.rule_id, 999_999_999),
+        "other_id": (kin.other_id, 999_999_998),
         "company_id": (victim.company_id, 999_999_999),
         "message_id": (victim.message_id, UUID(int=7)),
         "round_id": (victim.round_id, 999_999_999),

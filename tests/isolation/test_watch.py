@@ -1,14 +1,22 @@
 """The watch itself: what it lets pass and what it does not; then the background work, under watch."""
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from assay import pipeline
-from assay.intake import idempotency
+from assay.intake import idempotency, partitions
+from assay.intake.models import Message
+from assay.intake.retention import PARENTS
 from assay.normalise import queries as queries_of_letters
 from assay.normalise import replaying
+from assay.profiles.dropping import drop_past
+from assay.profiles.models import KeptEvent
+from assay.profiles.moving import drain_moves
+from assay.profiles.retention import change_retention
 from assay.scoring import jobs, queries, rescore_jobs, service, studies
 from assay.scoring.overlaps import find_overlaps
 from assay.scoring.studies.service import drain_studies
@@ -122,5 +130,25 @@ def test_dead_letters_name_their_tenant_in_every_statement(victim, watch, work_o
     claim.remember(idempotency.Answer(200, [], b""))
     idempotency.claim(victim.tenant_id, "key", b"print")
     idempotency.prune()
+    assert watch.seen > 20
+    assert watch.unfiltered == []
+
+
+def test_keeping_names_its_tenant_in_every_statement(victim, watch) -> None:
+    change_retention(victim.tenant_id, {"messages": 7, "events": 365}, confirmed=True)
+    assert drain_moves(victim.tenant_id) > 1
+    at = datetime.now(UTC) - timedelta(days=600)
+    for kind, days in (("messages", 7), ("events", 365)):
+        partitions.make(PARENTS[kind], days, at)
+    with tenant_session(victim.tenant_id) as session:
+        one = {"tenant_id": victim.tenant_id, "received_at": at, "source_id": 1}
+        session.add(Message(**one, id=uuid4(), retention=7, call="batch", body=b"{}"))
+        session.add(
+            KeptEvent(**one, id=uuid4(), retention=365, lead_id=victim.lead_id, identity_id=1, type="page.viewed",
+                      occurred_at=at, properties={}, sender_id="old")
+        )  # fmt: skip
+    # What SQLAlchemy wrote for this test.
+    watch.unfiltered = [each for each in watch.unfiltered if not each.startswith("INSERT INTO profiles.events (")]
+    assert drop_past() >= 2
     assert watch.seen > 20
     assert watch.unfiltered == []

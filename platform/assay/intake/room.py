@@ -95,6 +95,7 @@ class Room:
         at = self._clock()
         before = self._sight
         sight = Sight(at, free=self._free(), rates=before.rates if before else {})
+        is_whole = sight.free is not None or self.limits.folder is None or not self.limits.free
         try:
             with timetable_session() as session:
                 session.execute(text("SET LOCAL statement_timeout = '5s'"))
@@ -102,11 +103,9 @@ class Room:
                 waiting = {row[0]: row[1] for row in session.execute(_WAITING, {"most": self._most()})}
             database = self._database(at)
             sight = Sight(at, sight.free, database, waiting, rates)
-            self._is_blind = False
+            self._is_blind = not is_whole
         except SQLAlchemyError as error:
-            if not self._is_blind:
-                log.warning("intake.room_unknown", error=str(error).partition("\n")[0])
-            self._is_blind = True
+            self._miss(error)
         self._tell(before, sight)
         self._sight = sight
         return sight
@@ -147,8 +146,13 @@ class Room:
         try:
             return shutil.disk_usage(self.limits.folder).free
         except OSError as error:
-            log.warning("intake.room_unknown", error=str(error))
+            self._miss(error)
             return None
+
+    def _miss(self, error: Exception) -> None:
+        if not self._is_blind:
+            log.warning("intake.room_unknown", error=str(error).partition("\n")[0])
+        self._is_blind = True
 
     def _database(self, now: float) -> int | None:
         if not self.limits.database:
