@@ -9,7 +9,7 @@ depends_on = None
 
 TENANT = "current_setting('app.tenant_id')::bigint"
 LAYERS = ("profiles.import_statements", "profiles.import_companies", "profiles.import_events")
-CHANGED = ("profiles.identities", "profiles.links")
+READ = ("profiles.identities", "profiles.links", "profiles.companies")
 
 TABLES = """
 CREATE TABLE profiles.import_statements (
@@ -118,10 +118,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # The owner is held back by forced policies too, and would find no row to fold.
-    for table in (*LAYERS, *CHANGED):
+    for table in (*LAYERS, *READ):
         op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
     op.execute(FOLDED)
-    for table in CHANGED:
+    for table in READ:
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE profiles.links DROP CONSTRAINT links_pkey, DROP COLUMN import_id")
     op.execute("ALTER TABLE profiles.links ADD PRIMARY KEY (tenant_id, left_id, right_id)")

@@ -183,3 +183,37 @@ def test_it_goes_back_step_by_step_and_forward_again(grown: Grown) -> None:
     assert len(again) == 3
     assert len(grown.rows("SELECT FROM scoring.publications")) == 2
     assert [row["name"] for row in grown.rows(FORCED) if not row["forced"]] == []
+
+
+STATED_BY_IMPORTS = """
+INSERT INTO profiles.identities
+    (tenant_id, id, kind, value, lead_id, traits, stated, first_seen_at, last_seen_at) VALUES
+    (7, 24, 'user_id', 'eva', 12, '{"title": "CFO", "city": "Cluj"}', '{"title": [5, 1], "city": [1, 1]}',
+     '2026-09-03Z', '2026-09-04Z'),
+    (7, 25, 'user_id', 'kim', 12, '{}', '{}', NULL, NULL);
+INSERT INTO profiles.import_statements
+    (tenant_id, import_id, identity_id, traits, stated, company_key, company_at, first_seen_at, last_seen_at) VALUES
+    (7, 1, 24, '{"title": "Owner", "city": "Huế"}', '{"title": [4, 9], "city": [2, 9]}', NULL, NULL, '2026-09-01Z',
+     '2026-09-01Z'),
+    (7, 2, 24, '{"city": "Bonn"}', '{"city": [2, 9]}', 'quartz.example.test', '2026-09-02Z', '2026-09-02Z',
+     '2026-09-07Z'),
+    (7, 2, 25, '{"plan": "free"}', '{"plan": [3, 9]}', NULL, NULL, '2026-09-02Z', '2026-09-02Z');
+INSERT INTO profiles.links (tenant_id, left_id, right_id, import_id, since) VALUES
+    (7, 24, 25, 2, '2026-09-02Z'), (7, 24, 25, 0, '2026-09-05Z'), (7, 24, 25, 3, '2026-09-02Z');
+"""
+
+
+def test_what_imports_state_is_the_identities_own_before_there_were_layers(grown: Grown) -> None:
+    with psycopg.connect(grown.superuser) as connection:
+        connection.execute(STATED_BY_IMPORTS)
+    grown.back_to("202611220260")
+    eva, kim = grown.rows("SELECT * FROM profiles.identities WHERE id > 23 ORDER BY id")
+    assert eva["traits"] == {"title": "CFO", "city": "Huế"}
+    assert eva["stated"] == {"title": [5, 1], "city": [2, 9]}
+    assert (eva["company_id"], eva["company_at"]) == (1, at(2))
+    assert (eva["first_seen_at"], eva["last_seen_at"]) == (at(1), at(7))
+    assert (kim["traits"], kim["first_seen_at"], kim["last_seen_at"]) == ({"plan": "free"}, at(2), at(2))
+    (link,) = grown.rows("SELECT since FROM profiles.links")
+    assert link["since"] == at(2)
+    grown.to("head")
+    assert [row["name"] for row in grown.rows(FORCED) if not row["forced"]] == []
