@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from assay.intake import errors
 from assay.intake.callers import Callers
 from assay.intake.calls import WORDS
 from assay.intake.errors import CannotKeep
@@ -43,12 +44,7 @@ def basic(key: str) -> dict[str, str]:
 
 
 def refusals() -> list[type[AssayError]]:
-    found, left = [], [AssayError]
-    while left:
-        refusal = left.pop()
-        found.append(refusal)
-        left += refusal.__subclasses__()
-    return found
+    return [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, AssayError)]
 
 
 def kept(tenant_id: int) -> list[Message]:
