@@ -21,12 +21,13 @@ DATABASE = "assay_migrating"
 ROWS = """
 INSERT INTO tenancy.tenants (id, name, created_at) VALUES (7, 'Quartz & Co', '2026-09-01Z');
 INSERT INTO profiles.companies (tenant_id, id, key, traits, stated) VALUES
-    (7, 1, 'quartz.example.test', '{"name": "Quartz"}', '{}'),
+    (7, 1, 'quartz.example.test', '{"name": "Quartz", "tags": ["a", 1]}', '{"tags": [1788307200000000, 3]}'),
     (7, 2, 'nobody.example.test', '{}', '{}');
 INSERT INTO profiles.leads (tenant_id, id, name, email, traits, company_id, first_seen_at, last_seen_at) VALUES
     (7, 11, 'Ada', 'ada@quartz.example.test', '{"title": "CFO"}', 1, '2026-09-02Z', '2026-09-09Z'),
     (7, 12, 'Ben', NULL, '{}', NULL, '2026-09-03Z', '2026-09-03Z'),
-    (7, 13, 'From the future', NULL, '{}', NULL, '2190-01-01Z', '2190-01-01Z');
+    (7, 13, 'From the future', NULL, '{}', NULL, '2190-01-01Z', '2190-01-01Z'),
+    (7, 14, 'Cy', 'cy@acme.test', '{}', NULL, '2026-09-03Z', '2026-09-03Z');
 INSERT INTO profiles.identities (tenant_id, id, kind, value, lead_id, first_seen_at, last_seen_at) VALUES
     (7, 21, 'user_id', 'ada', 11, '2026-09-02Z', '2026-09-09Z'),
     (7, 22, 'email', 'ada@quartz.example.test', 11, '2026-09-04Z', '2026-09-09Z'),
@@ -95,9 +96,9 @@ class Grown:
         with psycopg.connect(self.superuser, row_factory=dict_row) as connection:
             return connection.execute(query).fetchall()
 
-    def fill(self) -> None:
+    def run(self, statements: LiteralString) -> None:
         with psycopg.connect(self.superuser) as connection:
-            connection.execute(ROWS)
+            connection.execute(statements)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def grown(servers: Embedded) -> Iterator[Grown]:
         connection.execute(f"CREATE DATABASE {DATABASE} OWNER {roles.OWNER}")
         database = Grown(servers)
         database.to(OLD)
-        database.fill()
+        database.run(ROWS)
         database.to("head")
         yield database
         connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
@@ -154,6 +155,16 @@ def test_facts_are_known_since_they_were_first_seen_but_never_since_a_time_to_co
     assert nobody["known_at"] > at(8)
 
 
+def test_companies_keep_what_was_stated_and_wait_to_be_folded_with_people_by_their_addresses(grown: Grown) -> None:
+    quartz, nobody = grown.rows("SELECT live, domain, home_id FROM profiles.companies ORDER BY id")
+    assert quartz == {
+        "live": {"name": [0, 0, "Quartz"], "tags": [1788307200000000, 3, ["a", 1]]}, "domain": None, "home_id": None
+    }  # fmt: skip
+    assert nobody["live"] == {}
+    found = grown.rows("SELECT kind, id FROM profiles.unfolded ORDER BY kind, id")
+    assert [tuple(row.values()) for row in found] == [("company", 1), ("company", 2), ("lead", 14)]
+
+
 def test_each_version_was_published_once_after_the_one_before(grown: Grown) -> None:
     found = grown.rows("SELECT model_id, at, by, action, from_version, to_version, note FROM scoring.publications")
     assert [tuple(row.values()) for row in found] == [
@@ -169,11 +180,21 @@ def test_row_level_security_is_forced_again_on_every_table(grown: Grown) -> None
 
 
 def test_it_goes_back_step_by_step_and_forward_again(grown: Grown) -> None:
+    # As the workers would have found it.
+    grown.run("""
+        INSERT INTO profiles.companies (tenant_id, id, key, domain) VALUES (7, 3, 'domain:acme.test', 'acme.test');
+        UPDATE profiles.companies SET domain = 'acme.test', home_id = 3 WHERE id = 1;
+        UPDATE profiles.identities SET company_id = 1, company_at = '2026-09-02Z' WHERE id = 21;
+        UPDATE profiles.leads SET company_id = 3 WHERE id IN (11, 14);
+    """)
     newer = grown.rows("SELECT * FROM scoring.score_history ORDER BY lead_id, at")
     assert grown.back_to(OLD)[-1] == "202611212310"
     assert [row["name"] for row in grown.rows(FORCED) if not row["forced"]] == []
     older = grown.rows("SELECT lead_id, version, total FROM scoring.score_history ORDER BY lead_id, at")
     assert [tuple(row.values()) for row in older] == [(11, 1, 20_000), (11, 1, 35_000), (11, 2, 40_000), (12, 1, 1_000)]
+    alone = grown.rows("SELECT id, company_id FROM profiles.leads WHERE id IN (11, 14) ORDER BY id")
+    assert [tuple(row.values()) for row in alone] == [(11, 1), (14, None)]
+    assert [row["id"] for row in grown.rows("SELECT id FROM profiles.companies ORDER BY id")] == [1, 2]
     (score,) = grown.rows("SELECT lead_id, total, dimensions FROM scoring.scores")
     assert score == {"lead_id": 11, "total": 40_000, "dimensions": {"fit": 30_000, "interest": 10_000}}
 
