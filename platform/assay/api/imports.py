@@ -1,23 +1,45 @@
-"""Imports of whole files: sent in one request, read in the background."""
+"""Imports of whole files: sent at once or in parts, looked at, read in the background, taken back."""
 
+from dataclasses import asdict
 from typing import IO, Any
 
-from flask import request
-from marshmallow import Schema, fields, validate
+from flask import Response, request
 
 from assay.api.access import tenant_id
 from assay.api.door import Part
 from assay.api.errors import InvalidArguments, UnsupportedBody
-from assay.api.leads import CURSOR, limit
+from assay.api.import_schemas import (
+    ImportSchema,
+    ImportsSchema,
+    MappingSchema,
+    NewImportQuery,
+    NewMappingSchema,
+    ImportPreviewSchema,
+    RefusedRowsQuery,
+    RefusedRowsSchema,
+    UploadSchema,
+)
 from assay.intake import imports
-from assay.scoring.queries import LARGEST_PAGE, PAGE
+from assay.profiles import import_previews
+from assay_tenants.errors import BadInput
 
-part = Part("Imports", "Files of leads or events, as CSV or JSON lines; each row that can't be read is reported.")
+part = Part(
+    "Imports", "Files of leads or events, as CSV, JSON lines or Parquet; each row that can't be read is reported."
+)
 
-FILE_TYPES = ("text/csv", "application/x-ndjson", "application/jsonl", "application/octet-stream")
+FILE_TYPES = (
+    "text/csv",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/vnd.apache.parquet",
+    "application/octet-stream",
+)
+PART_TYPES = ("application/offset+octet-stream", "application/octet-stream")
+OFFSET = "Upload-Offset"
 FILE: dict[str, Any] = {
-    "required": True,
-    "description": "The file itself, or a form with the one file field `file`. It is stored as it comes.",
+    "required": False,
+    "description": "The file itself, or a form with the one file field `file`. It is stored as it comes. With `size` "
+    "the body is empty.",
     "content": {
         **{each: {"schema": {"type": "string", "format": "binary"}} for each in FILE_TYPES},
         "multipart/form-data": {
@@ -25,58 +47,11 @@ FILE: dict[str, Any] = {
         },
     },
 }
-
-
-def option(description: str) -> fields.String:
-    return fields.String(validate=validate.Length(1, 200), metadata={"description": description})
-
-
-class NewImportQuery(Schema):
-    kind = fields.String(
-        required=True, validate=validate.OneOf(("leads", "events")), metadata={"description": "What a row is"}
-    )
-    filename = option("For people to recognise it; an ending .csv or .jsonl tells the format")
-    name = option("Tells rows without any id apart, with their row number; default: the file's name")
-    id_column = option("The column with your own id of the lead")
-    email_column = option("The column with the e-mail address")
-    time_column = option("The column that says when the traits were stated, or when the event happened")
-    delimiter = option("`,` `;` `|` or `tab`; default: found out")
-
-
-class RefusedRowsQuery(Schema):
-    cursor = CURSOR
-    limit = limit(LARGEST_PAGE, PAGE)
-
-
-class ImportSchema(Schema):
-    id = fields.Integer()
-    kind = fields.String()
-    format = fields.String()
-    filename = fields.String()
-    state = fields.String(metadata={"description": "receiving, waiting, done or failed"})
-    bytes_total = fields.Integer()
-    bytes_read = fields.Integer()
-    rows_read = fields.Integer()
-    rows_refused = fields.Integer()
-    error = fields.String(allow_none=True, metadata={"description": "Why it failed as a whole"})
-    note = fields.String(allow_none=True, metadata={"description": "How the file was understood, if that was in doubt"})
-    created_at = fields.AwareDateTime()
-    finished_at = fields.AwareDateTime(allow_none=True)
-
-
-class ImportsSchema(Schema):
-    items = fields.List(fields.Nested(ImportSchema), metadata={"description": "Newest first"})
-
-
-class RefusedRowSchema(Schema):
-    row_number = fields.Integer(metadata={"description": "As a spreadsheet shows it: the heading is row 1"})
-    column = fields.String(attribute="column_name", allow_none=True)
-    reason = fields.String()
-
-
-class RefusedRowsSchema(Schema):
-    items = fields.List(fields.Nested(RefusedRowSchema))
-    next_cursor = fields.String(allow_none=True)
+PIECE: dict[str, Any] = {
+    "required": True,
+    "description": f"The bytes of the file from the header `{OFFSET}` on, as many as you like.",
+    "content": {each: {"schema": {"type": "string", "format": "binary"}} for each in PART_TYPES},
+}
 
 
 @part.serves("GET", "/imports", answer=ImportsSchema)
@@ -85,14 +60,20 @@ def list_imports() -> dict[str, object]:
     return {"items": imports.list_imports(tenant_id())}
 
 
-@part.serves("POST", "/imports", answer=ImportSchema, query=NewImportQuery, body=FILE, status=202)
+@part.serves("POST", "/imports", answer=ImportSchema, query=NewImportQuery, body=FILE, status=202, repeats="stream")
 def start_import(query: dict[str, Any]) -> object:
-    """Send a file; it is read in the background."""
-    kind = query.pop("kind")
-    filename, stream = _file()
-    import_id = imports.start_import(
-        tenant_id(), kind=kind, filename=query.pop("filename", filename), stream=stream, options=query
-    )
+    """Send a file; it is read in the background, or waits until you have looked at how it is understood."""
+    kind, review = query.pop("kind"), query.pop("review")
+    size, filename = query.pop("size", None), query.pop("filename", "")
+    if size is not None:
+        if request.content_length:
+            raise BadInput("A file whose size is announced comes by PATCH; leave the body empty.", field="size")
+        import_id = imports.announce(tenant_id(), kind=kind, filename=filename, size=size, options=query, review=review)
+    else:
+        sent_name, stream = _file()
+        import_id = imports.start_import(
+            tenant_id(), kind=kind, filename=filename or sent_name, stream=stream, options=query, review=review
+        )
     return imports.get_import(tenant_id(), import_id)
 
 
@@ -102,10 +83,122 @@ def get_import(import_id: int) -> object:
     return imports.get_import(tenant_id(), import_id)
 
 
+@part.serves("GET", "/imports/<id:import_id>/content", answer=UploadSchema)
+def get_upload(import_id: int) -> object:
+    """How much of a file in parts is here; after a broken connection, go on from there. HEAD does too."""
+    told = imports.upload_of(tenant_id(), import_id)
+    return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
+
+
+@part.serves("PATCH", "/imports/<id:import_id>/content", answer=UploadSchema, body=PIECE)
+def append(import_id: int) -> object:
+    """Send the next part of a file. What came of it before a connection broke is kept."""
+    if request.mimetype not in PART_TYPES:
+        raise UnsupportedBody(
+            f"Send the part as {' or '.join(PART_TYPES)}, not {request.mimetype or 'without a type'}."
+        )
+    told = imports.append(tenant_id(), import_id, offset=stated_offset(), stream=request.stream)
+    return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
+
+
+@part.serves("GET", "/imports/<id:import_id>/mapping", answer=MappingSchema)
+def get_mapping(import_id: int) -> object:
+    """Which column says what: as it was decided, or guessed from names and values."""
+    return _mapping(imports.get_mapping(tenant_id(), import_id))
+
+
+@part.serves("PUT", "/imports/<id:import_id>/mapping", answer=MappingSchema)
+@part.arguments(NewMappingSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
+def put_mapping(body: dict[str, Any], import_id: int) -> object:
+    """Say which column says what. What is still in the way is listed under `problems`."""
+    return _mapping(imports.put_mapping(tenant_id(), import_id, body))
+
+
+@part.serves("GET", "/imports/<id:import_id>/preview", answer=ImportPreviewSchema)
+def preview(import_id: int) -> object:
+    """The first twenty rows as they would be understood."""
+    return import_previews.preview(tenant_id(), import_id)
+
+
+@part.serves("POST", "/imports/<id:import_id>/check", answer=ImportSchema, status=202)
+def check(import_id: int) -> object:
+    """Read and check the whole file in the background without keeping anything."""
+    imports.check(tenant_id(), import_id)
+    return imports.get_import(tenant_id(), import_id)
+
+
+@part.serves("POST", "/imports/<id:import_id>/start", answer=ImportSchema, status=202)
+def start(import_id: int) -> object:
+    """Read a file that was looked at, in the background."""
+    imports.start(tenant_id(), import_id)
+    return imports.get_import(tenant_id(), import_id)
+
+
+@part.serves("POST", "/imports/<id:import_id>/pause", answer=ImportSchema)
+def pause(import_id: int) -> object:
+    """Stop reading for now; what was taken in stays."""
+    imports.pause(tenant_id(), import_id)
+    return imports.get_import(tenant_id(), import_id)
+
+
+@part.serves("POST", "/imports/<id:import_id>/resume", answer=ImportSchema)
+def resume(import_id: int) -> object:
+    """Go on where it was paused."""
+    imports.resume(tenant_id(), import_id)
+    return imports.get_import(tenant_id(), import_id)
+
+
+@part.serves("POST", "/imports/<id:import_id>/cancel", answer=ImportSchema)
+def cancel(import_id: int) -> object:
+    """Read no further, and remove the file. What was taken in stays; undo takes it back."""
+    imports.cancel(tenant_id(), import_id)
+    return imports.get_import(tenant_id(), import_id)
+
+
+@part.serves("POST", "/imports/<id:import_id>/undo", answer=ImportSchema, status=202)
+def undo(import_id: int) -> object:
+    """Take back all that the import brought, in the background: as if it had never been."""
+    imports.undo(tenant_id(), import_id)
+    return imports.get_import(tenant_id(), import_id)
+
+
 @part.serves("GET", "/imports/<id:import_id>/refused-rows", answer=RefusedRowsSchema, query=RefusedRowsQuery)
 def list_refused_rows(query: dict[str, Any], import_id: int) -> object:
     """Which rows were refused, and why."""
     return imports.refused_rows(tenant_id(), import_id, **query)
+
+
+@part.route("/imports/<id:import_id>/refused-rows/file", methods=["GET"])  # type: ignore[untyped-decorator] # as above
+@part.response(200, content_type="text/csv", description="CSV of a CSV file, JSON lines of all others")  # type: ignore[untyped-decorator] # as above
+def download_refused_rows(import_id: int) -> Response:
+    """The refused rows with their reasons, to be mended and sent again."""
+    return refused_response(imports.refused_file(tenant_id(), import_id))
+
+
+def refused_response(file: imports.RefusedFile) -> Response:
+    response = Response(file.parts, content_type=file.media_type)
+    # The name may hold letters of any script, which a header can't: this encodes them.
+    response.headers.set("Content-Disposition", "attachment", filename=file.name)
+    return response
+
+
+def stated_offset() -> int:
+    """Where the part of this request begins; raises BadInput."""
+    text = request.headers.get(OFFSET, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BadInput(f"Say with the header {OFFSET} at which byte of the file this part begins.", field=OFFSET)
+    return int(text)
+
+
+def _mapping(report: imports.MappingReport) -> dict[str, Any]:
+    return {
+        **vars(report.mapping),
+        "columns": report.columns,
+        "delimiter": report.delimiter or report.mapping.delimiter,
+        "is_guess": report.is_guess,
+        "problems": report.problems,
+        "warnings": report.warnings,
+    }
 
 
 def _file() -> tuple[str, IO[bytes]]:

@@ -1,7 +1,7 @@
 """What a sender decides about a file: how it is read, and when; and to take it all back."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from assay.facts import ImportReceived, tell_after_commit
 from assay.intake.imports import parquet, progress
+from assay.intake.imports.cells import Dates
 from assay.intake.imports.errors import FileRefused
+from assay.intake.imports.guessing import dates_in
 from assay.intake.imports.mapping import As, ColumnMapping, MappedColumn, Problem
 from assay.intake.imports.models import Import, State
 from assay.intake.imports.queries import import_of
@@ -96,12 +98,17 @@ def get_mapping(tenant_id: int, import_id: int) -> MappingReport:
 
 
 def put_mapping(tenant_id: int, import_id: int, given: Mapping[str, Any]) -> MappingReport:
-    """Without ``columns`` they are guessed, with what else was said. Raises BadInput, NotFound, WrongState."""
+    """Raises BadInput, NotFound, WrongState.
+
+    Without ``columns`` they are guessed anew, without ``dates`` these are: from what stands in the column.
+    """
     with tenant_session(tenant_id) as session:
         row = decidable(session, tenant_id, import_id)
         mapping = ColumnMapping.read(given, row.kind)
         if not mapping.columns:
             mapping = _guessed_anew(session, row, given, mapping)
+        elif "dates" not in given and (column := mapping.column_of("time")):
+            mapping = replace(mapping, dates=_guessed_dates(session, row, mapping, column))
         row.mapping = mapping.document()
         row.report = None
         row.touched_at = datetime.now(UTC)
@@ -226,6 +233,13 @@ def _guessed_anew(session: Session, row: Import, given: Mapping[str, Any], mappi
     guessed = guess_of(row, sample).mapping.document()
     said = {name: value for name, value in mapping.document().items() if name in given and name != "columns"}
     return ColumnMapping.read({**guessed, **said}, row.kind)
+
+
+def _guessed_dates(session: Session, row: Import, mapping: ColumnMapping, column: str) -> Dates | None:
+    try:
+        return dates_in(column, sample_of(session, row, mapping).values)
+    except FileRefused:
+        return "iso"
 
 
 def _begin(tenant_id: int, import_id: int, state: State, what: str) -> None:

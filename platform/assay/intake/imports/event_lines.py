@@ -18,6 +18,7 @@ from assay.intake.imports.rows import Reader
 _INNER = "properties"
 _DOTTED = "properties."
 _PLAIN = frozenset((str, int, bool, float))
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decoder = msgspec.json.Decoder()
 
@@ -166,13 +167,12 @@ class LineReader:
         if not kinds <= _PLAIN:
             return None
         self._found.width = max(self._found.width, len(properties))
-        try:
-            if float in kinds and not all(type(each) is not float or 1e-4 <= each < 1e15 for each in values):
-                said = canonical(properties)
-            else:
-                said = _encode(properties).decode()
-        except OverflowError:
+        if int in kinds and not all(type(each) is not int or _SMALLEST <= each <= _LARGEST for each in values):
             return None
+        if float in kinds and not all(type(each) is not float or 1e-4 <= each < 1e15 for each in values):
+            said = canonical(properties)
+        else:
+            said = _encode(properties).decode()
         # The one letter that can't be kept; others that look like it are read as single rows too.
         return None if "\\u" in said else said
 

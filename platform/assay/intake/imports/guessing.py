@@ -90,6 +90,11 @@ def guess(names: Sequence[str], kind: Kind, options: Options, samples: Samples) 
     return Guess(mapping, tuple(search.warnings))
 
 
+def dates_in(column: str, samples: Samples) -> Dates | None:
+    """How the instants of a column are written; None when it could be in two ways."""
+    return _dates_of(_Search([column], samples), column)
+
+
 def _take_people(search: _Search, options: Options) -> None:
     asked = set(options.columns)
     for wanted, as_ in ((options.id_column, "user_id"), (options.email_column, "email")):

@@ -151,6 +151,11 @@ class ColumnMapping:
     def problems(self, kind: Kind, names: Sequence[str] | None) -> list[Problem]:
         """What keeps the file from being read; ``names`` are its columns, None where each row has its own."""
         found = [*self._strangers(names), *self._twice()]
+        found += [
+            Problem(f"Say whose id the column {each.column!r} is, such as hubspot.", each.column)
+            for each in self.columns
+            if each.as_ == "vendor_id" and each.name is None
+        ]
         has = {each.as_ for each in self.columns}
         if kind == "events":
             if not has & IDENTIFYING:
@@ -234,7 +239,7 @@ def _column(given: object, kind: Kind, path: str) -> MappedColumn:
     name = _text(given.get("name"), f"{path}.name")
     if name is not None and as_ not in NAMED:
         raise BadInput(f"The column {column!r} has no name: it is {WORDS[as_]}.", field=f"{path}.name")
-    if as_ == "vendor_id" and (name is None or name == _OURS or not _VENDOR.fullmatch(name)):
+    if as_ == "vendor_id" and name is not None and (name == _OURS or not _VENDOR.fullmatch(name)):
         raise BadInput(
             f"Say whose id the column {column!r} is: a short name of small letters, digits and _, such as hubspot.",
             field=f"{path}.name",

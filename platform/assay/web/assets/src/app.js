@@ -4,12 +4,12 @@ import { announceCopies } from "./copy.js";
 import { keepLiveListsCalm, markMoves } from "./live.js";
 import { leaveFor } from "./leave.js";
 import { localTimes } from "./times.js";
-import { uploadWithProgress } from "./upload.js";
+import { uploadInParts } from "./upload.js";
 
 document.documentElement.classList.add("js");
 announceCopies(document);
 askBefore(document);
-uploadWithProgress(document);
+uploadInParts(document);
 keepLiveListsCalm(document);
 markMoves(document);
 leaveFor(document);
