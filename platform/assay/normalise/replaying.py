@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, delete, func, select, tuple_
+from sqlalchemy import Row, delete, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from assay import facts
 from assay.intake.models import Message, Waiting
 from assay.intake.queries import find_message
 from assay.normalise.models import Action, DeadLetter, LetterRound
-from assay.normalise.queries import Wanted, fitting
+from assay.normalise.queries import FOLLOW_INDEX, Wanted, fitting
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import AssayError, Conflict, NotFound
 
@@ -28,6 +28,12 @@ MOST_WAITING = 2_000
 #: Letters dismissed in one transaction.
 LETTERS = 5_000
 _OPEN = ("running", "reading")
+
+_FORGET = text("""
+    DELETE FROM intake.dead_letters d
+    USING unnest(CAST(:ids AS uuid[]), CAST(:positions AS integer[])) AS gone (message_id, position)
+    WHERE d.tenant_id = :tenant_id AND d.message_id = gone.message_id AND d.position = gone.position
+""")
 
 log = structlog.get_logger()
 
@@ -124,6 +130,7 @@ def cancel(tenant_id: int, round_id: int) -> LetterRound:
 def drain_rounds(tenant_id: int, *, alone: bool = False) -> int:
     """Takes one round a batch further; tells how many messages or letters that were."""
     with tenant_session(tenant_id) as session:
+        session.execute(FOLLOW_INDEX)
         rounds = session.scalars(
             select(LetterRound)
             .where(LetterRound.tenant_id == tenant_id, LetterRound.state.in_(_OPEN))
@@ -180,22 +187,20 @@ def _record(
 
 
 def _dismiss(session: Session, row: LetterRound) -> int:
-    some = (
-        select(DeadLetter.message_id, DeadLetter.position)
-        .where(*fitting(row.tenant_id, Wanted(row.kind, row.source_id, until=row.created_at)))
-        .order_by(DeadLetter.received_at, DeadLetter.message_id, DeadLetter.position)
-        .limit(LETTERS)
-    )
-    place = tuple_(DeadLetter.message_id, DeadLetter.position)
-    gone = session.scalars(
-        delete(DeadLetter)
-        .where(DeadLetter.tenant_id == row.tenant_id, place.in_(some.with_for_update(skip_locked=True)))
-        .returning(DeadLetter.position)
-    ).all()
-    row.letters += len(gone)
-    if not gone:
+    order = (DeadLetter.received_at, DeadLetter.message_id, DeadLetter.position)
+    query = select(*order).where(*fitting(row.tenant_id, Wanted(row.kind, row.source_id, until=row.created_at)))
+    if row.at_instant is not None:
+        # What was deleted before it would be passed over one by one.
+        query = query.where(tuple_(*order[:2]) >= tuple_(row.at_instant, row.at_message))
+    some = session.execute(query.order_by(*order).limit(LETTERS).with_for_update(skip_locked=True)).all()
+    if some:
+        row.at_instant, row.at_message = some[-1].received_at, some[-1].message_id
+        places = {"ids": [each.message_id for each in some], "positions": [each.position for each in some]}
+        session.execute(_FORGET, {"tenant_id": row.tenant_id, **places})
+    else:
         row.state, row.finished_at = "done", datetime.now(UTC)
-    return len(gone)
+    row.letters += len(some)
+    return len(some)
 
 
 def _replay(session: Session, row: LetterRound) -> int:
