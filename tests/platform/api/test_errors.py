@@ -31,7 +31,9 @@ def assert_problem(answer, status, field=None, message=""):
         pytest.param("/leads?limit=0", "limit", "greater than or equal to 1", id="no items"),
         pytest.param("/leads?limit=201", "limit", "less than or equal to 200", id="too many items"),
         pytest.param("/leads?limit=ten", "limit", "a whole number", id="a number in words"),
-        pytest.param("/leads?modle=x", "modle", "Accepted: cursor, limit, model, stage, text", id="misspelt"),
+        pytest.param(
+            "/leads?modle=x", "modle", "Accepted: anonymous_id, cursor, email, limit, model, stage", id="misspelt"
+        ),
         pytest.param("/leads?text=", "text", "Length must be between 1", id="empty text"),
         pytest.param("/leads?text=%00", "text", "U+0000", id="a character that can't be stored"),
         pytest.param("/leads?text=" + "x" * 201, "text", "200", id="long text"),
