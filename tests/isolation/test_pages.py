@@ -51,7 +51,7 @@ def enter(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[SignedUp], F
 
 
 @pytest.fixture
-def values(victim) -> dict[str, tuple[object, object]]:
+def values(victim, kin) -> dict[str, tuple[object, object]]:
     """For each argument in a path: the tenant's own, and one that nobody has."""
     return {
         "lead_id": (victim.lead_id, 999_999_999),
@@ -63,6 +63,10 @@ def values(victim) -> dict[str, tuple[object, object]]:
         "replay_id": (victim.replay_id, 999_999_999),
         "key": (victim.judgement, "nobodys-judgement"),
         "rescore_id": (victim.rescore_id, 999_999_999),
+        "merge_id": (kin.merge_id, 999_999_999),
+        "decision_id": (kin.decision_id, 999_999_999),
+        "rule_id": (kin.rule_id, 999_999_999),
+        "other_id": (kin.other_id, 999_999_998),
         "company_id": (victim.company_id, 999_999_999),
         "round_id": (victim.round_id, 999_999_999),
         "message_id": (victim.message_id, NOBODYS_EVENT),

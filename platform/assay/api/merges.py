@@ -123,9 +123,7 @@ class ApartSchema(Schema):
 
 class DecisionSchema(Schema):
     id = fields.Integer()
-    kind = fields.Function(
-        lambda made: "apart" if made.apart else "together", metadata={"description": "apart or together"}
-    )
+    kind = fields.String(metadata={"description": "apart or together"})
     at = fields.AwareDateTime()
     by = fields.String()
     reason = fields.String()
@@ -227,15 +225,16 @@ def join(body: dict[str, Any], lead_id: int, other_id: int) -> dict[str, object]
 
 
 @part.serves("GET", "/decisions", answer=DecisionsSchema, query=PageQuery)
-def list_decisions(query: dict[str, Any]) -> object:
+def list_decisions(query: dict[str, Any]) -> dict[str, object]:
     """What people said of who is whom, newest first."""
-    return kinship.list_decisions(tenant_id(), **query)
+    found = kinship.list_decisions(tenant_id(), **query)
+    return {"items": [_decision(made) for made in found.items], "next_cursor": found.next_cursor}
 
 
 @part.serves("DELETE", "/decisions/<id:decision_id>", answer=DecisionSchema)
-def withdraw_decision(decision_id: int) -> Decision:
+def withdraw_decision(decision_id: int) -> dict[str, object]:
     """It holds no more: the links decide again. It stays on record."""
-    return deciding.withdraw(tenant_id(), decision_id, by=_by())
+    return _decision(deciding.withdraw(tenant_id(), decision_id, by=_by()))
 
 
 @part.serves("GET", "/shared-values", answer=SharedValuesSchema, query=PageQuery)
@@ -283,11 +282,10 @@ def _membership(found: Membership) -> dict[str, object]:
     return shown
 
 
+def _decision(made: Decision) -> dict[str, object]:
+    shown = {name: getattr(made, name) for name in DecisionSchema().fields if name != "kind"}
+    return {**shown, "kind": "apart" if made.apart else "together"}
+
+
 def _decided(decided: deciding.Decided) -> dict[str, object]:
-    made = decided.decision
-    leads = [decided.lead_id] if decided.lead_id == decided.other_id else [decided.lead_id, decided.other_id]
-    return {
-        **{name: getattr(made, name) for name in DecisionSchema().fields if name != "kind"},
-        "apart": made.apart,
-        "leads": leads,
-    }
+    return {**_decision(decided.decision), "leads": list(dict.fromkeys((decided.lead_id, decided.other_id)))}

@@ -84,6 +84,8 @@ def join(lead_id: int) -> ResponseReturnValue:
 
     decided = None if form.errors else _tried(form, decide)
     if decided is None:
+        if "other_id" in form.errors:
+            form.errors["other"] = form.errors.pop("other_id")
         return _identities(lead_id, form), 422
     flash("They are one lead now. The score follows within seconds.", "good")
     return redirect(url_for("web.leads.lead", lead_id=decided.lead_id), 303)
