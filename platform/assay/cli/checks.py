@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from assay import roles
 from assay.cli.entrance import reason
+from assay.intake.partitions import HISTORY
+from assay.intake.retention import PARENTS
 from assay.migrating import newest
 from assay.pipeline import QUEUES
 from assay.places import Places
@@ -30,6 +32,12 @@ SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid =
    AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT a.attisdropped
    AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
  ORDER BY 1"""
+# A day late is past the patience of those who drop them.
+OVERDUE = """
+SELECT child FROM public.assay_partitions()
+ WHERE retention > 0 AND last + make_interval(days => retention + 1) < now() ORDER BY 1"""
+_MEND = "A worker of scoring moves them within minutes; see its log for partitions.not_mended if they stay."
+_DROP = "A worker of scoring drops them; see its log for partitions.busy: a transaction has been open for long."
 SIDE_DOORS = """
 SELECT c.oid::regclass::text FROM pg_class c
  WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring') AND c.relispartition
@@ -57,6 +65,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             yield _version_of_postgres(connection)
             yield _tables(connection)
             yield from _doors(connection)
+            yield from _keeping(connection)
         refuse_powerful_role(engine)
     except PowerfulRole as powerful:
         yield Finding("role", "sees across tenants", str(powerful))
@@ -96,6 +105,25 @@ def _doors(connection: Connection) -> Iterator[Finding]:
         if not may:
             remedy = "Run `assay migrate --print-roles | psql ADDRESS` as the database's administrator."
             yield Finding("role", f"{role} is missing, or may not be taken on", remedy)
+
+
+def _keeping(connection: Connection) -> Iterator[Finding]:
+    """Rows without a partition of their own, and partitions that should be gone."""
+    if connection.execute(text("SELECT to_regproc('public.assay_stray')")).scalar_one() is None:
+        return
+    parents = (*PARENTS.values(), HISTORY)
+    astray = [
+        parent
+        for parent in parents
+        if connection.execute(text("SELECT * FROM public.assay_stray(:p)"), {"p": parent}).first()
+    ]
+    if astray:
+        yield Finding("partitions", f"rows lie in the default partition of {', '.join(astray)}", _MEND)
+    over = connection.execute(text(OVERDUE)).scalars().all()
+    if over:
+        yield Finding("retention", f"past, but still there: {', '.join(over)}", _DROP)
+    if not astray and not over:
+        yield Finding("partitions", "at hand, and none overdue")
 
 
 def check_migrations(settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from time import monotonic
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from assay_tenants.database import engine, timetable_session
 
@@ -24,11 +25,16 @@ STALE = 60.0
 # The size of a database is the sum of its files' sizes.
 SIZE_EVERY = 30.0
 
+# So many pages are read at most: a larger queue is told from a sample of them.
+PAGES = 500
+
+_PAGES = text("SELECT pg_relation_size('intake.waiting') / current_setting('block_size')::bigint")
 _WAITING = text("""
     SELECT tenant_id, count(*) FROM (
         SELECT w.tenant_id FROM intake.waiting w ORDER BY w.tenant_id LIMIT :most
     ) counted GROUP BY tenant_id
 """)
+_SAMPLE = text("SELECT tenant_id, count(*) FROM intake.waiting TABLESAMPLE SYSTEM (:percent) GROUP BY tenant_id")
 _RATES = text("SELECT id, events_per_second FROM tenancy.tenants WHERE events_per_second IS NOT NULL")
 _SIZE = text("SELECT pg_database_size(current_database())")
 
@@ -54,7 +60,7 @@ class Sight:
     at: float
     free: int | None = None
     database: int | None = None
-    #: Messages by tenant; of all together at most one more than the limit is counted.
+    #: Messages by tenant: of a long queue an estimate, of a short one at most one more than the limit for all.
     waiting: Mapping[int, int] = field(default_factory=dict)
     #: Tenants with a rate of their own.
     rates: Mapping[int, int] = field(default_factory=dict)
@@ -100,7 +106,7 @@ class Room:
             with timetable_session() as session:
                 session.execute(text("SET LOCAL statement_timeout = '5s'"))
                 rates = {row.id: row.events_per_second for row in session.execute(_RATES)}
-                waiting = {row[0]: row[1] for row in session.execute(_WAITING, {"most": self._most()})}
+                waiting = self._waiting(session)
             database = self._database(at)
             sight = Sight(at, sight.free, database, waiting, rates)
             self._is_blind = not is_whole
@@ -132,6 +138,13 @@ class Room:
                 log.exception("intake.room_failed")
             if self._stopped.wait(max(PAUSE, SHARE * (self._clock() - started))):
                 return
+
+    def _waiting(self, session: Session) -> dict[int, int]:
+        pages: int = session.execute(_PAGES).scalar_one()
+        if pages <= PAGES:
+            return {row[0]: row[1] for row in session.execute(_WAITING, {"most": self._most()})}
+        share = PAGES / pages
+        return {row[0]: round(row[1] / share) for row in session.execute(_SAMPLE, {"percent": 100 * share})}
 
     def _most(self) -> int:
         """One more than is needed to tell that a limit is reached."""

@@ -1,4 +1,5 @@
 import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -6,14 +7,24 @@ import pytest
 
 from assay.cli import checks
 from assay.embedded import Embedded
+from assay.intake import partitions
+from assay.profiles.dropping import drop_past
 from assay.servers import SUPERUSER
 from assay.settings import Settings
 
 
-def test_a_healthy_database_has_nothing_to_remedy(settings: Settings) -> None:
+@pytest.fixture
+def in_order(connected: None) -> None:
+    """What other tests wrote into times that are over has its partitions, or is gone."""
+    while partitions.strays():
+        partitions.mend()
+    drop_past()
+
+
+def test_a_healthy_database_has_nothing_to_remedy(settings: Settings, in_order: None) -> None:
     findings = [*checks.check_database(settings), *checks.check_migrations(settings)]
     assert [finding for finding in findings if finding.remedy] == []
-    assert {finding.what for finding in findings} == {"PostgreSQL", "row security", "role", "migrations"}
+    assert {finding.what for finding in findings} == {"PostgreSQL", "row security", "role", "partitions", "migrations"}
 
 
 @pytest.mark.parametrize("role", [SUPERUSER, "assay_owner"])
@@ -22,7 +33,26 @@ def test_a_powerful_role_is_found(settings: Settings, servers: Embedded, role: s
     assert any("ASSAY_DATABASE_URL" in finding.remedy for finding in checks.check_database(powerful))
 
 
-def test_a_table_without_a_policy_is_found(settings: Settings, servers: Embedded) -> None:
+def test_rows_without_a_partition_of_their_own_are_found(settings: Settings, servers: Embedded, in_order: None) -> None:
+    with psycopg.connect(servers.places.postgres_url(SUPERUSER), autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO intake.messages (tenant_id, received_at, id, source_id, call, body)"
+            " VALUES (1, '2001-01-01Z', gen_random_uuid(), 1, 'track', '')"
+        )
+    (wrong,) = [finding for finding in checks.check_database(settings) if finding.remedy]
+    assert (wrong.what, wrong.found) == ("partitions", "rows lie in the default partition of intake.messages")
+    partitions.mend()
+    assert [finding for finding in checks.check_database(settings) if finding.remedy] == []
+
+
+def test_a_partition_that_should_be_gone_is_found(settings: Settings, in_order: None) -> None:
+    partitions.make("intake.messages", 7, datetime(2001, 1, 1, tzinfo=UTC))
+    (wrong,) = [finding for finding in checks.check_database(settings) if finding.remedy]
+    assert wrong.found == "past, but still there: intake.messages_7_20010101"
+    assert drop_past() == 1
+
+
+def test_a_table_without_a_policy_is_found(settings: Settings, servers: Embedded, in_order: None) -> None:
     with psycopg.connect(servers.owner_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE scoring.forgotten (tenant_id bigint)")
         try:

@@ -176,6 +176,18 @@ class TestAdmit:
         sight = make_admission(limits=Limits(backlog=100)).room.look()
         assert sight.waiting_of_all == 101
 
+    def test_a_long_queue_is_estimated(
+        self, make_admission: Callable[..., Admission], make_tenant: Callable[[], SignedUp], empty_queue: None
+    ) -> None:
+        # Four times as many pages as are looked at.
+        many, few = make_tenant().tenant_id, make_tenant().tenant_id
+        for _ in range(3):
+            wait_for(many, 60_000)
+            wait_for(few, 20_000)
+        sight = make_admission(limits=Limits(backlog=10**6)).room.look()
+        assert sight.waiting[many] == pytest.approx(180_000, rel=0.4)
+        assert sight.waiting[few] == pytest.approx(60_000, rel=0.6)
+
     def test_disk_is_nearly_full(
         self, make_admission: Callable[..., Admission], tenant: SignedUp, tmp_path: Path
     ) -> None:
