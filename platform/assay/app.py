@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from assay import api, intake, pipeline, web
+from assay.profiles import limits
 from assay.settings import Settings
 from assay_tenants import database
 
@@ -24,6 +25,7 @@ def create_app(settings: Settings) -> Flask:
     # A request has its answer from PostgreSQL; it must not wait long for a Redis that is away.
     patience = REDIS_PATIENCE.total_seconds()
     pipeline.connect(Redis.from_url(settings.redis_url, socket_timeout=patience, socket_connect_timeout=patience))
+    limits.configure(settings)
     for door in (intake, api, web):
         door.register(app, settings)
     app.add_url_rule("/healthz", view_func=is_healthy)

@@ -151,6 +151,12 @@ class Settings:
     database_max_gb: int = setting(
         0, whole_number(0, 10_000_000), "Size of the database from which nothing more is accepted; 0: no limit"
     )
+    people_per_value: int = setting(
+        10, whole_number(2, 1_000), "Others of one kind that an address or id may come with and still join people"
+    )
+    people_per_device: int = setting(
+        5, whole_number(1, 1_000), "Users of a device that it may have and still belong to the first of them"
+    )
     trusted_proxies: int = setting(0, whole_number(0, 8), "Reverse proxies in front whose X-Forwarded-* is believed")
     log_level: str = setting("INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least severity that is logged")
     demo: bool = setting(True, yes_or_no, "Whether `assay run` makes a demonstration tenant and sends its traffic")

@@ -1,6 +1,7 @@
 """How many may share a value before it joins nobody; set once for the whole process."""
 
 from assay.profiles.settling import Limits
+from assay.settings import Settings
 
 _limits = Limits()
 
@@ -9,6 +10,10 @@ def current() -> Limits:
     return _limits
 
 
-def configure(limits: Limits) -> None:
+def use(limits: Limits) -> None:
     global _limits
     _limits = limits
+
+
+def configure(settings: Settings) -> None:
+    use(Limits(value=settings.people_per_value, device=settings.people_per_device))

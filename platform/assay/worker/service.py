@@ -13,6 +13,7 @@ from rq.serializers import JSONSerializer
 
 from assay import pipeline
 from assay.pipeline import TIMETABLE
+from assay.profiles import limits
 from assay.settings import Settings
 from assay.worker.timetable import rounds
 from assay_tenants import database
@@ -46,6 +47,7 @@ def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     # A worker waits for a job longer than redis-py would wait for an answer by default.
     redis = Redis.from_url(settings.redis_url, socket_timeout=LIFE_SIGN_SECONDS, health_check_interval=30)
     pipeline.connect(redis)
+    limits.configure(settings)
     for stage in pipeline.STAGES.values():
         if stage.queue == queue:
             import_module(stage.drain.partition(":")[0])

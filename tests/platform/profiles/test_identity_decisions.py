@@ -345,9 +345,9 @@ class TestCrowded:
     @pytest.fixture(autouse=True)
     def low_limits(self) -> Iterator[None]:
         before = limits.current()
-        limits.configure(Limits(value=3, device=2))
+        limits.use(Limits(value=3, device=2))
         yield
-        limits.configure(before)
+        limits.use(before)
 
     def test_lets_go_of_all_it_had_joined(self, world: Any, minutes: At) -> None:
         for number in range(4):

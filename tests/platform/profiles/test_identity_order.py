@@ -62,9 +62,9 @@ QUIET = settings(
 @pytest.fixture
 def low_limits() -> Iterator[None]:
     before = limits.current()
-    limits.configure(LOW)
+    limits.use(LOW)
     yield
-    limits.configure(before)
+    limits.use(before)
 
 
 @dataclass
