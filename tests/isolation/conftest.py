@@ -20,6 +20,7 @@ from assay.intake.models import Message
 from assay.normalise import replaying
 from assay.normalise.models import DeadLetter
 from assay.profiles import deciding, kinship
+from assay.profiles.marks import Reveal, SensitiveField, UnwatchedSignal
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, judgements, rescoring, service, studies
 from assay.scoring.studies.service import drain_studies
@@ -133,6 +134,9 @@ def victim(tenant: SignedUp) -> Victim:
                 sender_id="secret-1",
             )
         )
+        session.add(SensitiveField(tenant_id=tenant_id, pattern="secret-field", marked_by="Ada", marked_at=YESTERDAY))
+        session.add(UnwatchedSignal(tenant_id=tenant_id, signal="at_once"))
+        session.add(Reveal(tenant_id=tenant_id, lead_id=lead.id, names=["secret-field"], by="Ada", at=YESTERDAY))
         service.mark_due(session, tenant_id, [lead.id])
     assert jobs.drain_due(tenant_id) == 1
     file = BytesIO(b"id,name\n1,Secret Person\n,nobody\n")

@@ -18,6 +18,7 @@ BODIES = {
     "/api/v1/models/<name>/draft": {"data": MODEL, "headers": YAML},
     "/api/v1/leads/<id:lead_id>/judgements": {"json": {"points": 1, "reason": "Theirs"}},
     "/api/v1/leads/<id:lead_id>/apart": {"json": {"identities": [{"kind": "user_id", "value": "secret-third"}]}},
+    "/api/v1/fields": {"json": {"sensitive": ["theirs"], "signals": {"at_once": True}}},
     "/api/v1/retention": {"json": {"messages_days": 30, "events_days": 730, "confirm": True}},
 }
 #: Routes whose names are ours, the same for everybody.

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped] # published without types
@@ -125,14 +125,25 @@ class _Wanted:
         known = select(cursor, self._leads(traits), leads)
         if not machines.is_asked(self.types):
             return known, self._read_events(cursor, Packing(self.properties))
-        # Only who asks for mails pays for telling machines from people.
+        if self.types is not None:
+            return known, self._read_judged(cursor)
+        # Whoever asks for all events mostly asks for none of mails, and should not pay for telling who opened them.
+        events = self._read_events(cursor, Packing(self.properties))
+        is_mail = pl.col("type").is_in(list(machines.LOOKED_AT))
+        if not events.select((pl.col("type").is_in(list(machines.JUDGED))).any()).item():
+            return known, events.with_columns(pl.lit(None, pl.String).alias(machines.DISCOUNTED))
+        mails = replace(self, types=machines.LOOKED_AT)._read_judged(cursor)
+        return known, pl.concat([events.filter(~is_mail), mails], how="diagonal")
+
+    def _read_judged(self, cursor: adbc.Cursor) -> pl.DataFrame:
+        """Events with why those of machines count nothing; mails' are among those that are asked for."""
         kept_out, off = _standing(cursor, self.tenant_id)
         told_by = machines.told_sql(kept_out.hidden(machines.TOLD_BY))
         events = self._read_events(cursor, Packing(self.properties, {"told": (told_by, machines.LOOKED_AT)}))
         events = events.with_columns(machines.discounted(events, events["told"], off)).drop("told")
         if self.types is not None and not frozenset(self.types) >= machines.BESIDE:
             events = events.filter(pl.col("type").is_in(list(self.types)))
-        return known, events
+        return events
 
     def _read_events(self, cursor: adbc.Cursor, packing: Packing) -> pl.DataFrame:
         ids = {"event_id": pl.String()} if self.event_ids else {}

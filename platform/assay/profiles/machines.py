@@ -167,9 +167,9 @@ def discounted(events: pl.DataFrame, told_by: pl.Series, off: Collection[str] = 
         .unnest("told")
         .with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in _FIELDS)
     )
-    mails = mails.with_columns(_by_agent()).with_columns(_arrivals(mails), _bursts(mails))
+    mails = mails.with_columns(_scanners(mails), _said(mails), _arrivals(mails), _bursts(mails))
     reasons = {
-        "sender_says": pl.when(_is_said()).then(pl.lit("sender")),
+        "sender_says": pl.when("said").then(pl.lit("sender")),
         "scanners": pl.when(pl.col("scanner").is_not_null()).then("scanner:" + pl.col("scanner")),
         "apple_privacy": pl.when(pl.col("agent").str.contains(_APPLE)).then(pl.lit("apple")),
         "at_once": pl.col("hurried"),
@@ -180,17 +180,25 @@ def discounted(events: pl.DataFrame, told_by: pl.Series, off: Collection[str] = 
     return nothing.scatter(found["place"], found["why"])
 
 
-def _is_said() -> pl.Expr:
-    """Of several marks one that says yes; whoever names the machine says yes too."""
+def _said(mails: pl.DataFrame) -> pl.Series:
+    """Whether the sender says so: of several marks one says yes; whoever names the machine says yes too."""
     word = pl.element().str.to_lowercase()
     marks = pl.col("said").str.split(_AND)
-    return marks.list.eval(word.str.contains(_YES) & ~word.is_in(_NO)).list.any()
+    return _of_each(mails["said"], marks.list.eval(word.str.contains(_YES) & ~word.is_in(_NO)).list.any())
 
 
-def _by_agent() -> pl.Expr:
+def _scanners(mails: pl.DataFrame) -> pl.Series:
     agent = pl.col("agent").str.replace_all(_NO_BOTS, "")
     named = pl.coalesce(pl.when(agent.str.contains(f"(?i){pattern}")).then(pl.lit(name)) for name, pattern in _SCANNERS)
-    return pl.when(~agent.str.contains(_PROXIES)).then(named).alias("scanner")
+    told = pl.when(~agent.str.contains(_PROXIES)).then(named)
+    return _of_each(mails["agent"], told).alias("scanner")
+
+
+def _of_each(texts: pl.Series, answer: pl.Expr) -> pl.Series:
+    """The answer for each text, worked out once for those that are the same: few programs fetch all mails."""
+    name = texts.name
+    different = texts.unique().drop_nulls().to_frame().with_columns(answer.alias("answer"))
+    return texts.to_frame().join(different, on=name, how="left", maintain_order="left")["answer"].alias(name)
 
 
 def _arrivals(mails: pl.DataFrame) -> pl.Series:

@@ -3,13 +3,12 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from assay.profiles import reveals
 from assay.profiles.fields import list_fields
 from assay.profiles.machines import SIGNALS
+from assay.profiles.naming import TELLING
 from assay.scoring import keeping_out
 from assay.web.forms import Form
-from assay.web.leads import title_of
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import signed_in, visitor
 from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("fields", __name__)
@@ -57,15 +56,6 @@ def watch() -> ResponseReturnValue:
     return redirect(f"{url_for('web.fields.index')}#machines", 303)
 
 
-@blueprint.post(f"/leads/<{ID}:lead_id>/masked")
-@signed_in
-def reveal(lead_id: int) -> ResponseReturnValue:
-    """What is masked elsewhere, once: it is never kept by the browser, and who looked is written down before."""
-    shown = reveals.reveal(visitor().tenant_id, lead_id, by=visitor().name)
-    lead = shown.lead
-    return render_template("leads/masked.html", shown=shown, lead=lead, title=title_of(lead.id, lead.name, lead.email))
-
-
 def _page(form: Form) -> str:
     tenant_id = visitor().tenant_id
     return render_template(
@@ -74,5 +64,6 @@ def _page(form: Form) -> str:
         kept=keeping_out.standing(tenant_id),
         in_vain=keeping_out.asked_in_vain(tenant_id),
         signals=SIGNALS,
+        needed=TELLING,
         form=form,
     )

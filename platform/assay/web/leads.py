@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from assay.intake.queries import find_message
 from assay.profiles import queries as profiles
+from assay.profiles import reveals
 from assay.profiles.marks import MASK, marks_of
 from assay.scoring import asking, judgements, outlooks, queries, service
 from assay.scoring.engine import Explanation
@@ -165,6 +166,15 @@ def lead(lead_id: int) -> ResponseReturnValue:
         links={event: _event_link(lead_id, event, here) for event in receipt.events},
         **shown,
     )
+
+
+@blueprint.post(f"/leads/<{ID}:lead_id>/masked")
+@signed_in
+def reveal(lead_id: int) -> ResponseReturnValue:
+    """What is masked elsewhere, once: it is never kept by the browser, and who looked is written down before."""
+    shown = reveals.reveal(visitor().tenant_id, lead_id, by=visitor().name)
+    lead = shown.lead
+    return render_template("leads/masked.html", shown=shown, lead=lead, title=title_of(lead.id, lead.name, lead.email))
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/curve")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from assay.profiles import knowing
+from assay.profiles.marks import NONE
 from assay.profiles.queries import Snapshot
 from assay.scoring import compiled, engine, jobs, language, queries, rescore_jobs, service
 from assay_tenants.database import tenant_session
@@ -508,7 +509,7 @@ def test_compiled_models_at_hand_are_bounded(monkeypatch) -> None:
     monkeypatch.setattr(compiled, "_MOST", 3)
     for number in range(5):
         model = engine.compile_model(language.parse("{model: m, rules: [{id: a, on: page.viewed, points: 1}]}"))
-        compiled._keep(f"hash {number}", model)
+        compiled._keep(f"hash {number}", NONE, model)
     assert len(compiled._kept) == 3
 
 

@@ -36,7 +36,7 @@ def lead_id(tenant: Any, make_lead: Callable[..., int], work_off: Callable[[int]
 class TestPage:
     def test_lists_what_is_known_and_suggests(self, person: Any, lead_id: int) -> None:
         page = person.opens("/fields").text
-        assert "From all 1 leads" in page
+        assert "From 1 lead<" in page
         assert "Often sensitive: keep out" in page
         assert "71234" not in page
 
