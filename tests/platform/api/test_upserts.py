@@ -96,7 +96,8 @@ class TestCompany:
         state({"user_id": "u1", "company": {"id": "c1", "traits": {"name": "Quartz", "employees": 40}}})
         state({"user_id": "u1", "company": {"id": "c1", "traits": {"employees": None}}})
         lead = find(user_id="u1")
-        assert (lead["company"], lead["traits"]) == ("Quartz", {"company.name": "Quartz"})
+        assert (lead["company"], lead["traits"]["company.name"]) == ("Quartz", "Quartz")
+        assert "company.employees" not in lead["traits"]
 
     def test_by_domain(self, state: Any, find: Find) -> None:
         state({"user_id": "u1", "company": {"domain": "www.Quartz.example"}})
