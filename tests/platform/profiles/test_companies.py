@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assay.profiles import companies, knowing, leads
+from assay.profiles import companies, domains, knowing, leads
+from assay.profiles.merging import canonical
+from assay.profiles.naming import company_key, domain_key
 from assay_sdk import Company, Event, Identifiers, Identify, Record
 from assay_tenants.database import tenant_session
 
@@ -280,3 +282,35 @@ def test_the_set_of_records_decides(
             world.apply(*batch)
     assert told.state() == shuffled.state()
     assert told.companies() == shuffled.companies()
+    kept = {row[0]: (row[1], row[-1]) for row in told.companies()}
+    expected = worked_out([record for (record,) in story[0] if isinstance(record, Company)])
+    assert {key: kept.get(key) for key in expected} == expected
+
+
+def worked_out(records: list[Company]) -> dict[str, tuple[str, str]]:
+    """The traits and the home of each company, from all records at once."""
+    stated: dict[str, dict[str, tuple[Any, ...]]] = {}
+    for record in records:
+        node = stated.setdefault(company_key(record.company_id, record.vendor), {})
+        for name, value in record.traits.items():
+            node[name] = max(node.get(name, ()), (record.at, canonical(value), value))
+    members: dict[str, list[str]] = {}
+    for key, node in stated.items():
+        if domain := domains.of_company({name: told[2] for name, told in node.items()}):
+            members.setdefault(domain, []).append(key)
+    homes = {domain: keys for domain, keys in members.items() if len(keys) <= companies.CROWD}
+    found = {}
+    for key, node in stated.items():
+        home = next((domain_key(domain) for domain, keys in homes.items() if key in keys), None)
+        found[key] = _shown(node), str(home)
+    for domain, keys in homes.items():
+        whole: dict[str, tuple[Any, ...]] = {}
+        for key in keys:
+            whole |= {name: max(whole.get(name, ()), told) for name, told in stated[key].items()}
+        found[domain_key(domain)] = _shown(whole | {"domain": (0, 0, domain)}), "None"
+    return found
+
+
+def _shown(node: dict[str, tuple[Any, ...]]) -> str:
+    # As PostgreSQL orders the names of an object.
+    return str({name: node[name][2] for name in sorted(node, key=lambda name: (len(name), name))})
