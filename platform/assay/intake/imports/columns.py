@@ -55,7 +55,8 @@ class Columns:
 
     @classmethod
     def mapped(cls, names: Sequence[str], kind: Kind, mapping: ColumnMapping) -> Self:
-        by_column = {each.column: each for each in mapping.columns if each.column in names}
+        """Columns that the mapping names and this set has not are empty."""
+        by_column = {each.column: each for each in mapping.columns}
         single = {each.as_: each.column for each in by_column.values()}
         events = kind == "events"
         return cls(

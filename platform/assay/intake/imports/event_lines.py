@@ -101,7 +101,7 @@ class LineReader:
         user_id, email, anonymous_id, time, type_, sender, *vendors = (
             pl.Series(values, dtype=pl.String) for values in found.texts
         )
-        if origin.mapping.type is not None:
+        if origin.mapping.type is not None and origin.mapping.column_of("type") is None:
             type_ = type_.fill_null(origin.mapping.type)
         draft = Draft(
             row_number=found.numbers,

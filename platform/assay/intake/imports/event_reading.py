@@ -130,7 +130,7 @@ def _take_lines(batch: Batch, reader: Reader, lines: list[bytes]) -> None:
 
 
 def rows_a_time(batch: Batch) -> int:
-    return ROWS if batch.alone else ROWS // 4
+    return ROWS if batch.alone else max(1, ROWS // 4)
 
 
 def origin_of(batch: Batch, mapping: ColumnMapping) -> Origin:

@@ -25,6 +25,8 @@ _PLAUSIBLE: dict[Dates, re.Pattern[str]] = {
     "epoch_us": re.compile(r"[0-9]{15,16}"),
 }
 _MOSTLY = 0.8
+# Exports from spreadsheets have typing errors in their dates.
+_MANY = 0.6
 
 
 @dataclass
@@ -141,7 +143,7 @@ def _take_leads(search: _Search, options: Options) -> Dates | None:
 def _looks_like_time(search: _Search) -> str | None:
     for column in search.left:
         values = search.samples.get(column, ())
-        if values and any(_fit(values, dates) for dates in ("iso", "dmy", "mdy", "ymd")):
+        if values and any(_fitting(values, dates) >= _MOSTLY for dates in ("iso", "dmy", "mdy", "ymd")):
             return column
     return next(filter(None, (search.looking(pattern) for pattern in _PLAUSIBLE.values())), None)
 
@@ -149,13 +151,18 @@ def _looks_like_time(search: _Search) -> str | None:
 def _dates_of(search: _Search, column: str | None) -> Dates | None:
     """How the instants are written; None when it could be in two ways."""
     values = search.samples.get(column or "", ())
-    if not values or _fit(values, "iso"):
+    if not values or _fitting(values, "iso") >= _MANY:
         return "iso"
     for dates, pattern in _PLAUSIBLE.items():
         if search.share(column or "", pattern) >= _MOSTLY:
             return dates
-    fitting: list[Dates] = [dates for dates in ("dmy", "mdy", "ymd") if _fit(values, dates)]
-    if fitting == ["dmy", "mdy"]:
+    shares: dict[Dates, float] = {dates: _fitting(values, dates) for dates in ("dmy", "mdy", "ymd")}
+    best = max(shares, key=lambda dates: shares[dates])
+    if shares[best] < _MANY:
+        search.warnings.append(f"{column!r} is called like a time, but {values[0][:40]!r} is not known to be one.")
+        return "iso"
+    # A single month of 13 shows that it is a day.
+    if shares["dmy"] == shares["mdy"]:
         # With points, days come first everywhere.
         if all((match := _DAY_FIRST.fullmatch(value)) and match[2] == "." for value in values):
             return "dmy"
@@ -163,12 +170,11 @@ def _dates_of(search: _Search, column: str | None) -> Dates | None:
             f"The dates in {column!r}, such as {values[0][:40]!r}, can be read as day/month or as month/day."
         )
         return None
-    if not fitting:
-        search.warnings.append(f"{column!r} is called like a time, but {values[0][:40]!r} is not known to be one.")
-    return fitting[0] if fitting else "iso"
+    return best
 
 
-def _fit(values: Sequence[str], dates: Dates) -> bool:
+def _fitting(values: Sequence[str], dates: Dates) -> float:
+    """The share of values that can be read so."""
     good = 0
     for value in values:
         try:
@@ -176,8 +182,7 @@ def _fit(values: Sequence[str], dates: Dates) -> bool:
             good += 1
         except RowRefused:
             continue
-    # A month of 13 shows that it is a day; a single typing error does not.
-    return good >= len(values) * _MOSTLY if dates in ("iso", "ymd") else good == len(values)
+    return good / len(values)
 
 
 def _look_for_commas(search: _Search) -> None:

@@ -9,7 +9,9 @@ from assay.intake.imports.models import Import
 
 _SINCE = ("since", "since_rows", "since_bytes")
 #: What is found out while reading; the rest was found out while receiving.
-_OF_READING = (*_SINCE, "number", "columns", "delimiter", "originals")
+_OF_READING = (*_SINCE, "number", "originals")
+#: How the file was cut; it may be cut otherwise the next time.
+_OF_CUTTING = ("columns", "delimiter")
 _LEAST_SECONDS = 1.0
 
 
@@ -33,7 +35,9 @@ def rested(reading: Mapping[str, Any]) -> dict[str, Any]:
 
 def without(reading: Mapping[str, Any]) -> dict[str, Any]:
     """As it was before anything was read."""
-    return {name: value for name, value in reading.items() if name not in _OF_READING}
+    # What a sample was taken by stays.
+    gone = _OF_READING if "sample" in reading else _OF_READING + _OF_CUTTING
+    return {name: value for name, value in reading.items() if name not in gone}
 
 
 def pace(row: Import, *, now: datetime) -> Pace | None:

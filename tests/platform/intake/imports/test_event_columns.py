@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,7 +92,10 @@ def compare(split: Split, expected: Sequence[tuple[int, Event | None]]) -> None:
     assert rows.keys() == events.keys() == {number for number, _ in expected} - left
     for number, event in expected:
         if number in events:
-            assert events[number] == event
+            assert event is not None
+            # JSON does not tell 1e300 from the whole number that it is; the text of both is the same.
+            assert canonical(dict(events[number].properties)) == canonical(dict(event.properties))
+            assert replace(events[number], properties={}) == replace(event, properties={})
             assert rows[number]["occurred_at"] == micros(event.at)
             assert rows[number]["properties"] == canonical(dict(event.properties))
             assert rows[number]["event_id"] == event_id(SOURCE, event.sender_id).hex
