@@ -60,6 +60,8 @@ _PRUNE = text("""
     RETURNING k.key
 """)
 
+_DISTRIBUTED = {"schema": "intake", "info": {"citus": "distributed"}}
+
 log = structlog.get_logger()
 
 
@@ -92,7 +94,7 @@ class RememberedAnswer(Base):
     """What a key was answered with; until ``status`` is there, somebody is at it up to ``claimed_to``."""
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = {"schema": "intake", "info": {"citus": "distributed"}}
+    __table_args__ = _DISTRIBUTED
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     key: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from assay.normalise.checking import MAX_TRAITS
 from assay.normalise.refusals import explained
 from assay.normalise.strict import EVENTS, LEADS, StatedEvent, StatedLead, Who
 from assay_sdk import Company, Event, Identifiers, Identify, Message, Misunderstood, Record, Source
@@ -16,7 +17,6 @@ from assay_sdk.flatten import flatten
 
 PLUGIN = "assay"
 _EMAIL = "email"
-_DOMAIN = "domain"
 
 
 class _Kept(msgspec.Struct, gc=False):
@@ -82,17 +82,15 @@ def _lead(lead: StatedLead, message: Message) -> Iterator[Record]:
     ids = _identifiers(lead)
     at = lead.stated_at or message.received_at
     traits = _flat(lead.traits or {})
-    if ids.email:
+    if ids.email and len(traits) < MAX_TRAITS:
         # Stated like any other trait, so that a new address takes the place of an earlier one.
         traits.setdefault(_EMAIL, ids.email)
     yield Identify(ids, traits, at)
     company = lead.company
     if company is not None:
         domain = company.domain.lower().removeprefix("www.") if company.domain else None
-        theirs = _flat(company.traits or {})
-        if domain:
-            theirs.setdefault(_DOMAIN, domain)
-        yield Company(ids, (company.id or "").strip() or domain or "", theirs, at)
+        named = (company.id or "").strip() or domain or ""
+        yield Company(ids, named, _flat(company.traits or {}), at, domain=domain)
 
 
 def _identifiers(who: Who) -> Identifiers:

@@ -13,7 +13,16 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 
 from assay.intake.bodies import MAX_EVENT
-from assay.normalise.checking import EARLIEST, MAX_AHEAD, MAX_IDENTIFIER, MAX_SENDER_ID, MAX_SIZE, MAX_TYPE, OURS
+from assay.normalise.checking import (
+    EARLIEST,
+    MAX_AHEAD,
+    MAX_IDENTIFIER,
+    MAX_SENDER_ID,
+    MAX_SIZE,
+    MAX_TRAITS,
+    MAX_TYPE,
+    OURS,
+)
 from assay.normalise.refusals import Refusal, explained
 
 MAX_RECORDS = 2_500
@@ -253,6 +262,8 @@ def _wrong_with_instant(field: str, at: datetime, latest: datetime) -> Wrong | N
 
 def wrong_with_bag(field: str, bag: Mapping[str, Any], has_nulls: bool) -> Wrong | None:
     """Of properties or traits."""
+    if field != "properties" and (names := _names(bag)) > MAX_TRAITS:
+        return field, "too_many", f"There are {names:,} {field}; at most {MAX_TRAITS:,} are accepted in a record."
     if not has_nulls:
         # Nearly all hold plain values only.
         for value in bag.values():
@@ -276,6 +287,11 @@ def wrong_with_bag(field: str, bag: Mapping[str, Any], has_nulls: bool) -> Wrong
     if size > MAX_SIZE:
         return field, "too_large", f"{field} take {size:,} bytes with their full names; {MAX_SIZE:,} are accepted."
     return None
+
+
+def _names(bag: Mapping[str, Any]) -> int:
+    """Once inner names are joined to them."""
+    return sum(_names(value) if isinstance(value, dict) else 1 for value in bag.values())
 
 
 def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any, int]]:
