@@ -18,6 +18,7 @@ Samples = Mapping[str, Sequence[str]]
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SALESFORCE = re.compile(r"(?:003|00Q)[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _WITH_COMMA = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{3})*,[0-9]{1,9}|-?[0-9]+,[0-9]{1,2}")
+_NUMERIC = re.compile(rf"{_WITH_COMMA.pattern}|-?[0-9]{{1,15}}")
 _DAY_FIRST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2[0-9]{4}\b.*", re.DOTALL)
 _PLAUSIBLE: dict[Dates, re.Pattern[str]] = {
     "epoch_s": re.compile(r"[0-9]{9,10}(?:\.[0-9]+)?"),
@@ -187,9 +188,9 @@ def _fitting(values: Sequence[str], dates: Dates) -> float:
 
 def _look_for_commas(search: _Search) -> None:
     for column in search.left:
-        if search.share(column, _WITH_COMMA) >= _MOSTLY:
-            example = search.samples[column][0]
+        with_comma = [value for value in search.samples.get(column, ()) if _WITH_COMMA.fullmatch(value)]
+        if with_comma and search.share(column, _NUMERIC) >= _MOSTLY:
             search.warnings.append(
-                f"The values of {column!r}, such as {example[:40]!r}, look like numbers with a decimal comma. Unless "
+                f"The values of {column!r}, such as {with_comma[0]!r}, look like numbers with a decimal comma. Unless "
                 "you choose the comma, they stay text."
             )
