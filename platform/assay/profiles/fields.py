@@ -89,7 +89,7 @@ _TRAITS = text("""
     )
     SELECT key, array_agg(DISTINCT jsonb_typeof(value)) AS types, count(DISTINCT md5(value::text)) AS values,
         count(DISTINCT id) AS leads
-    FROM told GROUP BY key ORDER BY leads DESC, key LIMIT :most
+    FROM told WHERE value <> 'null' GROUP BY key ORDER BY leads DESC, key LIMIT :most
 """)
 _PROPERTIES = text("""
     SELECT t.key, array_agg(DISTINCT jsonb_typeof(t.value)) AS types, count(DISTINCT md5(t.value::text)) AS values,
@@ -101,6 +101,7 @@ _PROPERTIES = text("""
         ORDER BY e.occurred_at DESC LIMIT :newest
     ) done
     CROSS JOIN LATERAL jsonb_each(done.properties) t
+    WHERE t.value <> 'null'
     GROUP BY t.key ORDER BY leads DESC, t.key LIMIT :most
 """)
 
