@@ -163,7 +163,7 @@ def _dates_of(search: _Search, column: str | None) -> Dates | None:
         search.warnings.append(f"{column!r} is called like a time, but {values[0][:40]!r} is not known to be one.")
         return "iso"
     # A single month of 13 shows that it is a day.
-    if shares["dmy"] == shares["mdy"]:
+    if best != "ymd" and shares["dmy"] == shares["mdy"]:
         # With points, days come first everywhere.
         if all((match := _DAY_FIRST.fullmatch(value)) and match[2] == "." for value in values):
             return "dmy"
