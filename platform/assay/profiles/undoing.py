@@ -115,10 +115,16 @@ _LAYER = text("""
     WHERE s.tenant_id = :tenant_id AND s.import_id = :import_id AND s.identity_id = ANY(CAST(:ids AS bigint[]))
 """)
 _LINKS = text("""
-    DELETE FROM profiles.links l
-    WHERE l.tenant_id = :tenant_id AND l.import_id = :import_id
-        AND (l.left_id = ANY(CAST(:ids AS bigint[])) OR l.right_id = ANY(CAST(:ids AS bigint[])))
-    RETURNING l.left_id, l.right_id
+    WITH lefts AS (
+        DELETE FROM profiles.links l
+        WHERE l.tenant_id = :tenant_id AND l.import_id = :import_id AND l.left_id = ANY(CAST(:ids AS bigint[]))
+        RETURNING l.left_id, l.right_id
+    ), rights AS (
+        DELETE FROM profiles.links l
+        WHERE l.tenant_id = :tenant_id AND l.import_id = :import_id AND l.right_id = ANY(CAST(:ids AS bigint[]))
+        RETURNING l.left_id, l.right_id
+    )
+    SELECT left_id, right_id FROM lefts UNION ALL SELECT left_id, right_id FROM rights
 """)
 _UNSTATED = text("""
     SELECT i.id, i.lead_id, i.first_seen_at IS NULL AND NOT EXISTS (
@@ -178,8 +184,10 @@ _COMPANIES = text("""
     )
     RETURNING n.key
 """)
+_PLAN = text("SET LOCAL plan_cache_mode = force_custom_plan")
 # The planner takes a tenant for a handful of rows, and would sort all that is left of an import to find where to go on.
-_PLAN = (text("SET LOCAL plan_cache_mode = force_custom_plan"), text("SET LOCAL enable_bitmapscan = off"))
+_IN_ORDER = text("SET LOCAL enable_bitmapscan = off")
+_IN_ANY_ORDER = text("SET LOCAL enable_bitmapscan = DEFAULT")
 
 
 @dataclass(frozen=True)
@@ -215,8 +223,7 @@ def undo(session: Session, tenant_id: int, import_id: int, *, limit: int = LIMIT
     the import may be applied from the first call on. Other imports, and what comes by itself, may go on beside it.
     """
     undoing = _Undoing(session, tenant_id, import_id, knowing.learn(session, tenant_id))
-    for setting in _PLAN:
-        session.execute(setting)
+    session.execute(_PLAN)
     undone = _notes(undoing, limit) or _identities(undoing, limit) or _companies(undoing, limit) or Undone(done=True)
     undoing.changed |= leads.refold(session, tenant_id, undoing.stale, undoing.known_at)
     if undoing.changed:
@@ -236,7 +243,10 @@ def _identities(undoing: _Undoing, limit: int) -> Undone | None:
     most = limit * _EVENTS_EACH
     ids: list[int] = []
     number = 0
-    for identity_id, events in undoing.session.execute(_NEXT, {**undoing.whose, "limit": limit}):
+    undoing.session.execute(_IN_ORDER)
+    found = undoing.session.execute(_NEXT, {**undoing.whose, "limit": limit}).all()
+    undoing.session.execute(_IN_ANY_ORDER)
+    for identity_id, events in found:
         number += events
         if ids and number > most:
             break

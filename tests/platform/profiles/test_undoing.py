@@ -1,6 +1,7 @@
 """An import that is taken back leaves what would be there without it."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -226,9 +227,9 @@ def facts(world: Any) -> dict[int, list[str]]:
     return {lead_id: sorted(rows) for lead_id, rows in found.items()}
 
 
-@pytest.mark.parametrize("limit", [pytest.param(undoing.LIMIT, id="at once"), pytest.param(1, id="one by one")])
 @pytest.mark.parametrize("story", [pytest.param(story, id=name) for name, story in STORIES.items()])
 class TestUndo:
+    @pytest.mark.parametrize("limit", [pytest.param(undoing.LIMIT, id="at once"), pytest.param(1, id="one by one")])
     def test_leaves_what_would_be_there_without_it(
         self, story: Story, limit: int, make_world: Callable[[], Any]
     ) -> None:
@@ -240,29 +241,27 @@ class TestUndo:
         undo(world, 7, limit=limit)
         assert everything(world) == everything(other)
 
-    def test_comes_back_with_full_effect(self, story: Story, limit: int, make_world: Callable[[], Any]) -> None:
+    def test_comes_back_with_full_effect(self, story: Story, make_world: Callable[[], Any]) -> None:
         world, other = make_world(), make_world()
         for import_id, record in story:
             tell(world, import_id, record)
             tell(other, import_id, record)
-        undo(world, 7, limit=limit)
+        undo(world, 7)
         for import_id, record in story:
             if import_id == 7:
                 tell(world, 7, record)
         assert everything(world) == everything(other)
 
-    def test_what_was_known_before_stays_known(self, story: Story, limit: int, world: Any) -> None:
+    def test_what_was_known_before_stays_known(self, story: Story, world: Any) -> None:
         instants = []
         for import_id, record in story:
             tell(world, import_id, record)
             instants.append(datetime.now(UTC))
         before = readings(world, instants)
-        undo(world, 7, limit=limit)
+        undo(world, 7, limit=1)
         assert readings(world, instants) == before
 
-    def test_tells_of_every_lead_that_changes(
-        self, story: Story, limit: int, world: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_tells_of_every_lead_that_changes(self, story: Story, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         for import_id, record in story:
             tell(world, import_id, record)
         told: set[int] = set()
@@ -272,7 +271,7 @@ class TestUndo:
             before = facts(world)
             told.clear()
             with tenant_session(world.tenant_id) as session:
-                done = undoing.undo(session, world.tenant_id, 7, limit=limit).done
+                done = undoing.undo(session, world.tenant_id, 7, limit=1).done
             after = facts(world)
             changed = {lead_id for lead_id in {*before, *after} if before.get(lead_id) != after.get(lead_id)}
             assert changed <= told
@@ -327,6 +326,19 @@ def test_live_events_may_come_meanwhile(make_world: Callable[[], Any]) -> None:
         for each in (world, other):
             tell(each, 0, event(f"live{number}", 9, user_id=f"u{5 - number}", anonymous_id="d1"))
     undo(world, 7)
+    assert everything(world) == everything(other)
+
+
+def test_live_records_are_taken_in_between_two_steps(make_world: Callable[[], Any]) -> None:
+    world, other = make_world(), make_world()
+    tell(world, 7, *(event(f"m{number}", number, user_id=f"u{number % 9}", email=ADA) for number in range(40)))
+    with ThreadPoolExecutor(2) as pool:
+        undone = pool.submit(undo, world, 7, limit=1)
+        for number in range(20):
+            tell(world, 0, event(f"live{number}", 9, user_id=f"u{number % 7}", anonymous_id=f"d{number % 3}"))
+        assert sum(step.events for step in undone.result()) == 40
+    for number in range(20):
+        tell(other, 0, event(f"live{number}", 9, user_id=f"u{number % 7}", anonymous_id=f"d{number % 3}"))
     assert everything(world) == everything(other)
 
 

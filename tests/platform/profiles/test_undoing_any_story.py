@@ -63,7 +63,7 @@ BATCHES = st.lists(
     max_size=8,
 )
 HYPOTHESIS = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
