@@ -18,6 +18,7 @@ from assay.profiles.gathering import Gathered
 from assay.profiles.identities import Known, Placement
 from assay.profiles.matching import EMAIL, Key
 from assay.profiles.merging import learn, state, stated_of, traits_of
+from assay.profiles.settling import is_device
 
 _STATED = text("""
     SELECT i.id, i.traits, i.stated, i.company_at, c.id AS company_id, c.key AS company_key
@@ -141,7 +142,8 @@ def _welcome(
 ) -> None:
     """Inserts the new identities, and a lead for each new person."""
     homes: dict[Key, int] = {key: placement.lead_of(lead_id) for key, lead_id in placement.joined.items()}
-    kept.stale |= set(homes.values())
+    # A device of which nothing is stated widens the sights of its lead and no more; a lead may have very many.
+    kept.stale |= {home for key, home in homes.items() if not is_device(key) or _is_stated(key, found)}
     kept.changed |= set(homes.values())
     facets = {key: _newcomer(key, found, companies) for key in homes}
     newcomers = [{key: _newcomer(key, found, companies) for key in keys} for keys in placement.newcomers]
@@ -176,6 +178,10 @@ def _move(session: Session, tenant_id: int, kept: Kept, placement: Placement, kn
             kept.stale |= {lead_id, target}
             kept.changed |= {lead_id, target}
     leads.move(session, tenant_id, moved, known_at)
+
+
+def _is_stated(key: Key, found: Gathered) -> bool:
+    return key in found.traits or key in found.employers
 
 
 def _newcomer(key: Key, found: Gathered, companies: Mapping[str, NamedCompany]) -> Facet:

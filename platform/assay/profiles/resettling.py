@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -21,8 +22,8 @@ from assay_tenants.errors import Conflict
 
 log = structlog.get_logger()
 
-#: Identities that are looked at together; it takes about a second and 200 MB.
-MOST = 200_000
+#: Identities that are looked at together: some seconds and about 150 MB.
+MOST = 100_000
 
 _WHO = """
     SELECT i.id, i.kind, i.value, i.lead_id, c.identity_id IS NOT NULL AS crowded, r.blocked
@@ -47,9 +48,12 @@ _LINKS = text(f"""
     ORDER BY l.left_id, l.right_id, l.since, l.import_id
 """)  # noqa: S608 # of constants alone
 _DECIDED = text(f"""
-    SELECT DISTINCT p.left_id, p.right_id, p.apart, d.at, d.id
-    FROM {_ROWS}
-    JOIN profiles.decided_pairs p ON p.tenant_id = :tenant_id AND (p.left_id = n.id OR p.right_id = n.id)
+    SELECT p.left_id, p.right_id, p.apart, d.at, d.id
+    FROM (
+        SELECT p.* FROM {_ROWS} JOIN profiles.decided_pairs p ON p.tenant_id = :tenant_id AND p.left_id = n.id
+        UNION
+        SELECT p.* FROM {_ROWS} JOIN profiles.decided_pairs p ON p.tenant_id = :tenant_id AND p.right_id = n.id
+    ) p
     JOIN profiles.decisions d ON d.tenant_id = :tenant_id AND d.id = p.decision_id
 """)  # noqa: S608 # of constants alone
 _FORMER = text(f"""
@@ -115,7 +119,7 @@ class Tangle:
     #: Those whom a person sends to another lead: the others keep theirs.
     going: Collection[Key] = ()
 
-    @property
+    @cached_property
     def joining(self) -> dict[Pair, datetime]:
         """The links that join."""
         links = {pair: cause.at for pair, cause in self.links.items()}

@@ -419,6 +419,25 @@ class TestCrowded:
         deciding.forget_rule(world.tenant_id, rule.id)
         assert len(world.people()) == 1
 
+    def test_a_device_goes_to_whoever_has_the_first_claim_and_may_have_one(self, world: Any, minutes: At) -> None:
+        world.apply(Identify(user("u1", anonymous_id="d1"), {}, minutes(1)), viewed(user("u1"), minutes(1), "m1"))
+        world.apply(Identify(user("u2", anonymous_id="d1"), {}, minutes(2)))
+        world.apply(viewed(Identifiers(anonymous_id="d1"), minutes(3), "m2"))
+        rule = deciding.rule(world.tenant_id, ("user_id", "u1"), blocked=True, by=ADA)
+        assert world.people() == {frozenset({"u1"}), frozenset({"u2", "d1"})}
+        deciding.forget_rule(world.tenant_id, rule.id)
+        assert world.people() == {frozenset({"u1", "d1"}), frozenset({"u2"})}
+        leads = {tuple(sorted(value for _, value in ids)): lead for ids, lead in world.state().items()}
+        assert [event[0] for event in leads["d1", "u1"]["events"]] == ["m1", "m2"]
+
+    def test_a_device_that_stood_alone_is_taken_in(self, world: Any, minutes: At) -> None:
+        deciding.rule(world.tenant_id, ("user_id", "u1"), blocked=True, by=ADA)
+        world.apply(Identify(user("u1", anonymous_id="d1"), {}, minutes(1)))
+        assert world.people() == {frozenset({"u1"}), frozenset({"d1"})}
+        deciding.rule(world.tenant_id, ("user_id", "u1"), blocked=False, by=ADA)
+        assert world.people() == {frozenset({"u1", "d1"})}
+        assert [merge.visitor for merge in kinship.list_merges(world.tenant_id).items] == [True]
+
     @pytest.mark.parametrize(
         ("key", "field"),
         [
