@@ -46,6 +46,17 @@ class TakenSchema(Schema):
     message_id = fields.String(metadata={"description": "Of the request as it is kept"})
 
 
+class NoneTakenSchema(Schema):
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "none_accepted, or bad_input for the body as a whole"})
+    errors = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
+    accepted = fields.Integer(metadata={"description": "0"})
+    refused = fields.List(fields.Nested(RefusalSchema))
+
+
 def body_of(shape: Shape[Any]) -> dict[str, Any]:
     """The description of a request's body, from the very types it is read by."""
     record = _inlined(msgspec.json.schema(shape.type, ref_template="{name}"))
