@@ -2,16 +2,16 @@
 
 # ruff: noqa: S608 # statements are put together from constants of this module alone
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from assay.intake.retention import classes, is_past, keeping_of
+from assay.intake.retention import between, is_past, keeping_of
 from assay.profiles import contests
 from assay.profiles.bulk import copied, escaped, rows
 from assay.profiles.contests import Claim
@@ -37,26 +37,28 @@ _INSERT = f"""
     )
     SELECT n.id FROM {{rows}} n WHERE n.id NOT IN (SELECT event_id FROM fresh)
 """
+_SEEN = text("""
+    SELECT s.event_id, s.received_at FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid)
+    JOIN profiles.seen s ON s.tenant_id = :tenant_id AND s.event_id = n.id
+""")
 _KEPT = text(f"""
     SELECT e.id, e.received_at, e.lead_id, e.type, e.occurred_at, e.properties, e.identity_id, e.source_id,
-        e.sender_id, e.message_id, e.import_id, i.kind, i.value
-    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid)
-    JOIN profiles.seen s ON s.tenant_id = :tenant_id AND s.event_id = n.id
-    CROSS JOIN {classes("events")}
-    JOIN profiles.events e ON e.tenant_id = :tenant_id AND e.id = s.event_id AND e.received_at = s.received_at
-        AND e.retention = class.retention
+        e.sender_id, e.message_id, e.import_id, e.retention, i.kind, i.value
+    FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid, received_at timestamptz)
+    JOIN ({between("events", "*")}) AS e ON e.id = n.id AND e.received_at = n.received_at
     JOIN profiles.identities i ON i.tenant_id = :tenant_id AND i.id = e.identity_id
 """)
-_REPLACE = f"""
+# Of one class, and with both bounds: so the planner leaves the other partitions alone.
+_REPLACE = """
     WITH replaced AS (
         UPDATE profiles.events e
         SET lead_id = n.lead_id, identity_id = n.identity_id, type = n.type, occurred_at = n.occurred_at,
             properties = n.properties, message_id = n.message_id, known_at = :known_at
-        FROM {{rows}} n CROSS JOIN {classes("events")}
+        FROM {rows} n
         JOIN profiles.events o ON o.tenant_id = :tenant_id AND o.id = n.id AND o.received_at = n.received_at
-            AND o.retention = class.retention
+            AND o.retention = :retention AND o.received_at BETWEEN :first AND :last
         WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.received_at = n.received_at
-            AND e.retention = class.retention
+            AND e.retention = :retention AND e.received_at BETWEEN :first AND :last
         RETURNING o.id, o.known_at, o.identity_id, o.type, o.occurred_at, o.properties
     )
     INSERT INTO profiles.past_events
@@ -133,20 +135,33 @@ def contest(session: Session, tenant_id: int, again: list[Claim], places: Places
     """An id was used before: of two different events the one that precedes stays, so that order can't matter."""
     claims = {claim.event.id: claim for claim in again}
     changed: set[int] = set()
-    winners = []
+    winners: dict[int, list[tuple[Happening, datetime]]] = {}
     rivals = []
-    for row in session.execute(_KEPT, {"tenant_id": tenant_id, "rows": rows(id=list(claims))}):
+    for row in _find(session, tenant_id, claims):
         claim, kept = claims[row.id], _kept(row)
         if claim.import_id != kept.import_id:
             rivals.append((kept, claim))
         elif claim.event.rank < kept.event.rank:
-            winners.append((claim.event, row.received_at))
+            winners.setdefault(row.retention, []).append((claim.event, row.received_at))
             changed |= {row.lead_id, claim.lead_id}
-    if winners:
-        lines = ["".join([_line(event, at, places[event.key]) for event, at in winners])]
+    for retention, dated in winners.items():
+        lines = ["".join([_line(event, at, places[event.key]) for event, at in dated])]
         statement = text(_REPLACE.format(rows=copied(session, _COLUMNS, lines)))
-        session.execute(statement, {"tenant_id": tenant_id, "known_at": known_at})
+        bounds = {"first": min(at for _, at in dated), "last": max(at for _, at in dated)}
+        asked = {"tenant_id": tenant_id, "known_at": known_at, "retention": retention, **bounds}
+        session.execute(statement, asked)
     return changed | contests.settle(session, tenant_id, rivals, known_at)
+
+
+def _find(session: Session, tenant_id: int, ids: Iterable[UUID]) -> Sequence[Row[Any]]:
+    """What is kept under these ids."""
+    seen = session.execute(_SEEN, {"tenant_id": tenant_id, "rows": rows(id=list(ids))}).all()
+    if not seen:
+        return ()
+    instants = [row.received_at for row in seen]
+    asked = {"tenant_id": tenant_id, "first": min(instants), "last": max(instants)}
+    kept = rows(id=[row.event_id for row in seen], received_at=instants)
+    return session.execute(_KEPT, {**asked, "rows": kept}).all()
 
 
 def _kept(row: Any) -> Claim:
