@@ -140,7 +140,9 @@ def victim(tenant: SignedUp) -> Victim:
         service.mark_due(session, tenant_id, [lead.id])
     assert jobs.drain_due(tenant_id) == 1
     file = BytesIO(b"id,name\n1,Secret Person\n,nobody\n")
-    import_id = imports.start_import(tenant_id, kind="leads", filename="secret.csv", stream=file)
+    size = len(file.getvalue())
+    import_id = imports.announce(tenant_id, kind="leads", filename="secret.csv", size=size, review=True)
+    imports.append(tenant_id, import_id, offset=0, stream=file)
     studied = [
         studies.start_preview(tenant_id, "secret-model", by="Ada Example"),
         studies.start_replay(tenant_id, "secret-model", studies.ReplayChoice(), by="Ada Example"),

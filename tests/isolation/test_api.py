@@ -18,6 +18,10 @@ BODIES = {
     "/api/v1/models/<name>/draft": {"data": MODEL, "headers": YAML},
     "/api/v1/leads/<id:lead_id>/judgements": {"json": {"points": 1, "reason": "Theirs"}},
     "/api/v1/leads/<id:lead_id>/apart": {"json": {"identities": [{"kind": "user_id", "value": "secret-third"}]}},
+    "/api/v1/imports/<id:import_id>/content": {
+        "headers": {"Content-Type": "application/octet-stream", "Upload-Offset": "32"}
+    },
+    "/api/v1/imports/<id:import_id>/mapping": {"json": {}},
     "/api/v1/fields": {"json": {"sensitive": ["theirs"], "signals": {"at_once": True}}},
     "/api/v1/retention": {"json": {"messages_days": 30, "events_days": 730, "confirm": True}},
 }
@@ -82,6 +86,9 @@ def test_the_owners_own_ids_are_found(api_app, make_caller, victim, values) -> N
         if rule.arguments and rule.rule not in PUBLIC:
             options = {"query_string": QUERIES.get(rule.rule, {}), **BODIES.get(rule.rule, {})}
             answer = call(method, path(api_app, rule, {name: each[0] for name, each in values.items()}), **options)
+            if answer.status_code == 409 and answer.json["code"] == "wrong_state":
+                # Found, but what was asked before has brought it into another state.
+                continue
             assert answer.status_code in (200, 201, 202), (method, rule.rule, answer.text)
 
 

@@ -59,6 +59,7 @@ def values(victim, kin) -> dict[str, tuple[object, object]]:
         "name": (victim.model, "nobodys-model"),
         "number": (1, 77),
         "import_id": (victim.import_id, 999_999_999),
+        "verb": ("check", "check"),
         "preview_id": (victim.preview_id, 999_999_999),
         "replay_id": (victim.replay_id, 999_999_999),
         "key": (victim.judgement, "nobodys-judgement"),

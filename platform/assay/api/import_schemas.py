@@ -61,7 +61,7 @@ class CheckSchema(Schema):
     events_new = fields.Integer()
     events_known = fields.Integer(metadata={"description": "Kept already, or in the file more than once"})
     error = fields.String(allow_none=True, metadata={"description": "Why the file can't be read to its end"})
-    finished_at = fields.AwareDateTime(format="iso", metadata={"description": "Not there while it goes on"})
+    finished_at = fields.String(metadata={"format": "date-time", "description": "Not there while the check goes on"})
 
 
 class UndoneSchema(Schema):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from assay.intake import imports
@@ -99,11 +99,14 @@ def content(import_id: int) -> ResponseReturnValue:
 @blueprint.patch(f"/imports/<{ID}:import_id>/content")
 @signed_in
 def append(import_id: int) -> ResponseReturnValue:
+    tenant_id = visitor().tenant_id
+    imports.upload_of(tenant_id, import_id)
     offset = request.headers.get(OFFSET, "")
     if not (offset.isascii() and offset.isdigit() and len(offset) <= 18):
         raise BadInput(f"The header {OFFSET} must say where the part begins.")
+    current_app.extensions["tracking"].admission.need_room(visitor().tenant_id, request.content_length or 0)
     try:
-        return _told(imports.append(visitor().tenant_id, import_id, offset=int(offset), stream=request.stream))
+        return _told(imports.append(tenant_id, import_id, offset=int(offset), stream=request.stream))
     except imports.WrongOffset as wrong:
         return jsonify(message=wrong.message), 409, {OFFSET: str(wrong.offset)}
 
