@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import IO, Any
 
-from flask import Response, request
+from flask import Response, current_app, request
 
 from assay.api.access import tenant_id
 from assay.api.door import Part
@@ -65,6 +65,7 @@ def start_import(query: dict[str, Any]) -> object:
     """Send a file; it is read in the background, or waits until you have looked at how it is understood."""
     kind, review = query.pop("kind"), query.pop("review")
     size, filename = query.pop("size", None), query.pop("filename", "")
+    current_app.extensions["tracking"].admission.need_room(tenant_id(), size or request.content_length or 0)
     if size is not None:
         if request.content_length:
             raise BadInput("A file whose size is announced comes by PATCH; leave the body empty.", field="size")
@@ -97,6 +98,7 @@ def append(import_id: int) -> object:
         raise UnsupportedBody(
             f"Send the part as {' or '.join(PART_TYPES)}, not {request.mimetype or 'without a type'}."
         )
+    current_app.extensions["tracking"].admission.need_room(tenant_id(), request.content_length or 0)
     told = imports.append(tenant_id(), import_id, offset=stated_offset(), stream=request.stream)
     return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
 

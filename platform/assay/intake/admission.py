@@ -74,6 +74,13 @@ class Admission:
             self.refusals.add(tenant_id, TooFast.code)
             raise TooFast(_limit(rate), after=_whole(wait))
 
+    def need_room(self, tenant_id: int, size: int) -> None:
+        """Of a file: raises NoRoom when so many bytes more are too many. Files do not wait among the messages."""
+        reason = self.room.scarcity(self.room.seen(), size)
+        if reason is not None:
+            self.refusals.add(tenant_id, NoRoom.code)
+            raise NoRoom(reason, after=ROOM_WAIT)
+
     def standing(self, tenant_id: int) -> "Standing":
         """The limits of a tenant, and how often it was refused."""
         sight = self.room.seen()

@@ -184,12 +184,16 @@ class Room:
             log.info("intake.room_again", free=sight.free, waiting=sight.waiting_of_all)
 
     def reason(self, sight: Sight, size: int = 0) -> str | None:
-        """Why nothing more of ``size`` bytes is accepted; None when it is."""
+        """Why no more messages of ``size`` bytes are accepted; None when they are."""
+        if self.limits.backlog and sight.waiting_of_all >= self.limits.backlog:
+            return f"{self.limits.backlog:,} messages wait to be understood, which is as many as may"
+        return self.scarcity(sight, size)
+
+    def scarcity(self, sight: Sight, size: int) -> str | None:
+        """What there is not enough of for ``size`` bytes more."""
         limits = self.limits
         if limits.free and sight.free is not None and sight.free - size < limits.free:
             return f"less than {limits.free // 1024**2:,} MB are left on the disk"
         if limits.database and sight.database is not None and sight.database + size > limits.database:
             return f"the database has reached {limits.database / 1024**3:,.0f} GB, its limit"
-        if limits.backlog and sight.waiting_of_all >= limits.backlog:
-            return f"{limits.backlog:,} messages wait to be understood, which is as many as may"
         return None

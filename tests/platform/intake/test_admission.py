@@ -412,3 +412,30 @@ class TestDiskFull:
                 select(func.count()).select_from(Waiting).where(Waiting.tenant_id == tenant.tenant_id)
             ).scalar_one()
         assert waiting == 2
+
+
+class TestFiles:
+    def test_are_refused_where_there_is_no_room_and_do_not_wait_among_messages(
+        self, make_admission: Callable[..., Admission], tenant: SignedUp, empty_queue: None
+    ) -> None:
+        wait_for(tenant.tenant_id, 20)
+        make_admission(limits=Limits(backlog=10, backlog_of_one=10)).need_room(tenant.tenant_id, 100)
+        with pytest.raises(NoRoom, match="the database has reached"):
+            make_admission(limits=Limits(database=1_000)).need_room(tenant.tenant_id, 100)
+
+    def test_over_the_api(
+        self, serve: Callable[..., AbstractContextManager[int]], settings: Settings, tenant: SignedUp
+    ) -> None:
+        key = issue_key(tenant.tenant_id, kind="api", name="Test").secret
+        # More than any disk has.
+        with serve(ASSAY_DISK_FREE_MB="100000000", ASSAY_DATA_DIR=str(settings.data_dir)) as port:
+            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": "text/csv"}
+            connection.request("POST", "/api/v1/imports?kind=leads&name=Fair", "email\na@b.example.test\n", headers)
+            answer = connection.getresponse()
+            found = json.loads(answer.read())
+            connection.close()
+            status, further, told = send(port, tenant.write_key, 1)
+        assert (answer.status, found["code"], answer.getheader("retry-after")) == (503, "no_room", "60"), found
+        assert "100,000,000 MB are left on the disk" in found["detail"]
+        assert (status, told["code"], further["retry-after"]) == (503, "no_room", "60")
