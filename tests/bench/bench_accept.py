@@ -33,7 +33,7 @@ from rich.table import Table
 
 from assay import embedded, migrating, plugins
 from assay.intake.ids import message_id
-from assay_tenants import database
+from assay_tenants import database, keys
 from assay_tenants.access.service import sign_up
 
 TENANT = "ASSAY_BENCH_TENANT"
@@ -64,7 +64,11 @@ class Load:
     target: int
 
 
-LOADS = (Load("batches of 100", "/v1/batch", BATCH, 12, 50_000), Load("single events", "/v1/track", 1, 24, 1_500))
+LOADS = (
+    Load("batches of 100", "/v1/batch", BATCH, 12, 60_000),
+    Load("single events", "/v1/track", 1, 24, 1_500),
+    Load("each checked, by 500", "/api/v1/events", 500, 6, 60_000),
+)
 SERVERS = {
     "assay": [sys.executable, "-m", "assay.cli", "serve"],
     "bare insert": [
@@ -105,15 +109,35 @@ def events(count: int) -> list[dict[str, object]]:
     ]
 
 
-def requests(load: Load, key: str) -> list[bytes]:
-    prepared = []
-    for _ in range(BODIES):
+def own_events(count: int) -> list[dict[str, object]]:
+    return [
+        {
+            "type": "offer.downloaded",
+            "id": str(uuid4()),
+            "user_id": f"user-{number % 40}",
+            "properties": {"offer_id": f"offer-{number % 7}", "path": "/offers/spring", "value": 12.5},
+            "occurred_at": "2026-09-21T12:00:00Z",
+        }
+        for number in range(count)
+    ]
+
+
+def requests(load: Load, write_key: str, api_key: str) -> list[bytes]:
+    return [_request(load, write_key, api_key) for _ in range(BODIES)]
+
+
+def _request(load: Load, write_key: str, api_key: str) -> bytes:
+    document: object
+    if load.path.startswith("/api/"):
+        document = {"events": own_events(load.events)}
+    else:
         items = events(load.events)
-        document: object = {"batch": items, "writeKey": key} if load.events > 1 else items[0] | {"writeKey": key}
-        body = json.dumps(document).encode()
-        head = f"POST {load.path} HTTP/1.1\r\nHost: bench.test\r\nContent-Length: {len(body)}\r\n\r\n"
-        prepared.append(head.encode() + body)
-    return prepared
+        document = {"batch": items, "writeKey": write_key} if load.events > 1 else items[0] | {"writeKey": write_key}
+    body = json.dumps(document).encode()
+    head = f"POST {load.path} HTTP/1.1\r\nHost: bench.test\r\nContent-Length: {len(body)}\r\n"
+    if load.path.startswith("/api/"):
+        head += f"Authorization: Bearer {api_key}\r\nContent-Type: application/json\r\n"
+    return f"{head}\r\n".encode() + body
 
 
 class Client:
@@ -196,7 +220,7 @@ def count_messages(application: psycopg.Connection, tenant: int) -> int:
 
 def copy(connection: psycopg.Connection, tenant: int, load: Load, seconds: float) -> Round:
     """As the superuser, whom row-level security lets through: PostgreSQL refuses COPY to everybody else."""
-    bodies = [request.partition(b"\r\n\r\n")[2] for request in requests(load, "none")]
+    bodies = [request.partition(b"\r\n\r\n")[2] for request in requests(load, "none", "none")]
     rows, begun = 0, time.perf_counter()
     latencies = []
     while (now := time.perf_counter()) - begun < seconds:
@@ -250,6 +274,9 @@ def measure(servers: embedded.Embedded, table: Table) -> None:
         "ASSAY_REDIS_URL": servers.redis_url,
         "ASSAY_SECRET_KEY": "bench-" * 8,
         "ASSAY_WEB_THREADS": str(THREADS),
+        "ASSAY_TENANT_EVENTS_PER_SECOND": "0",
+        "ASSAY_TENANT_BACKLOG": "0",
+        "ASSAY_BACKLOG": "0",
         "PYTHONPATH": str(Path(__file__).parent),
     }
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
@@ -263,7 +290,8 @@ def measure(servers: embedded.Embedded, table: Table) -> None:
                     password="as long as it takes",
                     plugin=plugins.installed().tracking_source().name,
                 )
-                prepared = requests(load, tenant.write_key)
+                api_key = keys.issue_key(tenant.tenant_id, kind="api", name="bench").secret
+                prepared = requests(load, tenant.write_key, api_key)
                 with served(command, environment | {TENANT: str(tenant.tenant_id)}) as port:
                     pool.submit(send, port, load, prepared, WARM_UP).result()
                     before = count_messages(connection, tenant.tenant_id)
