@@ -16,7 +16,8 @@ from assay_tenants.models import Source
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL = (
     "{model: m, audience: {trait: plan, is_not: free},"
-    " rules: [{id: a, when: {trait: company.employees, gte: 40}, points: 5}, {id: b, when: {trait: role, is: CFO}, points: 2}]}"
+    " rules: [{id: a, when: {trait: company.employees, gte: 40}, points: 5},"
+    " {id: b, when: {trait: role, is: CFO}, points: 2}]}"
 )
 
 
@@ -29,8 +30,8 @@ def user(name: str, email: str | None = None) -> Identifiers:
 
 
 @pytest.fixture
-def told(tenant: SignedUp) -> dict[str, int]:
-    """A tenant's companies; their ids by name."""
+def told(tenant: SignedUp) -> None:
+    """A tenant's companies, with some people."""
     with tenant_session(tenant.tenant_id) as session:
         source = Source(tenant_id=tenant.tenant_id, name="CRM", plugin="segment", created_at=AT)
         session.add(source)
@@ -44,7 +45,6 @@ def told(tenant: SignedUp) -> dict[str, int]:
             Identify(user("u3"), {"plan": "free"}, AT),
         ]
         service.apply(session, tenant.tenant_id, [Normalised(each, source.id, None, AT, None) for each in records])
-    return {}
 
 
 @pytest.fixture
@@ -83,9 +83,7 @@ class TestList:
         assert answer.status_code == 422
         assert question.partition("=")[0] in answer.text
 
-    def test_leaves_out_a_domain_that_everybody_left(
-        self, told: object, call: Call, tenant: SignedUp
-    ) -> None:
+    def test_leaves_out_a_domain_that_everybody_left(self, told: object, call: Call, tenant: SignedUp) -> None:
         with tenant_session(tenant.tenant_id) as session:
             for record in (Identify(user("u9", "x@gone.test"), {}, AT), Company(user("u9"), "b", {}, AT)):
                 service.apply(session, tenant.tenant_id, [Normalised(record, 1, None, AT, None)])
@@ -113,9 +111,7 @@ class TestGet:
         assert part.id != whole
         assert call("GET", f"/companies/{part.id}").json["id"] == whole
 
-    def test_tells_of_a_crowd(
-        self, listed: Any, call: Call, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_tells_of_a_crowd(self, listed: Any, call: Call, tenant: SignedUp, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(companies, "CROWD", 2)
         record = Company(Identifiers(), "c", {"domain": "acme.test"}, AT)
         with tenant_session(tenant.tenant_id) as session:
