@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from assay.facts import LeadsChanged, tell_after_commit
@@ -39,12 +39,6 @@ _KEEP_PAIRS = text("""
     SELECT :tenant_id, n.left_id, n.right_id, :decision_id, n.apart
     FROM json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint, apart boolean)
     ON CONFLICT (tenant_id, left_id, right_id, decision_id) DO UPDATE SET apart = excluded.apart
-""")
-_DROP_JOINED = text("""
-    DELETE FROM profiles.decided_pairs p
-    USING json_to_recordset(CAST(:rows AS json)) AS n (left_id bigint, right_id bigint)
-    WHERE p.tenant_id = :tenant_id AND p.left_id = n.left_id AND p.right_id = n.right_id AND NOT p.apart
-    RETURNING p.decision_id
 """)
 
 
@@ -257,17 +251,9 @@ def _record(
 def _part(
     session: Session, tenant_id: int, decision: Decision, tangle: Tangle, one: Collection[Key], other: Collection[Key]
 ) -> list[Pair]:
-    """Cuts all links between the two sides; gives them."""
+    """Cuts all links between the two sides, and overrules what people joined; gives the pairs."""
     across = [pair for pair in {**tangle.links, **tangle.together} if _is_across(pair, one, other)]
-    _keep(session, tenant_id, decision, tangle, apart=[pair for pair in across if pair in tangle.links])
-    joined = [pair for pair in across if pair in tangle.together]
-    if joined:
-        ended = set(session.scalars(_DROP_JOINED, {"tenant_id": tenant_id, "rows": _rows(tangle, joined)}))
-        session.execute(
-            update(Decision)
-            .where(Decision.tenant_id == tenant_id, Decision.id.in_(ended), ~Decision.apart)
-            .values(withdrawn_at=decision.at, withdrawn_by=decision.by)
-        )
+    _keep(session, tenant_id, decision, tangle, apart=across)
     return across
 
 

@@ -349,14 +349,15 @@ def _sentence(
     decided: tuple[str | None, str | None],
 ) -> str:
     both = f"{named(one)} and {named(other)}"
+    begun = both if one is not None and one[0] == EMAIL else both[:1].upper() + both[1:]
     on = f"{cause.at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
     if cause.decision_id is not None:
         by, reason = decided
         because = f": {reason}" if reason else "."
         return f"{by or 'Somebody'} said on {on} that {both} are one{because}"
     if cause.import_id:
-        return f"{both} came together in the import {filename or cause.import_id} on {on}."
-    return f"{both} came together in a message of {source or 'a source that is gone'} on {on}."
+        return f"{begun} came together in the import {filename or cause.import_id} on {on}."
+    return f"{begun} came together in a message of {source or 'a source that is gone'} on {on}."
 
 
 def _ways(tangle: Tangle, first: Key) -> dict[Key, tuple[Key, Cause]]:

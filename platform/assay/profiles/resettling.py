@@ -115,6 +115,7 @@ class Tangle:
     #: All that is on record, earliest first told.
     links: dict[Pair, Cause] = field(default_factory=dict)
     apart: set[Pair] = field(default_factory=set)
+    #: Of several decisions on a pair the last one counts; a link that was cut stays cut.
     together: dict[Pair, Cause] = field(default_factory=dict)
     #: Those whom a person sends to another lead: the others keep theirs.
     going: Collection[Key] = ()
@@ -225,15 +226,15 @@ def _load(session: Session, tenant_id: int, lead_ids: set[int]) -> Tangle:
             if row.left_id in names and row.right_id in names:
                 cause = Cause(row.since, row.source_id, row.message_id, row.import_id)
                 tangle.links[pair_of(names[row.left_id], names[row.right_id])] = cause
-        for row in decided:
+        for row in sorted(decided, key=lambda row: row.at):
             if row.left_id not in names or row.right_id not in names:
                 continue
             pair = pair_of(names[row.left_id], names[row.right_id])
             if row.apart:
                 tangle.apart.add(pair)
+                tangle.together.pop(pair, None)
             else:
-                cause = Cause(row.at, None, None, 0, row.id)
-                tangle.together[pair] = min(tangle.together.get(pair, cause), cause, key=lambda each: each.at)
+                tangle.together[pair] = Cause(row.at, None, None, 0, row.id)
 
     parameters = {"tenant_id": tenant_id, "ids": list(lead_ids), "most": MOST + 1}
     tangle.members.update(meet(session.execute(_MEMBERS, parameters)))

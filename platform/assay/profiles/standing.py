@@ -23,14 +23,15 @@ _RULES = text("""
 # Of a person's identifier its devices are left out: there may be any number of them, and none counts.
 _NEIGHBOURS = text("""
     SELECT n.id, i.kind, i.value, i.lead_id, l.since, l.decided_at, c.identity_id IS NOT NULL AS crowded, r.blocked,
-        EXISTS (
-            SELECT FROM profiles.decided_pairs d
+        (
+            SELECT max(e.at) FROM profiles.decided_pairs d
+            JOIN profiles.decisions e ON e.tenant_id = :tenant_id AND e.id = d.decision_id
             WHERE d.tenant_id = :tenant_id AND d.left_id = LEAST(n.id, i.id) AND d.right_id = GREATEST(n.id, i.id)
                 AND d.apart
-        ) AS apart
+        ) AS apart_at
     FROM json_to_recordset(CAST(:rows AS json)) AS n (id bigint, device boolean)
     CROSS JOIN LATERAL (
-        SELECT other_id, min(since) AS since, min(decided_at) AS decided_at FROM (
+        SELECT other_id, min(since) AS since, max(decided_at) AS decided_at FROM (
             SELECT right_id AS other_id, since, CAST(NULL AS timestamptz) AS decided_at FROM profiles.links
             WHERE tenant_id = :tenant_id AND left_id = n.id
             UNION ALL
@@ -155,9 +156,9 @@ def _read_neighbours(
         if not is_device(key) or joins_nobody(row.crowded, row.blocked):
             continue
         claims = standing.claims.setdefault(key, {})
-        if row.decided_at is not None:
+        if row.decided_at is not None and (row.apart_at is None or row.apart_at < row.decided_at):
             claims[Claim(False, row.decided_at, other)] = row.lead_id
-        if row.since is not None and not row.apart:
+        if row.since is not None and row.apart_at is None:
             claims[Claim(True, row.since, other)] = row.lead_id
 
 

@@ -25,7 +25,7 @@ SHOWN = 30
 KINDS = {"email": "E-mail address", "user_id": "User id", "anonymous_id": "Device"}
 
 
-@blueprint.get("/merges")
+@blueprint.get("/leads/merges")
 @signed_in
 def index() -> ResponseReturnValue:
     visitors = request.args.get("visitors") == "yes"
@@ -37,7 +37,7 @@ def index() -> ResponseReturnValue:
     return render_template("merges/index.html", **shown)
 
 
-@blueprint.post(f"/merges/<{ID}:merge_id>/undo")
+@blueprint.post(f"/leads/merges/<{ID}:merge_id>/undo")
 @signed_in
 def undo(merge_id: int) -> ResponseReturnValue:
     decided = deciding.undo(visitor().tenant_id, merge_id, by=visitor().name, reason=request.form.get("reason", ""))
@@ -91,7 +91,7 @@ def join(lead_id: int) -> ResponseReturnValue:
     return redirect(url_for("web.leads.lead", lead_id=decided.lead_id), 303)
 
 
-@blueprint.get("/merges/decisions")
+@blueprint.get("/leads/merges/decisions")
 @signed_in
 def decisions() -> ResponseReturnValue:
     found = kinship.list_decisions(visitor().tenant_id, cursor=request.args.get("cursor") or None, limit=PAGE)
@@ -99,7 +99,7 @@ def decisions() -> ResponseReturnValue:
     return render_template("merges/decisions.html", decisions=found.items, more=more)
 
 
-@blueprint.post(f"/merges/decisions/<{ID}:decision_id>/withdraw")
+@blueprint.post(f"/leads/merges/decisions/<{ID}:decision_id>/withdraw")
 @signed_in
 def withdraw(decision_id: int) -> ResponseReturnValue:
     deciding.withdraw(visitor().tenant_id, decision_id, by=visitor().name)
@@ -107,13 +107,13 @@ def withdraw(decision_id: int) -> ResponseReturnValue:
     return redirect(url_for("web.merges.decisions"), 303)
 
 
-@blueprint.get("/merges/shared-values")
+@blueprint.get("/leads/merges/shared-values")
 @signed_in
 def shared() -> ResponseReturnValue:
     return _shared(Form())
 
 
-@blueprint.post("/merges/shared-values")
+@blueprint.post("/leads/merges/shared-values")
 @signed_in
 def say() -> ResponseReturnValue:
     """Blocks or releases a value."""
@@ -132,7 +132,7 @@ def say() -> ResponseReturnValue:
     return redirect(url_for("web.merges.shared"), 303)
 
 
-@blueprint.post(f"/merges/shared-values/<{ID}:rule_id>/forget")
+@blueprint.post(f"/leads/merges/shared-values/<{ID}:rule_id>/forget")
 @signed_in
 def forget(rule_id: int) -> ResponseReturnValue:
     rule = deciding.forget_rule(visitor().tenant_id, rule_id)

@@ -85,7 +85,7 @@ class TestIdentities:
         first, second = found["items"]
         assert (first["value"], first["joined"], first["alone"]) == ("u1", None, None)
         assert (second["value"], second["joined"]["value"]) == ("a@x.test", "u1")
-        assert second["joined"]["sentence"].startswith("user u1 and a@x.test came together")
+        assert second["joined"]["sentence"].startswith("User u1 and a@x.test came together")
         assert second["joined"]["at"].startswith("2026-03-01T12:00:00")
 
     def test_are_told_apart_and_joined(self, call, lead) -> None:

@@ -57,7 +57,7 @@ class TestRecord:
         assert (merge.kept, merge.gone) == (("user_id", "u1"), ("email", "a@x.test"))
         assert (merge.since, merge.message_id, merge.identities) == (minutes(2), message_id, 1)
         assert merge.sentence == (
-            "user u1 and a@x.test came together in a message of Website and apps on 1 Mar 2026, 12:02 UTC."
+            "User u1 and a@x.test came together in a message of Website and apps on 1 Mar 2026, 12:02 UTC."
         )
         assert (merge.state, merge.visitor) == ("stands", False)
 
@@ -306,6 +306,27 @@ class TestJoin:
             key: lead["events"] for key, lead in apart.items()
         }
         assert world.lead_ids() == ids
+
+    def test_undone_and_made_again(self, world: Any, minutes: At) -> None:
+        world.apply(viewed(user("u1"), minutes(0), "m1"), viewed(user("u2"), minutes(1), "m2"))
+        ids = world.lead_ids()
+        deciding.join(world.tenant_id, ids["u1"], ids["u2"], by=ADA)
+        undone = deciding.undo(world.tenant_id, merge_of(world).id, by=ADA)
+        assert world.people() == {frozenset({"u1"}), frozenset({"u2"})}
+        deciding.withdraw(world.tenant_id, undone.decision.id, by=ADA)
+        assert world.people() == {frozenset({"u1", "u2"})}
+        first = kinship.list_decisions(world.tenant_id).items[-1]
+        deciding.withdraw(world.tenant_id, first.id, by=ADA)
+        assert world.people() == {frozenset({"u1"}), frozenset({"u2"})}
+
+    def test_a_device_joined_told_apart_and_claimed_is_its_claimants(self, world: Any, minutes: At) -> None:
+        world.apply(viewed(Identifiers(anonymous_id="d1"), minutes(5), "m1"), viewed(user("u1"), minutes(5), "m2"))
+        ids = world.lead_ids()
+        deciding.join(world.tenant_id, ids["u1"], ids["d1"], by=ADA)
+        deciding.undo(world.tenant_id, merge_of(world).id, by=ADA)
+        world.apply(Identify(user("u2", anonymous_id="d1"), {}, minutes(6)))
+        world.apply(Identify(user("u1", anonymous_id="d1"), {}, minutes(1)))
+        assert world.people() == {frozenset({"u1"}), frozenset({"u2", "d1"})}
 
     def test_overrules_that_they_were_told_apart(self, two: Any) -> None:
         merge = merge_of(two)

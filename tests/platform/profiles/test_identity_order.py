@@ -17,6 +17,7 @@ from assay_sdk import Alias, Event, Identifiers, Identify, Record
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import AssayError
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LOW = Limits(value=2, device=2)
 MOMENTS = st.integers(0, 5).map(lambda number: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number))
 USERS = ["u1", "u2", "u3", "u4"]
@@ -93,11 +94,12 @@ def read(world: Any) -> Told:
         JOIN profiles.decisions d ON d.tenant_id = :t AND d.id = p.decision_id
         JOIN profiles.identities a ON a.tenant_id = :t AND a.id = p.left_id
         JOIN profiles.identities b ON b.tenant_id = :t AND b.id = p.right_id
-        WHERE p.tenant_id = :t ORDER BY d.at DESC
+        WHERE p.tenant_id = :t ORDER BY d.at
     """):
         pair = pair_of((row.kind, row.value), (row.other_kind, row.other_value))
         if row.apart:
             told.apart.add(pair)
+            told.together.pop(pair, None)
         else:
             told.together[pair] = row.at
     for row in world.rows("SELECT kind, value, blocked FROM profiles.value_rules WHERE tenant_id = :t"):
@@ -246,7 +248,7 @@ def copy_decisions(told: Told, to: Any) -> None:
             return session.execute(text(statement), {"t": to.tenant_id, **values})
 
         for pair, at, apart in (
-            *((pair, known_at, True) for pair in told.apart),
+            *((pair, LONG_AGO, True) for pair in told.apart),
             *((pair, at, False) for pair, at in told.together.items()),
         ):
             decision_id = run(

@@ -34,26 +34,26 @@ def merge(tenant: SignedUp, send: Send) -> kinship.MergeRow:
 
 class TestMerges:
     def test_are_told_with_their_reasons_and_undone(self, person: Any, merge: kinship.MergeRow) -> None:
-        page = person.opens("/merges").text
-        assert "user u1 and a@x.test came together" in page
-        answer = person.sends(f"/merges/{merge.id}/undo", on="/merges", reason="<b>Two</b> people")
+        page = person.opens("/leads/merges").text
+        assert "User u1 and a@x.test came together" in page
+        answer = person.sends(f"/leads/merges/{merge.id}/undo", on="/leads/merges", reason="<b>Two</b> people")
         assert (answer.status_code, answer.location) == (303, f"/leads/{merge.kept_id}")
-        page = person.opens("/merges").text
+        page = person.opens("/leads/merges").text
         assert "&lt;b&gt;Two&lt;/b&gt; people" in page
         assert "Tell them apart" not in page
         assert kinship.list_identities(person.tenant_id, merge.gone_id).items[0].value in ("a@x.test", "u1")
 
     def test_undone_twice_is_said(self, person: Any, merge: kinship.MergeRow) -> None:
-        person.sends(f"/merges/{merge.id}/undo", on="/merges")
-        answer = person.sends(f"/merges/{merge.id}/undo", on="/merges")
+        person.sends(f"/leads/merges/{merge.id}/undo", on="/leads/merges")
+        answer = person.sends(f"/leads/merges/{merge.id}/undo", on="/leads/merges")
         assert answer.status_code == 409
         assert "two leads already" in answer.text
 
     def test_of_visitors_are_shown_when_asked_for(self, person: Any, send: Send) -> None:
         send({"anonymous_id": "d1"}, {"user_id": "u1"})
         send({"user_id": "u1", "anonymous_id": "d1"})
-        assert "No two leads" in person.opens("/merges").text
-        assert "device d1" in person.opens("/merges?visitors=yes").text
+        assert "No two leads" in person.opens("/leads/merges").text
+        assert "evice d1" in person.opens("/leads/merges?visitors=yes").text
 
     def test_the_page_of_a_lead_that_is_gone_leads_on(self, person: Any, merge: kinship.MergeRow) -> None:
         for path in ("", "/identities", "/judgements"):
@@ -64,13 +64,13 @@ class TestMerges:
         assert person.opens("/leads/999999999").status_code == 404
 
     def test_decisions_are_listed_and_taken_back(self, person: Any, merge: kinship.MergeRow) -> None:
-        person.sends(f"/merges/{merge.id}/undo", on="/merges", reason="Two people")
-        page = person.opens("/merges/decisions").text
+        person.sends(f"/leads/merges/{merge.id}/undo", on="/leads/merges", reason="Two people")
+        page = person.opens("/leads/merges/decisions").text
         assert "are two people" in page
         (made,) = kinship.list_decisions(person.tenant_id).items
-        answer = person.sends(f"/merges/decisions/{made.id}/withdraw", on="/merges/decisions")
+        answer = person.sends(f"/leads/merges/decisions/{made.id}/withdraw", on="/leads/merges/decisions")
         assert answer.status_code == 303
-        assert "taken back" in person.opens("/merges/decisions").text
+        assert "taken back" in person.opens("/leads/merges/decisions").text
         assert kinship.list_identities(person.tenant_id, merge.kept_id).total == 2
 
 
@@ -138,7 +138,7 @@ class TestIdentities:
 
 class TestSharedValues:
     def test_are_blocked_and_unblocked(self, person: Any, merge: kinship.MergeRow) -> None:
-        page = "/merges/shared-values"
+        page = "/leads/merges/shared-values"
         assert "none is blocked" in person.opens(page).text
         answer = person.sends(page, on=page, kind="email", value="A@x.test", rule="blocked", reason="Ours")
         assert answer.status_code == 303
@@ -152,16 +152,18 @@ class TestSharedValues:
 
     def test_too_many_people_is_said_where_it_matters(self, person: Any, send: Send) -> None:
         send(*({"user_id": f"u{number}", "email": "test@x.test"} for number in range(11)))
-        page = person.opens("/merges/shared-values").text
-        assert "Came together with 11 of user." in page
+        page = person.opens("/leads/merges/shared-values").text
+        assert "Came together with 11 user ids." in page
         assert "This is one person" in page
         lead_id = kinship.find_lead(person.tenant_id, "test@x.test")
         assert "too many people use it" in person.opens(f"/leads/{lead_id}/identities", HX_Request="true").text
-        person.sends("/merges/shared-values", on="/merges", kind="email", value="test@x.test", rule="released")
-        assert "Hold back again" in person.opens("/merges/shared-values").text
+        person.sends(
+            "/leads/merges/shared-values", on="/leads/merges", kind="email", value="test@x.test", rule="released"
+        )
+        assert "Hold back again" in person.opens("/leads/merges/shared-values").text
         assert kinship.list_identities(person.tenant_id, kinship.find_lead(person.tenant_id, "u0")).total == 12
 
     def test_nothing_to_block_is_said(self, person: Any) -> None:
-        answer = person.sends("/merges/shared-values", on="/merges/shared-values", kind="email", value=" ")
+        answer = person.sends("/leads/merges/shared-values", on="/leads/merges/shared-values", kind="email", value=" ")
         assert answer.status_code == 422
         assert "Which value?" in answer.text
