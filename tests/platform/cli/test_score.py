@@ -514,3 +514,37 @@ class TestWriting:
         assert done.returncode == 1
         assert done.stderr.decode().startswith("error: the answer cannot be written: No space left")
         assert b"Traceback" not in done.stderr
+
+
+class TestAsOnTheServer:
+    QUALITY = """
+    model: m
+    rules:
+      - {id: free, when: {trait: quality.free_email, is: true}, points: -5}
+      - {id: fake, when: {trait: quality.fake_company, is: true}, points: -20}
+    """
+
+    def test_computed_traits_are_worked_out_of_the_columns(self, run: Run) -> None:
+        leads = "lead_id,email,company_name,quality.free_email\nada,a@gmail.com,3M,false\nbob,b@acme.example,n/a,true\n"
+        done = run(leads=leads, model=self.QUALITY)
+        assert {lead["lead_id"]: lead["total"] for lead in json.loads(done.stdout)["leads"]} == {"ada": -5, "bob": -20}
+        assert "no column" not in done.stderr
+
+    def test_one_without_any_of_its_columns_is_told(self, run: Run) -> None:
+        done = run(leads="lead_id,email\nada,a@gmail.com\n", model=self.QUALITY)
+        assert "note: no column for quality.fake_company, which the model reads" in done.stderr
+
+    def test_what_a_machine_did_counts_nothing_and_is_told(self, run: Run) -> None:
+        opened = [
+            event("m1", kind="email.delivered", email_id="a"),
+            event("m2", kind="email.opened", at="2026-03-01T00:00:03Z", email_id="a"),
+            event("m3", kind="email.opened", at="2026-03-01T09:00:00Z", email_id="a"),
+        ]
+        done = run(events=opened, leads="lead_id,title,company.employees\nada,,\n")
+        (ada,) = json.loads(done.stdout)["leads"]
+        assert [(part["events"], part["points"], part["counted"]) for part in ada["parts"]] == [
+            (["m2"], 0, False),
+            (["m3"], 1, True),
+        ]
+        assert ada["parts"][0]["why"].endswith("by a machine: 3 seconds after it was delivered")
+        assert "note: opens and clicks by machines, which count nothing: 1" in done.stderr
