@@ -1,25 +1,16 @@
 """A newcomer's first quarter of an hour, in a real browser against the whole product."""
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from time import monotonic, sleep
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-STARTING = timedelta(seconds=90)
 PATIENCE_MS = 20_000
 
 pytestmark = [
@@ -35,83 +26,7 @@ grace@lotus.example.test;Grace <b>Lotus</b>;Owner;12;VN
 """
 
 
-@dataclass
-class Watch:
-    """Whatever a browser complains about, and whatever it asks of another host."""
-
-    host: str
-    complaints: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
-
-    def over(self, page: Page) -> None:
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._asked)
-
-    def _said(self, message: ConsoleMessage) -> None:
-        # What a policy forbids is reported here too.
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def _asked(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != self.host and not request.url.startswith("data:"):
-            self.strangers.append(request.url)
-
-
-@pytest.fixture(scope="module")
-def address(short_folder: Callable[[], Path]) -> Iterator[str]:
-    """The whole product, started as a user starts it."""
-    folder = short_folder()
-    log = folder / "log"
-    command = [
-        sys.executable,
-        "-m",
-        "assay.cli",
-        "run",
-        "--no-demo",
-        "--data-dir",
-        str(folder / "data"),
-        "--port",
-        "8600",
-    ]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environ)
-    try:
-        yield _announced(process, log)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
-
-
-def _announced(process: subprocess.Popen[bytes], log: Path) -> str:
-    until = monotonic() + STARTING.total_seconds()
-    while monotonic() < until and process.poll() is None:
-        if found := re.search(r"Serving at (\S+)", log.read_text()):
-            return found[1]
-        sleep(0.2)
-    raise AssertionError(f"The product did not start:\n{log.read_text()}")
-
-
-@pytest.fixture
-def watch(address: str) -> Watch:
-    return Watch(urlsplit(address).netloc)
-
-
-@pytest.fixture
-def page(watch: Watch) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        watch.over(page)
-        yield page
-        browser.close()
-
-
-def test_from_sign_up_to_a_score_that_adds_up(page: Page, address: str, watch: Watch, tmp_path: Path) -> None:
+def test_from_sign_up_to_a_score_that_adds_up(page: Page, address: str, watch: Any, tmp_path: Path) -> None:
     write_key = sign_up(page, address)
     send_events(address, write_key)
     import_leads(page, tmp_path)
@@ -153,7 +68,8 @@ def import_leads(page: Page, folder: Path) -> None:
     file.write_text(LEADS)
     page.get_by_role("link", name="Imports").click()
     page.get_by_label("File").set_input_files(file)
-    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Import now").click()
     expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     refused = page.get_by_role("region", name="Refused rows")
     expect(refused.locator("tbody tr")).to_have_count(1)

@@ -22,7 +22,7 @@ class PreviewRow:
 @dataclass(frozen=True)
 class Preview:
     mapping: imports.MappingReport
-    #: Empty while the mapping has problems that concern the whole file.
+    #: Empty while the mapping has problems.
     rows: list[PreviewRow]
 
 
@@ -31,7 +31,7 @@ def preview(tenant_id: int, import_id: int) -> Preview:
     with tenant_session(tenant_id) as session:
         row = imports.decidable(session, tenant_id, import_id)
         report, sample = imports.report_of(session, row)
-        if sample is None or any(problem.field != "dates" for problem in report.problems):
+        if sample is None or report.problems:
             return Preview(report, [])
         batch = imports.preview_of(row, sample, report.mapping, ROWS)
         checked(batch)

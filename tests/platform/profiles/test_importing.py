@@ -144,7 +144,7 @@ class TestReview:
         [
             pytest.param("id,type\n1,a\n", "events", "columns", "which column tells when", id="no time"),
             pytest.param("user_id,occurred_at\n1,2026-01-01\n", "events", "type", "one type for all", id="no type"),
-            pytest.param("user_id,type,occurred_at\n1,a,05/06/2026\n", "events", "dates", "Choose one", id="day"),
+            pytest.param("user_id,type,occurred_at\n1,a,05/06/2026\n", "events", "dates", "Choose how", id="day"),
             pytest.param("id,id\n1,2\n", "leads", "columns", "Two columns are named", id="heading"),
         ],
     )  # fmt: skip

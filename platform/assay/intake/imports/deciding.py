@@ -221,8 +221,7 @@ def _columns(row: Import, mapping: ColumnMapping, sample: Sample) -> list[Column
 
 def _still_true(warnings: tuple[str, ...], mapping: ColumnMapping) -> list[str]:
     """Once somebody decided, only what decisions can't settle is repeated."""
-    commas = mapping.numbers == "comma"
-    return [each for each in warnings if not (commas and "decimal comma" in each) and "day/month" not in each]
+    return [each for each in warnings if mapping.numbers != "comma" or "decimal comma" not in each]
 
 
 def _guessed_anew(session: Session, row: Import, given: Mapping[str, Any], mapping: ColumnMapping) -> ColumnMapping:

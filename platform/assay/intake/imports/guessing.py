@@ -167,9 +167,6 @@ def _dates_of(search: _Search, column: str | None) -> Dates | None:
         # With points, days come first everywhere.
         if all((match := _DAY_FIRST.fullmatch(value)) and match[2] == "." for value in values):
             return "dmy"
-        search.warnings.append(
-            f"The dates in {column!r}, such as {values[0][:40]!r}, can be read as day/month or as month/day."
-        )
         return None
     return best
 

@@ -170,7 +170,7 @@ class ColumnMapping:
             column = self.column_of("time")
             found.append(
                 Problem(
-                    f"The dates in {column!r} can be read as day/month or as month/day. Choose one.",
+                    f"The dates in {column!r} can be read as day/month or as month/day. Choose how they are written.",
                     column,
                     field="dates",
                 )

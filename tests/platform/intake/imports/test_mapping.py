@@ -80,7 +80,7 @@ class TestProblems:
                 id="whose id?",
             ),
             pytest.param(
-                "leads", {"columns": [column("a", "time")], "dates": None}, ["a"], "a", "Choose one", id="dates"
+                "leads", {"columns": [column("a", "time")], "dates": None}, ["a"], "a", "Choose how", id="dates"
             ),
             pytest.param("events", {"type": "a", "columns": [column("a", "time")]}, ["a"], None, "who did", id="who"),
         ],
