@@ -14,8 +14,11 @@ from assay.settings import Settings
 
 
 @pytest.fixture
-def in_order(connected: None) -> None:
+def in_order(connected: None, servers: Embedded) -> None:
     """What other tests wrote into times that are over has its partitions, or is gone."""
+    with psycopg.connect(servers.places.postgres_url(SUPERUSER)) as connection:
+        # Whoever is on the way into a longer class holds drops up.
+        connection.execute("DELETE FROM intake.retention_moves")
     while partitions.strays():
         partitions.mend()
     drop_past()
