@@ -17,10 +17,13 @@ COMMANDS = {
     "score": "Scores a file of leads by a model file, without any server.",
     "check": "Checks model files and runs their examples, without any server.",
     "models": "Brings a folder of model files to a server.",
+    "import": "Brings a file of leads or events to a server.",
     "plugins": "Lists the installed plugins.",
     "demo": "Makes the demonstration tenant and sends its traffic.",
     "doctor": "Says what is configured, reachable and wrong.",
 }
+#: Commands whose names are words of Python's own.
+MODULES = {"import": "imports"}
 
 
 class Commands(click.Group):
@@ -30,7 +33,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"assay.cli.{cmd_name}"), cmd_name)
+        name = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = getattr(import_module(f"assay.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
