@@ -143,7 +143,7 @@ class DecidedSchema(DecisionSchema):
     leads = fields.List(fields.Integer(), metadata={"description": "What the two are now: one lead, or two"})
 
 
-class NewRuleSchema(IdentifierSchema):
+class NewValueRuleSchema(IdentifierSchema):
     rule = fields.String(
         required=True,
         validate=validate.OneOf(["blocked", "released"]),
@@ -152,7 +152,7 @@ class NewRuleSchema(IdentifierSchema):
     reason = REASON
 
 
-class RuleSchema(Schema):
+class ValueRuleSchema(Schema):
     id = fields.Integer()
     kind = fields.String()
     value = fields.String()
@@ -243,15 +243,15 @@ def list_shared_values(query: dict[str, Any]) -> object:
     return kinship.list_shared(tenant_id(), **query)
 
 
-@part.serves("POST", "/value-rules", answer=RuleSchema, status=201)
-@part.arguments(NewRuleSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
+@part.serves("POST", "/value-rules", answer=ValueRuleSchema, status=201)
+@part.arguments(NewValueRuleSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def make_rule(body: dict[str, Any]) -> object:
     """Block a value, or release one that too many use; the last word on a value counts."""
     key = body["kind"], body["value"]
     return deciding.rule(tenant_id(), key, blocked=body["rule"] == "blocked", by=_by(), reason=body["reason"])
 
 
-@part.serves("DELETE", "/value-rules/<id:rule_id>", answer=RuleSchema)
+@part.serves("DELETE", "/value-rules/<id:rule_id>", answer=ValueRuleSchema)
 def forget_rule(rule_id: int) -> object:
     """The value is like all others again."""
     return deciding.forget_rule(tenant_id(), rule_id)

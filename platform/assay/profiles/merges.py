@@ -49,6 +49,7 @@ _SUCCESSOR = text("""
 """)
 # Lead ids that were merged one into the other, again and again; nobody has so many.
 _LONGEST_CHAIN = 1_000
+_LARGEST_ID = 2**63 - 1
 
 
 class Cause(NamedTuple):
@@ -112,7 +113,8 @@ def record(
 
 def find_successor(session: Session, tenant_id: int, lead_id: int) -> int | None:
     """The lead that one which is gone was merged into in the end; None when it never was there, or is no more."""
-    found: int | None = session.scalar(_SUCCESSOR, {"tenant_id": tenant_id, "lead_id": lead_id, "most": _LONGEST_CHAIN})
+    asked = {"tenant_id": tenant_id, "lead_id": min(lead_id, _LARGEST_ID), "most": _LONGEST_CHAIN}
+    found: int | None = session.scalar(_SUCCESSOR, asked)
     return None if found == lead_id else found
 
 

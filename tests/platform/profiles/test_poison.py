@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from assay.intake import imports
 from assay.normalise import understanding
 from assay.normalise.queries import list_dead_letters
-from assay.profiles import jobs, service
+from assay.profiles import importing, jobs, service
 from assay_sdk import Identifiers, Identify
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
@@ -19,7 +19,7 @@ from assay_tenants.database import tenant_session
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that miss everything: the danger that remains once they miss something."""
-    for module in (understanding, jobs):
+    for module in (understanding, importing):
         monkeypatch.setattr(module, "find_fault", lambda *_, **__: None)
 
 
