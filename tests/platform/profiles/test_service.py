@@ -122,11 +122,13 @@ class TestTraits:
         (lead,) = world.state().values()
         assert lead["traits"] == {"title": "CFO", "city": "Cluj", "email": "a@b.test"}
 
-    def test_null_says_nothing(self, world: Any, minutes: At) -> None:
-        world.apply(Identify(user("u1"), {"title": "CFO"}, minutes(0)))
-        world.apply(Identify(user("u1"), {"title": None}, minutes(1)))  # type: ignore[dict-item] # what plugins may do
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in order", "in reverse"])
+    def test_null_clears_what_was_stated_before(self, world: Any, minutes: At, order: tuple[int, ...]) -> None:
+        told = [Identify(user("u1"), {"title": value}, minutes(n)) for n, value in enumerate(("CFO", None))]
+        for place in order:
+            world.apply(told[place])
         (lead,) = world.state().values()
-        assert lead["traits"] == {"title": "CFO"}
+        assert lead["traits"] == {}
 
     def test_names_and_addresses_are_at_hand_for_lists(self, world: Any, minutes: At) -> None:
         world.apply(Identify(user("u1", email="Ân@Acme.test"), {"first_name": "Ân", "last_name": "Đỗ"}, minutes(0)))
