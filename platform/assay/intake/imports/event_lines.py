@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from assay.canonical import canonical
 from assay.intake.imports.columns import LINE, Columns
 from assay.intake.imports.errors import FileRefused
-from assay.intake.imports.event_columns import Draft, Origin, Split, completed
+from assay.intake.imports.event_columns import CONTROL, Draft, Origin, Split, completed
 from assay.intake.imports.mapping import MappedColumn
 from assay.intake.imports.rows import Reader
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _INNER = "properties"
 _DOTTED = "properties."
-_PLAIN = frozenset((str, int, bool, float))
+_NOTHING = type(None)
+# How the one letter begins that can't be kept, and others that are read as single rows too.
+_PERHAPS_ZERO = "\\u"
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
 
 
@@ -40,9 +45,11 @@ class Gathered:
 
     vendors: tuple[str, ...]
     numbers: list[int] = field(default_factory=list)
-    #: User id, e-mail, anonymous id, time, type, message id, then the vendors'.
-    texts: tuple[list[str | None], ...] = ()
-    properties: list[str] = field(default_factory=list)
+    #: User id, e-mail, anonymous id, time, type, message id, then the vendors'; as they came.
+    texts: tuple[list[Any], ...] = ()
+    properties: list[dict[str, Any]] = field(default_factory=list)
+    #: Places of properties with numbers that are written otherwise than we write them.
+    odd: list[int] = field(default_factory=list)
     width: int = 0
 
     def __post_init__(self) -> None:
@@ -69,38 +76,43 @@ class LineReader:
         plan = self._plans.get(names) if names in self._plans else self._plan(names)
         if plan is None:
             return False
-        said = self._properties(document, plan)
-        if said is None:
+        properties = self._properties(document, plan)
+        if properties is None:
             return False
-        texts = []
-        for place in plan.places:
-            value: Any = document.get(place) if place is not None else None
+        found = self._found
+        odd = False
+        for value in properties.values():
             kind = type(value)
             if kind is int:
-                value = str(value)
-            elif kind is str:
-                value = value.strip()
-                if not value:
+                if not _SMALLEST <= value <= _LARGEST:
                     return False
-            elif value is not None:
+            elif kind is float:
+                odd = odd or not 1e-4 <= value < 1e15
+            elif kind is not str and kind is not bool:
                 return False
-            texts.append(value)
-        found = self._found
+        if odd:
+            found.odd.append(len(found.numbers))
         found.numbers.append(number)
-        found.properties.append(said)
-        for column, value in zip(found.texts, texts, strict=True):
-            column.append(value)
+        found.properties.append(properties)
+        if len(properties) > found.width:
+            found.width = len(properties)
+        for column, place in zip(found.texts, plan.places, strict=True):
+            column.append(document.get(place) if place is not None else None)
         return True
 
     def finish(self, origin: Origin) -> Split:
-        import polars as pl
-
+        """Also the numbers of rows that were taken, yet turn out not to be plain."""
         found = self._found
         if not found.numbers:
             return None, set()
-        user_id, email, anonymous_id, time, type_, sender, *vendors = (
-            pl.Series(values, dtype=pl.String) for values in found.texts
-        )
+        said = self._json()
+        plain = ~said.str.contains(_PERHAPS_ZERO, literal=True)
+        texts = []
+        for values in found.texts:
+            text, is_plain = _texts(values)
+            plain &= is_plain
+            texts.append(text)
+        user_id, email, anonymous_id, time, type_, sender, *vendors = texts
         if origin.mapping.type is not None and origin.mapping.column_of("type") is None:
             type_ = type_.fill_null(origin.mapping.type)
         draft = Draft(
@@ -112,11 +124,21 @@ class LineReader:
             type=type_,
             time=time,
             sender_id=sender,
-            properties=pl.Series(found.properties, dtype=pl.String),
+            properties=said,
             width=found.width,
-            plain=pl.repeat(True, len(found.numbers), dtype=pl.Boolean, eager=True),
+            plain=plain,
         )
         return completed(draft, origin)
+
+    def _json(self) -> pl.Series:
+        import polars as pl
+
+        found = self._found
+        # No line end stands inside of JSON.
+        lines = _encoder.encode_lines(found.properties).decode().split("\n")[: len(found.numbers)]
+        for place in found.odd:
+            lines[place] = canonical(found.properties[place])
+        return pl.Series(lines, dtype=pl.String)
 
     def _plan(self, names: tuple[str, ...]) -> Plan | None:
         plan = None
@@ -142,8 +164,8 @@ class LineReader:
             return None
         return Plan(columns, places, outer)
 
-    def _properties(self, document: Mapping[str, Any], plan: Plan) -> str | None:
-        """JSON; None where they are not surely plain."""
+    def _properties(self, document: Mapping[str, Any], plan: Plan) -> dict[str, Any] | None:
+        """None where they are not surely plain."""
         inner = document.get(_INNER)
         if inner is None:
             properties: dict[str, Any] = {}
@@ -160,21 +182,22 @@ class LineReader:
                 return None
             if beside:
                 properties = {**properties, **beside}
-        if not properties:
-            return "{}"
-        values = properties.values()
-        kinds = set(map(type, values))
-        if not kinds <= _PLAIN:
-            return None
-        self._found.width = max(self._found.width, len(properties))
-        if int in kinds and not all(type(each) is not int or _SMALLEST <= each <= _LARGEST for each in values):
-            return None
-        if float in kinds and not all(type(each) is not float or 1e-4 <= each < 1e15 for each in values):
-            said = canonical(properties)
-        else:
-            said = _encode(properties).decode()
-        # The one letter that can't be kept; others that look like it are read as single rows too.
-        return None if "\\u" in said else said
+        return properties
+
+
+def _texts(values: list[Any]) -> tuple[pl.Series, pl.Series]:
+    """As ``rows`` reads them, and where that is surely so."""
+    import polars as pl
+
+    plain = pl.repeat(True, len(values), dtype=pl.Boolean, eager=True)
+    kinds = set(map(type, values)) - {str, _NOTHING}
+    if kinds:
+        plain = pl.Series([type(value) in (str, int, _NOTHING) for value in values], dtype=pl.Boolean)
+        values = [value if type(value) is str else str(value) if type(value) is int else None for value in values]
+    series = pl.Series(values, dtype=pl.String)
+    plain &= ~series.str.contains(CONTROL).fill_null(False)
+    series = series.str.strip_chars()
+    return series, plain & (series != "").fill_null(True)
 
 
 def _told_inside(reader: Reader) -> dict[str, MappedColumn]:

@@ -110,23 +110,24 @@ def _take_lines(batch: Batch, reader: Reader, lines: list[bytes]) -> None:
     mapping = reader.mapping or ColumnMapping.read(reader.options.how, reader.kind)
     vendors = tuple(sorted(each.called for each in mapping.columns if each.as_ == "vendor_id"))
     together = LineReader(reader, vendors)
-    body = b"\n".join(lines) + b"\n"
-    for line, found in zip(lines, objects_of(body, lines), strict=True):
-        batch.number += 1
-        if found is not None and together.take(batch.number, found):
-            batch.count(line)
+    first = batch.number + 1
+    batch.look_up = lambda number: lines[number - first]
+    taken = 0
+    for number, found in enumerate(objects_of(b"\n".join(lines) + b"\n", lines), start=first):
+        if found is not None and together.take(number, found):
+            taken += 1
             continue
-        text = line.decode("utf-8", "replace")
+        text = lines[number - first].decode("utf-8", "replace")
         if text.strip():
+            batch.number = number
             batch.count(text)
-            batch.take(partial(reader.read_line, text, number=batch.number))
+            batch.take(partial(reader.read_line, text, number=number))
+    batch.rows += taken
     batch.frame, left = together.finish(origin_of(batch, mapping))
-    last = batch.number
     for number in sorted(left):
         batch.number = number
-        text = batch.originals[number].decode()
-        batch.take(partial(reader.read_line, text, number=number))
-    batch.number = last
+        batch.take(partial(reader.read_line, lines[number - first].decode(), number=number))
+    batch.number = first + len(lines) - 1
 
 
 def rows_a_time(batch: Batch) -> int:
