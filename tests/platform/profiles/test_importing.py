@@ -386,6 +386,40 @@ TYPED = pl.DataFrame(
 )
 
 
+class TestKilled:
+    @pytest.mark.parametrize("how", ["csv", "jsonl", "parquet"])
+    def test_goes_on_where_the_worker_stopped(
+        self, send: Send, world: Any, monkeypatch: pytest.MonkeyPatch, how: str
+    ) -> None:
+        rows = [
+            {"user_id": str(n), "type": "page.viewed", "occurred_at": "2026-05-01", "n": "Đ\n" * n} for n in range(1, 9)
+        ]
+        rows[4]["type"] = "Page Viewed"
+        frame = pl.DataFrame(rows)
+        files = {"csv": frame.write_csv(), "jsonl": frame.write_ndjson(), "parquet": parquet(frame)}
+        import_id = send(files[how], kind="events", filename=f"a.{how}")
+        monkeypatch.setattr(event_reading, "ROWS", 12)
+        monkeypatch.setattr("assay.intake.imports.parquet._LEAST_ROWS", 3)
+        advance = imports.advance
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        progress = []
+        while imports.get_import(world.tenant_id, import_id).state == "waiting":
+            # Each batch is cut off once, after its events were written and before the commit.
+            monkeypatch.setattr(imports, "advance", killed)
+            with pytest.raises(KeyboardInterrupt):
+                jobs.drain_imports(world.tenant_id)
+            monkeypatch.setattr(imports, "advance", advance)
+            jobs.drain_imports(world.tenant_id)
+            progress.append(imports.get_import(world.tenant_id, import_id).rows_read)
+        assert progress[:3] == [3, 6, 8]
+        report = imports.get_import(world.tenant_id, import_id)
+        assert (report.state, report.rows_refused) == ("done", 1)
+        assert left(world, "profiles.events") == 7
+
+
 class TestParquet:
     def test_each_type_says_what_it_means(self, send: Send, work: Work, world: Any) -> None:
         report = work(send(parquet(TYPED), kind="events", filename="a.parquet"))
