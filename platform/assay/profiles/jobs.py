@@ -9,7 +9,7 @@ from assay_tenants.database import tenant_session
 MESSAGES = 2_000
 BYTES = 1024 * 1024
 # People of one batch are looked up and written once, so a backlog is worked off faster in longer ones.
-ALONE = 4
+ALONE = 8
 
 
 def drain_messages(tenant_id: int, *, alone: bool = False) -> int:

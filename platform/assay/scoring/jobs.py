@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 BATCH = 1_000
 # Most of a batch's time is the same whatever its length, but nobody else of this stage is served meanwhile.
-ALONE = 4_000
+ALONE = 10_000
 # For leads that a model failed on; anything sooner would only spin on the same mistake.
 RETRY_AFTER = timedelta(minutes=5)
 # Each costs an evaluation. After a long sleep, what changed more often than that is told as of the look.
