@@ -18,7 +18,7 @@ from assay.intake.imports import event_reading, reading
 from assay.intake.imports.models import ImportCheck, ImportChunk
 from assay.profiles import import_previews, jobs
 from assay_tenants.database import tenant_session
-from assay_tenants.errors import BadInput
+from assay_tenants.errors import BadInput, Conflict
 
 EVENTS = "user_id,email,type,occurred_at,path,n\n"
 MESSY = (
@@ -300,6 +300,16 @@ class TestUndo:
         again = send(file, kind="events")
         assert work(again).rows_refused == 0
         assert facts_of(world) == after
+
+    def test_what_was_not_kept_apart_can_not_be_taken_back(self, send: Send, work: Work, world: Any) -> None:
+        import_id = send("id\n1\n")
+        work(import_id)
+        with tenant_session(world.tenant_id) as session:
+            whose = {"t": world.tenant_id}
+            session.execute(text("UPDATE intake.imports SET touched_at = NULL WHERE tenant_id = :t"), whose)
+        with pytest.raises(Conflict, match="can't be taken back exactly"):
+            imports.undo(world.tenant_id, import_id)
+        assert world.people() == {frozenset({"1"})}
 
 
 class TestEvents:

@@ -62,6 +62,16 @@ class WrongState(Conflict):
         super().__init__(f"The import is {_WORDS[state]}; it can be {what} only while it is {when}.")
 
 
+class TooOld(Conflict):
+    code = "too_old"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This file was imported by a version of Assay that did not keep apart what each file stated: it can't be "
+            "taken back exactly."
+        )
+
+
 @dataclass(frozen=True)
 class ColumnReport:
     column: str
@@ -158,9 +168,11 @@ def cancel(tenant_id: int, import_id: int) -> None:
 
 
 def undo(tenant_id: int, import_id: int) -> None:
-    """Has all that it brought taken back, in the background."""
+    """Has all that it brought taken back, in the background. Raises NotFound, WrongState and TooOld."""
 
     def undone(session: Session, row: Import) -> None:
+        if row.touched_at is None:
+            raise TooOld
         drop_chunks(session, tenant_id, import_id)
         row.state, row.finished_at = "undoing", None
         row.report = {**(row.report or {}), "undone": {}}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from assay.intake.imports.cells import Dates, Numbers
 from assay.intake.imports.models import Kind
-from assay.intake.imports.options import DELIMITERS, delimiter_named
+from assay.intake.imports.options import delimiter_named
 from assay_tenants.errors import BadInput
 
 As = Literal[
@@ -263,19 +263,3 @@ def _one_of(given: Mapping[str, Any], name: str, accepted: Sequence[str]) -> str
     if value not in accepted:
         raise BadInput(f"This can't be {value!r}. Accepted: {', '.join(accepted)}.", field=name)
     return str(value)
-
-
-__all__ = [
-    "DELIMITERS",
-    "IDENTIFYING",
-    "NAMED",
-    "OF_KIND",
-    "SINGLE",
-    "WORDS",
-    "As",
-    "ColumnMapping",
-    "Encoding",
-    "Guess",
-    "MappedColumn",
-    "Problem",
-]
