@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from hashlib import blake2b
 from threading import Lock
 from typing import Any
 
@@ -82,7 +83,9 @@ def take(shape: Shape[Any]) -> Response:
         if refused.code == "body_too_large":
             raise BodyTooLarge(refused.message) from None
         raise BadInput(refused.message) from None
-    return answered_once(key, mark := fingerprint(body), lambda: _keep(shape, body, mark.hex()[:32] if key else None))
+    mark = fingerprint(body)
+    once = None if key is None else blake2b(key.encode() + mark, digest_size=16).hexdigest()
+    return answered_once(key, mark, lambda: _keep(shape, body, once))
 
 
 def _keep(shape: Shape[Any], body: bytes, once: str | None) -> Response:

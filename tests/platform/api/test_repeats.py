@@ -70,6 +70,14 @@ class TestRepeated:
         other = call("POST", "/imports?kind=leads", data="id\n1\n2\n", headers=headers)
         assert (other.status_code, other.get_json(force=True)["code"]) == (422, "idempotency_key_reused")
 
+    def test_another_key_brings_events_of_its_own(
+        self, call: Any, tenant: SignedUp, work_off: Callable[[int], int]
+    ) -> None:
+        for key in ("first", "second"):
+            assert call("POST", "/events", json=BATCH, headers={"Idempotency-Key": key}).json["accepted"] == 2
+        work_off(tenant.tenant_id)
+        assert count(tenant, KeptEvent) == 4
+
     def test_without_a_key_each_is_done(self, call: Any, tenant: SignedUp) -> None:
         for _ in range(2):
             call("POST", "/events", json=BATCH)
