@@ -12,7 +12,7 @@ from assay.facts import LeadsChanged, tell_after_commit
 from assay.profiles import knowing, leads, merges, resettling, service
 from assay.profiles.bulk import rows
 from assay.profiles.identity_models import DecidedPair, Decision, Merge, ValueRule
-from assay.profiles.matching import EMAIL, Key
+from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, VENDOR, Key
 from assay.profiles.merging import Groups
 from assay.profiles.models import KnownAs, Lead
 from assay.profiles.resettling import Settled, Tangle
@@ -102,7 +102,7 @@ def tell_apart(tenant_id: int, lead_id: int, keys: Collection[Key], *, by: str, 
     with _learning(tenant_id) as (session, known_at):
         _require_lead(session, tenant_id, lead_id)
         tangle = resettling.load(session, tenant_id, [lead_id])
-        going = set(keys)
+        going = {_as_kept(*key) for key in keys}
         strangers = going - tangle.members
         if strangers:
             raise BadInput(f"This lead is not known as {min(strangers)[1]!r}.", field="identities")
@@ -344,14 +344,19 @@ def _checked(reason: str) -> str:
 
 def _checked_value(key: Key) -> Key:
     kind, value = key[0].strip(), key[1].strip()
-    if not kind or len(kind) > LONGEST_KIND:
+    is_vendors = kind.startswith(VENDOR) and kind != VENDOR
+    if not (kind in (USER_ID, EMAIL, ANONYMOUS_ID) or is_vendors) or len(kind) > LONGEST_KIND:
         raise BadInput(
             "Say what kind of identifier it is: user_id, email, anonymous_id, or vendor: with the vendor's name.",
             field="kind",
         )
     if not value or len(value) > LONGEST_VALUE:
         raise BadInput(f"Give the value, of 1 to {LONGEST_VALUE:,} letters.", field="value")
-    return _storable(kind, "kind"), _storable(value.lower() if kind == EMAIL else value, "value")
+    return _as_kept(_storable(kind, "kind"), _storable(value, "value"))
+
+
+def _as_kept(kind: str, value: str) -> Key:
+    return kind, value.lower() if kind == EMAIL else value
 
 
 def _storable(told: str, field: str) -> str:

@@ -89,7 +89,7 @@ class TestIdentities:
         assert second["joined"]["at"].startswith("2026-03-01T12:00:00")
 
     def test_are_told_apart_and_joined(self, call, lead) -> None:
-        body = {"identities": [{"kind": "email", "value": "a@x.test"}], "reason": "Two"}
+        body = {"identities": [{"kind": "email", "value": "A@X.test"}], "reason": "Two"}
         apart = call("POST", f"/leads/{lead}/apart", json=body)
         assert apart.status_code == 201
         assert apart.json["leads"][0] == lead
@@ -178,6 +178,8 @@ class TestSharedValues:
             pytest.param({"kind": "email", "value": "a@x.test"}, "rule", id="no rule"),
             pytest.param({"kind": "email", "value": "a@x.test", "rule": "gone"}, "rule", id="no such rule"),
             pytest.param({"kind": " ", "value": "a", "rule": "blocked"}, "kind", id="blanks"),
+            pytest.param({"kind": "phone", "value": "a", "rule": "blocked"}, "kind", id="no such kind"),
+            pytest.param({"kind": "vendor:", "value": "a", "rule": "blocked"}, "kind", id="nobody's id"),
         ],
     )
     def test_a_rule_of_nothing_is_refused(self, call, body, field) -> None:
