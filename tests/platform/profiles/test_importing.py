@@ -246,7 +246,9 @@ class TestCheck:
         report = work(import_id)
         assert report.state == "ready"
         assert report.check is not None
-        assert "row 3 a quotation mark" in report.check["error"]
+        assert report.check["error"] == (
+            "In row 3 a quotation mark is opened and never closed. Mend it and send the file again."
+        )
 
 
 class TestPauseAndCancel:
@@ -367,7 +369,10 @@ class TestEvents:
     def test_an_open_quotation_mark_keeps_what_came_before(self, send: Send, work: Work, world: Any) -> None:
         report = work(send(EVENTS + '7,,page.viewed,2026-05-01,/a,1\n7,,page.viewed,2026-05-01,"/b,1\n', kind="events"))
         assert report.error is not None
-        assert report.error.startswith("In row 3 a quotation mark")
+        assert report.error == (
+            "In row 3 a quotation mark is opened and never closed. "
+            "The rows before it were taken in; mend it and send the file again."
+        )
         assert left(world, "profiles.events") == 1
 
     def test_of_one_type_in_local_time(self, send: Send, work: Work, world: Any) -> None:

@@ -46,10 +46,9 @@ def read(session: Session, row: Import, *, alone: bool = True) -> Batch:
     try:
         _read(session, batch)
     except Unclosed:
-        kept = "" if row.state == "checking" else " The rows before it were taken in;"
+        advice = "Mend it" if row.state == "checking" else "The rows before it were taken in; mend it"
         batch.failure = (
-            f"In row {batch.number + 1} a quotation mark is opened and never closed.{kept or ' So'} "
-            "mend it and send the file again."
+            f"In row {batch.number + 1} a quotation mark is opened and never closed. {advice} and send the file again."
         )
     except FileRefused as refused:
         batch.failure = str(refused)
