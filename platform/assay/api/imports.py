@@ -9,12 +9,12 @@ from assay.api.access import tenant_id
 from assay.api.door import Part
 from assay.api.errors import InvalidArguments, UnsupportedBody
 from assay.api.import_schemas import (
+    ImportPreviewSchema,
     ImportSchema,
     ImportsSchema,
     MappingSchema,
     NewImportQuery,
     NewMappingSchema,
-    ImportPreviewSchema,
     RefusedRowsQuery,
     RefusedRowsSchema,
     UploadSchema,

@@ -54,7 +54,7 @@ POISON = [
     pytest.param('{"type":"identify","userId":"%s"}' % ("u" * 600), "user_id", "at most 512", id="long id"),
     pytest.param('{"type":"identify","userId":"u\\u0000"}', "user_id", "U+0000", id="U+0000 in an id"),
     pytest.param(
-        '{"type":"identify","userId":"u","traits":{%s}}' % ",".join(f'"t{number}":1' for number in range(1001)),
+        '{"type":"identify","userId":"u","traits":{' + ",".join(f'"t{n}":1' for n in range(1001)) + "}}",
         "traits",
         "There are 1,001 traits; at most 1,000",
         id="too many traits",
