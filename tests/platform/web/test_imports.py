@@ -251,6 +251,19 @@ class TestAct:
         assert "as if it had never been imported" in page
         assert "Ada Quarry" not in person.opens("/leads").text
 
+    def test_a_broken_file_says_what_became_of_its_rows(self, person: Any, work_off: Callable[[int], int]) -> None:
+        address = upload(person, b'email,a\na@quarry.example.test,1\n,2\nb@quarry.example.test,"3\n').location
+        person.sends(f"{address}/start", on=address)
+        work_off(person.tenant_id)
+        page = person.opens(address).text
+        assert "The rows before it were taken in" in page
+        assert "The other rows that were read were taken in" in page
+        person.sends(f"{address}/undo", on=address)
+        work_off(person.tenant_id)
+        page = person.opens(address).text
+        assert "The other rows were taken back" in page
+        assert "were taken in" not in page
+
     def test_what_is_too_late_is_said(self, person: Any, finished: str) -> None:
         answer = person.sends(f"{finished}/pause", on=finished)
         assert answer.status_code == 422
