@@ -73,7 +73,7 @@ class TestImport:
     @pytest.mark.parametrize(
         ("body", "options", "sentence"),
         [
-            pytest.param("id,id\n1,2\n", ("--kind", "leads"), "Two columns are named", id="heading"),
+            pytest.param("id,,,\n1,2,3,4\n", ("--kind", "leads"), "3 of 4 columns have no name", id="heading"),
             pytest.param("PK\x03\x04", ("--kind", "leads"), "Save the sheet as CSV", id="workbook"),
             pytest.param("", ("--kind", "leads"), "size", id="empty"),
             pytest.param("a,b\n1,2\n", ("--kind", "events"), "who did it", id="problems"),

@@ -145,7 +145,7 @@ class TestReview:
             pytest.param("id,type\n1,a\n", "events", "columns", "which column tells when", id="no time"),
             pytest.param("user_id,occurred_at\n1,2026-01-01\n", "events", "type", "one type for all", id="no type"),
             pytest.param("user_id,type,occurred_at\n1,a,05/06/2026\n", "events", "dates", "Choose how", id="day"),
-            pytest.param("id,id\n1,2\n", "leads", "columns", "Two columns are named", id="heading"),
+            pytest.param("id,,,\n1,2,3,4\n", "leads", "columns", "3 of 4 columns have no name", id="heading"),
         ],
     )  # fmt: skip
     def test_does_not_start_with_problems(
@@ -539,6 +539,25 @@ class TestWideAndNarrow:
         assert work(import_id).rows_refused == 0
         (lead,) = world.state().values()
         assert len(lead["traits"]) == 199
+
+    @pytest.mark.parametrize(
+        ("kind", "heading", "rest"),
+        [
+            pytest.param("leads", "email,title", "CFO", id="leads"),
+            pytest.param("events", "email,type,occurred_at", "page.viewed,2026-01-01", id="events"),
+        ],
+    )
+    def test_what_is_no_address_joins_nobody(
+        self, send: Send, work: Work, world: Any, kind: str, heading: str, rest: str
+    ) -> None:
+        addresses = ("nope", "ada@acme.test", "-", "nope", "a@b@c", "zoe@acme.test")
+        import_id = send("\n".join([heading, *(f"{address},{rest}" for address in addresses)]), kind=kind)
+        report = work(import_id)
+        assert (report.rows_read, report.rows_refused) == (6, 4)
+        refused = imports.refused_rows(world.tenant_id, import_id, cursor=None, limit=10).items
+        assert [row.row_number for row in refused] == [2, 4, 5, 6]
+        assert "email must be an address such as ada@example.com, not 'nope'." in refused[0].reason
+        assert world.people() == {frozenset({"ada@acme.test"}), frozenset({"zoe@acme.test"})}
 
     def test_one_row_without_line_end(self, send: Send, work: Work, world: Any) -> None:
         assert work(send("user_id,type,at\n7,a,2026-01-01", kind="events")).rows_read == 1

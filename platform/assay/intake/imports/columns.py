@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import count
 from typing import Self
 
 from assay.intake.imports.cells import cell_value
@@ -175,25 +176,26 @@ def heading_of(cells: Sequence[str]) -> list[str]:
         names = [unescaped(name) for name in names]
     if len(names) > _MOST:
         raise FileRefused(f"The file has {len(names):,} columns; at most {_MOST:,} are accepted.")
+    unnamed = names.count("")
+    if unnamed * 2 > len(names):
+        raise FileRefused(f"{unnamed} of {len(names)} columns have no name. The first row must name the columns.")
     for number, name in enumerate(names, start=1):
-        if not name:
-            raise FileRefused(f"Column {number} has no name. The first row must name every column.")
         if len(name) > _LONGEST:
             raise FileRefused(f"The name of column {number} has more than {_LONGEST} characters: {name[:40]!r}…")
     if all(not isinstance(cell_value(name), str) for name in names) or any("@" in name for name in names):
         raise FileRefused(f"The first row must name the columns; this one looks like a lead: {listed(names)}.")
-    if twice := _repeated(names):
-        raise FileRefused(f"Two columns are named {twice!r}. Give each column a name of its own.")
-    return names
+    return _told_apart(names)
 
 
-def _repeated(names: Sequence[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Columns without a name get one from their place; of two that share one the second is told by a number."""
+    told: dict[str, None] = {}
+    for number, given in enumerate(names, start=1):
+        name = given or f"Column {number}"
+        if name in told or (not given and name in names):
+            name = next(each for each in (f"{name} ({n})" for n in count(2)) if each not in told and each not in names)
+        told[name] = None
+    return list(told)
 
 
 def listed(names: Sequence[str]) -> str:

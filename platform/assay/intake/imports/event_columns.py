@@ -35,6 +35,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
 _TYPE = r"^[a-z0-9_]+(\.[a-z0-9_]+)*$"
+# Narrower than what the row reader takes, which knows other blanks.
+_ADDRESS = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f.]+$"
 # Other control characters are blanks to Python, and not to Polars.
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 _WHOLE = r"-?[1-9][0-9]{0,17}|0"
@@ -205,6 +207,7 @@ def completed(draft: Draft, origin: Origin) -> Split:
         pl.any_horizontal([pl.col(name).is_not_null() for name in named] or [pl.lit(False)]),
         *(pl.col(name).str.len_chars().fill_null(0) <= _MAX_IDENTIFIER for name in named),
         *(~pl.col(name).str.contains("\0", literal=True).fill_null(False) for name in texts),
+        *(pl.col(name).str.contains(_ADDRESS).fill_null(True) for name in named if name == "email"),
         pl.col("sender_id").str.len_chars().fill_null(0) <= _MAX_SHORT,
         pl.col("type").str.contains(_TYPE) & (pl.col("type").str.len_chars() <= _MAX_SHORT),
         ~pl.col("type").str.starts_with(_OURS),

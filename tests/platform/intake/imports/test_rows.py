@@ -30,8 +30,7 @@ class TestHeading:
     @pytest.mark.parametrize(
         ("names", "sentence"),
         [
-            pytest.param(["a", ""], "Column 2 has no name", id="empty"),
-            pytest.param(["a", " a "], "Two columns are named 'a'", id="twice"),
+            pytest.param(["Leads of May", "", ""], "2 of 3 columns have no name", id="a title"),
             pytest.param(["ada@acme.test", "CFO"], "looks like a lead", id="an address"),
             pytest.param(["1", "2.5"], "looks like a lead", id="numbers"),
             pytest.param(["x" * 201], "more than 200 characters", id="long"),
@@ -41,6 +40,18 @@ class TestHeading:
     def test_must_name_the_columns(self, names: list[str], sentence: str) -> None:
         with pytest.raises(FileRefused, match=sentence):
             heading_of(names)
+
+    @pytest.mark.parametrize(
+        ("names", "told"),
+        [
+            pytest.param(["a", ""], ["a", "Column 2"], id="empty"),
+            pytest.param(["a", " a ", "a"], ["a", "a (2)", "a (3)"], id="thrice"),
+            pytest.param(["a", "a", "a (2)"], ["a", "a (3)", "a (2)"], id="a number that is taken"),
+            pytest.param(["Column 2", ""], ["Column 2", "Column 2 (2)"], id="a place that is taken"),
+        ],
+    )
+    def test_tells_columns_apart(self, names: list[str], told: list[str]) -> None:
+        assert heading_of(names) == told
 
 
 class TestLeads:
