@@ -24,7 +24,7 @@ from assay_tenants.models import Tenant
 
 log = structlog.get_logger()
 
-BATCH = 1_000
+BATCH = 2_500
 # Most of a batch's time is the same whatever its length, but nobody else of this stage is served meanwhile.
 ALONE = 10_000
 # For leads that a model failed on; anything sooner would only spin on the same mistake.
