@@ -3,6 +3,7 @@
 import random
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -97,7 +98,8 @@ class Sent:
 
 def send_at_pace(port: int, requests: list[bytes], per_second: float, connections: int = 8) -> Sent:
     """Sends each request at its time, whether or not those before it were answered."""
-    sent, idle, selector = Sent(), [Client(port) for _ in range(connections)], selectors.DefaultSelector()
+    # In turns, for the server closes connections that nobody uses for half a minute.
+    sent, idle, selector = Sent(), deque(Client(port) for _ in range(connections)), selectors.DefaultSelector()
     for client in idle:
         selector.register(client.socket, selectors.EVENT_READ, client)
     waiting, busy = iter(enumerate(requests)), 0
@@ -107,7 +109,7 @@ def send_at_pace(port: int, requests: list[bytes], per_second: float, connection
         now = time.perf_counter() - begun
         while following is not None and idle and following[0] / per_second <= now:
             sent.late = max(sent.late, now - following[0] / per_second)
-            idle.pop().send(following[1])
+            idle.popleft().send(following[1])
             busy += 1
             following = next(waiting, None)
         pause = max(0.0, following[0] / per_second - now) if following is not None and idle else 1.0
