@@ -130,7 +130,7 @@ class TestDrainImports:
         [
             pytest.param("", "empty", id="empty"),
             pytest.param("\n\n", "empty", id="blank lines"),
-            pytest.param("id,id\n1,2\n", "Two columns", id="heading"),
+            pytest.param("id,,,\n1,2,3,4\n", "3 of 4 columns have no name", id="heading"),
             pytest.param(b"PK\x03\x04", "Save the sheet as CSV", id="workbook"),
             pytest.param('id,"name\n1,2\n', "never closed", id="open heading"),
         ],
