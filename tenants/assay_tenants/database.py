@@ -15,6 +15,8 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 DIRECTORY_ROLE = "assay_directory"
 TIMETABLE_ROLE = "assay_timetable"
+#: What a bigint holds: a larger id that somebody asks for is nobody's.
+LARGEST_ID = 2**63 - 1
 
 
 class Base(DeclarativeBase):

@@ -25,7 +25,7 @@ MAX_SENDER_ID = 200
 #: Begins the types of facts that we state ourselves, such as a person's judgement of a lead.
 OURS = "assay."
 # Whatever else stands there, such as «none» or a dash, would make one person of all who share it.
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
@@ -74,7 +74,7 @@ def _fault_of_identifiers(ids: Identifiers) -> Fault | None:
     for name, value in named.items():
         if value is not None and (fault := _fault_of_text(name, value, MAX_IDENTIFIER)):
             return fault
-    if ids.email is not None and not _ADDRESS.fullmatch(ids.email.strip()):
+    if ids.email is not None and not ADDRESS.fullmatch(ids.email.strip()):
         return Fault("email", f"email must be an address such as ada@example.com, not {ids.email[:60]!r}.")
     return None
 

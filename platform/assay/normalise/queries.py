@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
 
 from assay.normalise.models import DeadLetter, LetterRound
-from assay_tenants.database import tenant_session
+from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Source
 
@@ -16,7 +16,6 @@ from assay_tenants.models import Source
 MOST_COUNTED = 1_000
 #: Most kinds that are listed.
 MOST_KINDS = 100
-_LARGEST_ID = 2**63 - 1
 
 # Of a tenant's share of a table nothing is known (its column has no statistics), so that a small one is expected, and
 # read and sorted as a whole. Where only the first of very many are wanted, the index has to be followed.
@@ -101,7 +100,7 @@ def fitting(tenant_id: int, wanted: Wanted) -> list[ColumnElement[bool]]:
         # PostgreSQL can't hold it: no letter is of such a kind.
         conditions.append(DeadLetter.kind == wanted.kind.replace("\0", "\N{SYMBOL FOR NULL}"))
     if wanted.source_id is not None:
-        conditions.append(DeadLetter.source_id == min(wanted.source_id, _LARGEST_ID))
+        conditions.append(DeadLetter.source_id == min(wanted.source_id, LARGEST_ID))
     if wanted.since is not None:
         conditions.append(DeadLetter.received_at >= wanted.since)
     if wanted.until is not None:
@@ -156,7 +155,7 @@ def list_rounds(tenant_id: int, limit: int = 20) -> Sequence[LetterRound]:
 
 def get_round(tenant_id: int, round_id: int) -> LetterRound:
     with tenant_session(tenant_id) as session:
-        found = session.scalars(_rounds(tenant_id).where(LetterRound.id == min(round_id, _LARGEST_ID))).one_or_none()
+        found = session.scalars(_rounds(tenant_id).where(LetterRound.id == min(round_id, LARGEST_ID))).one_or_none()
     if found is None:
         raise NotFound("round")
     return found

@@ -14,6 +14,7 @@ import msgspec
 
 from assay.intake.bodies import MAX_EVENT
 from assay.normalise.checking import (
+    ADDRESS,
     EARLIEST,
     MAX_AHEAD,
     MAX_IDENTIFIER,
@@ -32,7 +33,6 @@ _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _EPOCH = "1970-01-01T00:00:00Z"
 
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _VENDOR = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _DOMAIN = re.compile(r"[^\s/:@.]+(\.[^\s/:@.]+)+")
 # A text that never ends is one token too: looked for its end at each of its quotes, it would take the square of time.
@@ -221,7 +221,7 @@ def _wrong_with_who(who: Who, has_nulls: bool) -> Wrong | None:
         return wrong
     if device is not None and (wrong := _wrong_with_text("anonymous_id", device, has_nulls)):
         return wrong
-    if email is not None and (not _ADDRESS.fullmatch(email) or "\0" in email):
+    if email is not None and (not ADDRESS.fullmatch(email) or "\0" in email):
         return "email", "bad_format", f"email must be an address such as ada@example.com, not {email[:60]!r}."
     for name, value in vendors.items() if vendors else ():
         if not _VENDOR.fullmatch(name):

@@ -15,13 +15,12 @@ from assay.profiles.marks import read_marks
 from assay.profiles.merging import instant
 from assay.profiles.models import Company, Lead
 from assay.profiles.naming import DOMAIN, company_name, folded, shown_key
-from assay_tenants.database import tenant_session
+from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Source
 
 PAGE = 50
 LARGEST_PAGE = 200
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def read_visible(session: Session, tenant_id: int, company_id: int) -> Company:
     found = session.scalars(
         select(Company)
         .join(node, and_(node.tenant_id == Company.tenant_id, Company.id == func.coalesce(node.home_id, node.id)))
-        .where(Company.tenant_id == tenant_id, node.tenant_id == tenant_id, node.id == min(company_id, _LARGEST_ID))
+        .where(Company.tenant_id == tenant_id, node.tenant_id == tenant_id, node.id == min(company_id, LARGEST_ID))
     ).one_or_none()
     if found is None:
         raise NotFound("company")
@@ -200,7 +199,7 @@ def _place(cursor: str) -> tuple[str, int]:
     try:
         packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         search_key, company_id = msgspec.msgpack.decode(packed, type=tuple[str, int])
-        if "\0" not in search_key and 0 <= company_id <= _LARGEST_ID:
+        if "\0" not in search_key and 0 <= company_id <= LARGEST_ID:
             return search_key, company_id
     except (binascii.Error, ValueError, msgspec.DecodeError):
         pass

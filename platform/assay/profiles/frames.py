@@ -15,11 +15,10 @@ import polars as pl
 from assay.profiles import knowing, machines, marks
 from assay.profiles.packing import Packing, Properties
 from assay.profiles.quoting import literal, literals
-from assay_tenants.database import engine, tenant_session
+from assay_tenants.database import LARGEST_ID, engine, tenant_session
 
 INSTANT = pl.Datetime("us", "UTC")
 _COMPANY = "company."
-_LARGEST_ID = 2**63 - 1
 
 #: Some leads; a range stands for all whose ids lie in it.
 Leads = Collection[int] | range
@@ -229,7 +228,7 @@ def _standing(cursor: adbc.Cursor, tenant_id: int) -> tuple[marks.Marks, frozens
 def _among(lead_ids: Leads) -> str:
     if isinstance(lead_ids, range):
         return f"BETWEEN {lead_ids.start} AND {lead_ids.stop - 1}"
-    return f"= ANY (ARRAY[{','.join(str(min(int(lead_id), _LARGEST_ID)) for lead_id in lead_ids)}]::bigint[])"
+    return f"= ANY (ARRAY[{','.join(str(min(int(lead_id), LARGEST_ID)) for lead_id in lead_ids)}]::bigint[])"
 
 
 def _instant(at: datetime | None) -> str:

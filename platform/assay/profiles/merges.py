@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from assay.profiles.bulk import rows
 from assay.profiles.matching import Key
 from assay.profiles.settling import Pair, is_device
+from assay_tenants.database import LARGEST_ID
 from assay_tenants.errors import NotFound
 
 _MOVED = text("""
@@ -49,7 +50,6 @@ _SUCCESSOR = text("""
 """)
 # Lead ids that were merged one into the other, again and again; nobody has so many.
 _LONGEST_CHAIN = 1_000
-_LARGEST_ID = 2**63 - 1
 
 
 class Cause(NamedTuple):
@@ -113,7 +113,7 @@ def record(
 
 def find_successor(session: Session, tenant_id: int, lead_id: int) -> int | None:
     """The lead that one which is gone was merged into in the end; None when it never was there, or is no more."""
-    asked = {"tenant_id": tenant_id, "lead_id": min(lead_id, _LARGEST_ID), "most": _LONGEST_CHAIN}
+    asked = {"tenant_id": tenant_id, "lead_id": min(lead_id, LARGEST_ID), "most": _LONGEST_CHAIN}
     found: int | None = session.scalar(_SUCCESSOR, asked)
     return None if found == lead_id else found
 

@@ -19,7 +19,7 @@ from assay.profiles.marks import NONE, Marks, read_marks
 from assay.profiles.merging import MOST_FIELDS, instant, micros
 from assay.profiles.models import Company, ImportStatement, KeptEvent, KnownAs, Lead
 from assay.profiles.naming import company_name, named_by, shown_key
-from assay_tenants.database import tenant_session
+from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Source
 
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 PAGE = 50
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def _read_lead(session: Session, tenant_id: int, lead_id: int) -> Lead:
 
 
 def _is_lead(tenant_id: int, lead_id: int) -> Sequence[ColumnElement[bool]]:
-    return Lead.tenant_id == tenant_id, Lead.id == min(lead_id, _LARGEST_ID)
+    return Lead.tenant_id == tenant_id, Lead.id == min(lead_id, LARGEST_ID)
 
 
 def _read_identities(session: Session, tenant_id: int, lead_id: int) -> list[LeadIdentity]:
@@ -191,7 +190,7 @@ def _events(tenant_id: int, lead_id: int) -> Select[KeptEvent, str | None]:
     return (
         select(KeptEvent, Source.name)
         .outerjoin(Source, (Source.tenant_id == tenant_id) & (Source.id == KeptEvent.source_id))
-        .where(KeptEvent.tenant_id == tenant_id, KeptEvent.lead_id == min(lead_id, _LARGEST_ID))
+        .where(KeptEvent.tenant_id == tenant_id, KeptEvent.lead_id == min(lead_id, LARGEST_ID))
     )
 
 

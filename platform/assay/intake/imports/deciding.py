@@ -19,10 +19,9 @@ from assay.intake.imports.reading import mapping_of, start_over
 from assay.intake.imports.sampling import Sample, guess_of, sample_of
 from assay.intake.imports.service import locked
 from assay.intake.imports.storing import drop_chunks
-from assay_tenants.database import tenant_session
+from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
 
-_LARGEST_ID = 2**63 - 1
 _EXAMPLES = 3
 _READY: tuple[State, ...] = ("ready",)
 _WORDS: dict[State, str] = {
@@ -270,7 +269,7 @@ def _begin(tenant_id: int, import_id: int, state: State, what: str) -> None:
 
 def decidable(session: Session, tenant_id: int, import_id: int) -> Import:
     """An import that waits for a decision, locked. Raises NotFound and WrongState."""
-    row = locked(session, tenant_id, min(import_id, _LARGEST_ID))
+    row = locked(session, tenant_id, min(import_id, LARGEST_ID))
     if row is None:
         raise NotFound("import")
     if row.state != "ready":
@@ -286,7 +285,7 @@ def _change(
     change: Callable[[Session, Import], None],
 ) -> None:
     with tenant_session(tenant_id) as session:
-        row = locked(session, tenant_id, min(import_id, _LARGEST_ID))
+        row = locked(session, tenant_id, min(import_id, LARGEST_ID))
         if row is None:
             raise NotFound("import")
         if row.state not in accepted:

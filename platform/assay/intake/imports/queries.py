@@ -9,14 +9,13 @@ from sqlalchemy.orm import Session
 
 from assay.intake.imports import progress
 from assay.intake.imports.models import Format, Import, Kind, RefusedRow, State
-from assay_tenants.database import tenant_session
+from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, NotFound
 
 LATEST = 100
 # All refused rows are counted; more than these nobody mends by hand.
 MOST_REFUSED = 100_000
 PAGE = 50
-_LARGEST_ID = 2**63 - 1
 _FALLBACK = (
     "The file is not UTF-8 and was read as Windows-1252. If names look wrong, save it as UTF-8 and send it again."
 )
@@ -116,7 +115,7 @@ def _row(cursor: str | None) -> int:
 def import_of(session: Session, tenant_id: int, import_id: int) -> Import:
     """Raises NotFound."""
     row = session.scalars(
-        select(Import).where(Import.tenant_id == tenant_id, Import.id == min(import_id, _LARGEST_ID))
+        select(Import).where(Import.tenant_id == tenant_id, Import.id == min(import_id, LARGEST_ID))
     ).one_or_none()
     if row is None:
         raise NotFound("import")

@@ -16,10 +16,9 @@ from assay.scoring.errors import NoSuchStudy
 from assay.scoring.models import Study, StudyRange
 from assay.scoring.queries import read_model, read_version
 from assay.scoring.studies.looking import unpacked
-from assay_tenants.database import tenant_session
+from assay_tenants.database import LARGEST_ID, tenant_session
 
 LATEST = 20
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def read_study(session: Session, tenant_id: int, name: str, kind: str, study_id:
         Study.tenant_id == tenant_id,
         Study.model_id == read_model(session, tenant_id, name).id,
         Study.kind == kind,
-        Study.id == min(study_id, _LARGEST_ID),
+        Study.id == min(study_id, LARGEST_ID),
     )
     study = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if study is None:
