@@ -12,6 +12,7 @@ from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
 from assay_tenants.models import Key, KeyKind, Source
 from assay_tenants.origins import is_among, read_origins
+from assay_tenants.permissions import PERMISSIONS, Permission
 
 PREFIX: dict[KeyKind, str] = {"write": "wk", "api": "ak"}
 NAME_LENGTH = 80
@@ -37,6 +38,7 @@ class Caller:
     source_id: int | None
     #: Pages that may use the key from a browser; none listed: any.
     origins: tuple[str, ...] = ()
+    scopes: frozenset[Permission] = PERMISSIONS
 
     def may_come_from(self, origin: str) -> bool:
         """Whether a page of this origin may use the key, the origin as its browser states it."""

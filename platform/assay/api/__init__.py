@@ -9,6 +9,8 @@ from marshmallow import Schema
 from marshmallow.fields import Integer, List, Nested, String
 
 from assay.api import (
+    audit,
+    clients,
     companies,
     dead_letters,
     errors,
@@ -18,15 +20,18 @@ from assay.api import (
     imports,
     judgements,
     leads,
+    members,
     merges,
     models,
     pace,
     previews,
+    privacy,
     reference,
     rescores,
     retention,
     templates,
     upserts,
+    usage,
 )
 from assay.api.door import Id, Points
 from assay.settings import Settings
@@ -97,6 +102,11 @@ def register(app: Flask, _: Settings) -> None:
         retention,
         pace,
         fields,
+        members,
+        audit,
+        usage,
+        privacy,
+        clients,
     ):
         api.register_blueprint(theme.part)
     app.register_blueprint(reference.blueprint(api.spec))

@@ -11,9 +11,10 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.routing import IntegerConverter
 
 from assay.api import errors
-from assay.api.access import recognise
+from assay.api.access import recognise, requiring
 from assay.api.repeats import PARAMETER, once
 from assay_tenants.errors import BadInput
+from assay_tenants.permissions import Permission
 
 PREFIX = "/api/v1"
 
@@ -116,6 +117,7 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         answer: type[Schema],
         query: type[Schema] | None = None,
         body: Mapping[str, Any] | None = None,
+        needs: Permission | None = None,
         status: int = 200,
         also: Iterable[int] = (),
         repeats: Literal["body", "stream", "by itself"] = "body",
@@ -128,7 +130,8 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         """
 
         def register(view: View) -> View:
-            served = self.response(status, answer)(view)
+            guarded = requiring(needs, view) if needs else view
+            served = self.response(status, answer)(guarded)
             for other in also:
                 served = self.alt_response(other, schema=answer, success=True)(served)
             if query is not None:

@@ -4,6 +4,7 @@ from flask import Blueprint, current_app, flash, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from assay.normalise.queries import list_dead_letters
+from assay.web import settings_menu
 from assay.web.forms import Form
 from assay.web.visitors import ID, signed_in, visitor
 from assay_tenants import keys
@@ -80,6 +81,7 @@ def _page(
     held = keys.list_keys(visitor().tenant_id)
     return render_template(
         "settings/index.html",
+        menu=settings_menu.entries(),
         refused=list_dead_letters(visitor().tenant_id, 1).letters,
         keys={kind: [key for key in held if key.kind == kind] for kind in keys.PREFIX},
         issued=issued,

@@ -10,6 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from assay_tenants.access import Visitor, find_visitor
 from assay_tenants.access.service import SESSION_LIFETIME
+from assay_tenants.context import SYSTEM, Actor, act_as
+from assay_tenants.errors import Forbidden
+from assay_tenants.models import Role
+from assay_tenants.permissions import IN_WORDS, Permission, may
 
 COOKIE = "assay_session"
 #: A whole number in an address; what PostgreSQL can't hold is not found instead of failing there.
@@ -21,6 +25,12 @@ P = ParamSpec("P")
 def recognise() -> None:
     token = request.cookies.get(COOKIE, "")
     g.visitor = find_visitor(token) if token and request.endpoint != "web.static" else None
+    _act()
+
+
+def _act() -> None:
+    who: Visitor | None = g.visitor
+    act_as(Actor("person", str(who.person_id), who.name, request.remote_addr or "") if who else SYSTEM)
 
 
 def visitor() -> Visitor:
@@ -35,6 +45,36 @@ def signed_in(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRet
         return view(*args, **kwargs) if g.visitor else to_log_in()
 
     return guarded
+
+
+def needs(permission: Permission) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
+    """The view, for visitors whose role has this permission; others are told that theirs has not."""
+
+    def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            if not g.visitor:
+                return to_log_in()
+            if not may(visitor().role, permission):
+                raise NotYours(permission, visitor().role)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+class NotYours(Forbidden):
+    """Known, but of a role that may not."""
+
+    code = "not_permitted"
+
+    def __init__(self, permission: Permission, role: Role) -> None:
+        self.permission = permission
+        super().__init__(
+            f"To {IN_WORDS[permission][0].lower()}{IN_WORDS[permission][1:]} takes a role that may; yours is {role}. "
+            "Ask an owner or admin of your account."
+        )
 
 
 def to_log_in() -> Response:
@@ -52,6 +92,7 @@ def enter(token: str) -> None:
     # A form token from before the login is worth nothing after it.
     session.clear()
     g.visitor = find_visitor(token)
+    _act()
 
 
 def remember(response: Response, token: str) -> Response:

@@ -1,0 +1,5 @@
+"""Who works here: members, invitations, roles."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("members", __name__)

@@ -1,0 +1,5 @@
+"""A person's data: exported and erased."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("privacy", __name__)

@@ -1,0 +1,1 @@
+"""Connections to vendors: their credentials, sealed."""

@@ -1,0 +1,1 @@
+"""Mail to people: kept in a table with the change that causes it, sent by a worker."""

@@ -1,0 +1,1 @@
+"""Assay as an OAuth 2.1 authorization server and OpenID provider."""

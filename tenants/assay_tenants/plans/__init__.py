@@ -1,0 +1,1 @@
+"""Plans: what a tenant may use, and what it has used."""
