@@ -5,6 +5,8 @@ from datetime import timedelta
 from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,9 +14,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from assay import api, intake, pipeline, web
 from assay.profiles import limits
 from assay.settings import Settings
-from assay_tenants import database
+from assay_tenants import cuts, database
 
 REDIS_PATIENCE = timedelta(seconds=1)
+#: Asked at each request of a program, with PostgreSQL to ask instead.
+CUTS_PATIENCE = timedelta(seconds=0.1)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -25,6 +29,14 @@ def create_app(settings: Settings) -> Flask:
     # A request has its answer from PostgreSQL; it must not wait long for a Redis that is away.
     patience = REDIS_PATIENCE.total_seconds()
     pipeline.connect(Redis.from_url(settings.redis_url, socket_timeout=patience, socket_connect_timeout=patience))
+    cuts.configure(
+        Redis.from_url(
+            settings.redis_url,
+            socket_timeout=CUTS_PATIENCE.total_seconds(),
+            socket_connect_timeout=CUTS_PATIENCE.total_seconds(),
+            retry=Retry(NoBackoff(), 0),
+        )
+    )
     limits.configure(settings)
     for door in (intake, api, web):
         door.register(app, settings)

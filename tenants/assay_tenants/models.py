@@ -125,3 +125,11 @@ class Key(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     #: Of pages that may use a write key; none: any page, and every server.
     origins: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    #: Of an API key: permissions.
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    #: Who made it: a name as it was then; the person's id, unless a program made it.
+    made_by: Mapped[str] = mapped_column(Text, server_default="")
+    made_by_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: To within a minute or so.
+    last_used_at: Mapped[datetime | None] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
