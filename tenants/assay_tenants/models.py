@@ -6,6 +6,7 @@ from typing import Literal
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,6 +24,7 @@ from assay_tenants.database import Base
 
 Role = Literal["owner", "admin", "editor", "viewer"]
 KeyKind = Literal["write", "api"]
+LinkPurpose = Literal["verify", "reset"]
 
 Instant = DateTime(timezone=True)
 
@@ -49,11 +52,18 @@ class Person(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     email: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
-    password_hash: Mapped[str] = mapped_column(Text)
+    #: None: logs in through their company alone.
+    password_hash: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    #: When a mail to this address was answered; None: nobody knows yet whose it is.
+    email_verified_at: Mapped[datetime | None] = mapped_column(Instant)
+    #: Where they were last, and come in next time.
+    last_tenant_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Membership(Base):
+    """A person at work for one tenant; name, address and whether it is verified are copies of the person's."""
+
     __tablename__ = "memberships"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenancy.tenants.id"]),
@@ -67,6 +77,8 @@ class Membership(Base):
     email: Mapped[str] = mapped_column(Text)
     role: Mapped[Role] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    #: Set: kept out, by whoever provisions members; the row stays.
+    inactive_since: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class LoginSession(Base):
@@ -82,8 +94,79 @@ class LoginSession(Base):
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity())
     person_id: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    #: To within a few minutes: it is not written at every request.
+    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+    #: When the person last proved who they are, and how: "password", "totp", "passkey", "sso".
+    proven_at: Mapped[datetime] = mapped_column(Instant)
+    proven_by: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    address: Mapped[str] = mapped_column(Text)
+    agent: Mapped[str] = mapped_column(Text)
+
+
+class PersonLink(Base):
+    """A secret that was mailed to a person, good once; only its hash is stored."""
+
+    __tablename__ = "person_links"
+    __table_args__ = {"schema": "tenancy", "info": {"citus": "local"}}
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    purpose: Mapped[LinkPurpose] = mapped_column(Text)
+    #: Where it was sent; verifying it makes this the person's address.
+    email: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PendingLogin(Base):
+    """Somebody whose password was right and who has yet to prove a second factor."""
+
+    __tablename__ = "pending_logins"
+    __table_args__ = {"schema": "tenancy", "info": {"citus": "local"}}
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    proven_by: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    address: Mapped[str] = mapped_column(Text)
+    agent: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ResetRequest(Base):
+    """Somebody asked for a new password for an address, whoever has it; looked into in the background."""
+
+    __tablename__ = "reset_requests"
+    __table_args__ = {"schema": "tenancy", "info": {"citus": "local"}}
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    email: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Invitation(Base):
+    """An address that may become a member; the row goes when it has, or is withdrawn."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "email"),
+        ForeignKeyConstraint(["tenant_id"], ["tenancy.tenants.id"]),
+        {"schema": "tenancy", "info": {"citus": "local"}},
+    )
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    email: Mapped[str] = mapped_column(Text)
+    role: Mapped[Role] = mapped_column(Text)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    invited_by_name: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    sent_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
 
 

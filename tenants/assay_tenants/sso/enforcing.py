@@ -1,0 +1,50 @@
+"""Who can't log in with a password, because their company's own provider says who they are."""
+
+from collections.abc import Collection
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from assay_tenants.models import Membership
+from assay_tenants.sso.models import Domain, Provider
+
+REFUSED = "Your company logs in with single sign-on: leave the password empty and go on to your company's own login."
+
+
+def domain_of(email: str) -> str:
+    return email.strip().lower().rpartition("@")[2]
+
+
+def demanding(session: Session, person_id: int, email: str) -> frozenset[int]:
+    """Of the tenants this person works for, those that are entered by single sign-on alone.
+
+    Through the directory's door: ``session`` looks across tenants.
+    """
+    return frozenset(
+        session.scalars(
+            select(Domain.tenant_id)
+            .join(Provider, Provider.tenant_id == Domain.tenant_id)
+            .join(Membership, Membership.tenant_id == Domain.tenant_id)
+            .where(
+                Domain.domain == domain_of(email),
+                Domain.verified_at.is_not(None),
+                Provider.enforced,
+                Membership.person_id == person_id,
+                or_(Provider.spare_person_id.is_(None), Provider.spare_person_id != person_id),
+            )
+        )
+    )
+
+
+def refuses_password(session: Session, person_id: int, email: str) -> str | None:
+    """None: the password will do; else a sentence that says where to log in.
+
+    Whoever works for another tenant too gets in there, with that tenant's own proof. Through the directory's door.
+    """
+    demanded = demanding(session, person_id, email)
+    if not demanded:
+        return None
+    elsewhere: Collection[int] = session.scalars(
+        select(Membership.tenant_id).where(Membership.person_id == person_id, Membership.inactive_since.is_(None))
+    ).all()
+    return None if set(elsewhere) - demanded else REFUSED
