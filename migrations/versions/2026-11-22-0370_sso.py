@@ -17,9 +17,6 @@ DIRECTORY_COLUMNS = {
 }
 
 UPGRADE = """
--- A member who is kept out: the row stays, for what it did stays under its name.
-ALTER TABLE tenancy.memberships ADD COLUMN inactive_since timestamptz;
-
 CREATE TABLE tenancy.sso_providers (
     tenant_id       bigint NOT NULL REFERENCES tenancy.tenants (id),
     issuer          text NOT NULL,
@@ -122,4 +119,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.execute(f"DROP TABLE tenancy.{table}")
-    op.execute("ALTER TABLE tenancy.memberships DROP COLUMN inactive_since")

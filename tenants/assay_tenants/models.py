@@ -6,7 +6,6 @@ from typing import Literal
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Boolean,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
-    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -77,8 +75,9 @@ class Membership(Base):
     email: Mapped[str] = mapped_column(Text)
     role: Mapped[Role] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    verified: Mapped[bool] = mapped_column(Boolean, server_default=false())
     #: Set: kept out, by whoever provisions members; the row stays.
-    inactive_since: Mapped[datetime | None] = mapped_column(Instant)
+    suspended_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class LoginSession(Base):

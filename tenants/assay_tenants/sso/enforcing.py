@@ -45,6 +45,6 @@ def refuses_password(session: Session, person_id: int, email: str) -> str | None
     if not demanded:
         return None
     elsewhere: Collection[int] = session.scalars(
-        select(Membership.tenant_id).where(Membership.person_id == person_id, Membership.inactive_since.is_(None))
+        select(Membership.tenant_id).where(Membership.person_id == person_id, Membership.suspended_at.is_(None))
     ).all()
     return None if set(elsewhere) - demanded else REFUSED
