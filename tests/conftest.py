@@ -19,6 +19,7 @@ from redis import Redis
 
 from assay import embedded, pipeline
 from assay.embedded import Embedded
+from assay.guards import guard
 from assay.migrating import upgrade
 from assay.settings import Settings
 from assay_tenants import database
@@ -59,6 +60,7 @@ def settings(servers: Embedded) -> Settings:
 @pytest.fixture(scope="session")
 def connected(settings: Settings) -> Iterator[None]:
     """This process at the doors to the database, in the application's role."""
+    guard(settings)
     engine = database.configure(settings.database_url)
     yield
     engine.dispose()
@@ -82,6 +84,7 @@ def serve(settings: Settings) -> Callable[..., AbstractContextManager[int]]:
             "ASSAY_DATABASE_URL": settings.database_url,
             "ASSAY_REDIS_URL": settings.redis_url,
             "ASSAY_SECRET_KEY": settings.secret_key,
+            "ASSAY_SEALING_KEYS": settings.sealing_keys,
             "ASSAY_PORT": str(port),
         }
         server = subprocess.Popen([sys.executable, "-m", "assay.cli", "serve"], env=os.environ | environment | further)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from assay import api, intake, pipeline, web
+from assay.guards import guard
 from assay.profiles import limits
 from assay.settings import Settings
 from assay_tenants import cuts, database
@@ -25,6 +26,7 @@ def create_app(settings: Settings) -> Flask:
     """Raises PowerfulRole when the database role could see across tenants."""
     app = Flask("assay", static_folder=None)
     app.config.update(SECRET_KEY=settings.secret_key)
+    guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=settings.web_threads))
     # A request has its answer from PostgreSQL; it must not wait long for a Redis that is away.
     patience = REDIS_PATIENCE.total_seconds()

@@ -11,7 +11,7 @@ from typing import Self
 from assay import roles
 from assay.places import EmbeddedError, Places, prepare_folders
 from assay.servers import Postgres, Redis
-from assay.settings import Settings, secret_key_in
+from assay.settings import Settings, sealing_keys_in, secret_key_in
 
 
 class InUse(EmbeddedError):
@@ -33,7 +33,9 @@ class Unusable(EmbeddedError):
 def completed(settings: Settings) -> Settings:
     """The settings with what was left empty filled in from the data folder."""
     places = Places(settings.data_dir)
-    if settings.embedded_database:
+    # Several machines share a database that is not embedded: a ring of each would open nothing of the others'.
+    owns_database = settings.embedded_database
+    if owns_database:
         settings = dataclasses.replace(
             settings,
             database_url=places.postgres_url(roles.APPLICATION),
@@ -41,11 +43,15 @@ def completed(settings: Settings) -> Settings:
         )
     if settings.embedded_redis:
         settings = dataclasses.replace(settings, redis_url=places.redis_url)
-    if not settings.secret_key and settings.data_dir.is_dir():
-        try:
+    if not settings.data_dir.is_dir():
+        return settings
+    try:
+        if not settings.secret_key:
             settings = dataclasses.replace(settings, secret_key=secret_key_in(settings.data_dir))
-        except OSError as error:
-            raise Unusable(settings.data_dir, error) from None
+        if not settings.sealing_keys and owns_database:
+            settings = dataclasses.replace(settings, sealing_keys=sealing_keys_in(settings.data_dir))
+    except OSError as error:
+        raise Unusable(settings.data_dir, error) from None
     return settings
 
 

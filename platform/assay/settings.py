@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -100,6 +101,28 @@ def long_secret(value: str) -> str:
     return value
 
 
+def key_ring(value: str) -> str:
+    # Loaded for those who set it: the supervisor needs no cipher.
+    from assay_tenants.sealing import ACCEPTED, Ring
+
+    try:
+        Ring.read(value)
+    except ValueError as wrong:
+        raise Refusal(str(wrong), ACCEPTED) from None
+    return value
+
+
+def networks(value: str) -> str:
+    for one in value.split(","):
+        try:
+            ip_network(one.strip())
+        except ValueError:
+            raise Refusal(
+                f"holds {one.strip()!r}", "IP addresses and networks such as 10.1.0.7,10.2.0.0/16, commas between"
+            ) from None
+    return value
+
+
 def setting(default: T, read: Callable[[str], Any], help_: str, *, secret: bool = False) -> T:
     return dataclasses.field(default=default, metadata={"read": read, "help": help_, "secret": secret})
 
@@ -122,6 +145,15 @@ class Settings:
     )
     secret_key: str = setting(
         "", long_secret, "Signs sessions and form tokens; empty: made once, kept in the data folder", secret=True
+    )
+    sealing_keys: str = setting(
+        "",
+        key_ring,
+        "Keys that seal stored credentials, ID:BASE64,…: the first seals, all open; empty: made once, kept likewise",
+        secret=True,
+    )
+    egress_allow: str = setting(
+        "", networks, "Addresses and networks, such as 10.1.0.0/16, called for tenants although they are not public"
     )
     host: str = setting("127.0.0.1", text, "Address to listen on")
     port: int = setting(8000, whole_number(1, 65535), "Port to listen on; `assay run` takes the next free one")
@@ -245,11 +277,27 @@ def unknown_names(environ: Mapping[str, str]) -> list[str]:
 
 def secret_key_in(data_dir: Path) -> str:
     """The data folder's own secret key, made on first use and readable by its owner alone."""
-    path = data_dir / "secret-key"
-    try:
+    return _kept_in(data_dir / "secret-key", lambda: secrets.token_urlsafe(SECRET_KEY_BYTES))
+
+
+def sealing_keys_in(data_dir: Path) -> str:
+    """The data folder's own key ring, likewise; without this file, no sealed credential can be opened again."""
+    return _kept_in(data_dir / "sealing-keys", lambda: "first:" + secrets.token_urlsafe(SECRET_KEY_BYTES))
+
+
+def _kept_in(path: Path, make: Callable[[], str]) -> str:
+    """What the file holds. It appears whole or not at all: a second process must not read the first one's half."""
+    if not path.exists():
+        mine = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
         # Created with its mode: a chmod afterwards would leave a moment in which others can read it.
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 # a descriptor is no path
-            file.write(secrets.token_urlsafe(SECRET_KEY_BYTES))
-    except FileExistsError:
-        pass
+        with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 # a descriptor is no path
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(mine, path)
+        except FileExistsError:
+            pass
+        finally:
+            mine.unlink()
     return path.read_text().strip()

@@ -273,6 +273,7 @@ def measure(servers: embedded.Embedded, table: Table) -> None:
         "ASSAY_DATABASE_URL": servers.database_url,
         "ASSAY_REDIS_URL": servers.redis_url,
         "ASSAY_SECRET_KEY": "bench-" * 8,
+        "ASSAY_SEALING_KEYS": "bench:" + "A" * 43,
         "ASSAY_WEB_THREADS": str(THREADS),
         "ASSAY_TENANT_EVENTS_PER_SECOND": "0",
         "ASSAY_TENANT_BACKLOG": "0",

@@ -28,9 +28,11 @@ def prepare(settings: Settings) -> None:
 
     from assay import pipeline
     from assay.demo import account as accounts
+    from assay.guards import guard
     from assay.plugins import installed
     from assay_tenants import database
 
+    guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=1))
     pipeline.connect(Redis.from_url(settings.redis_url))
     account = accounts.prepare(settings.data_dir, tracking_plugin=installed().tracking_source().name)

@@ -12,6 +12,7 @@ from rq import Queue, SimpleWorker, worker_registration
 from rq.serializers import JSONSerializer
 
 from assay import pipeline
+from assay.guards import guard
 from assay.pipeline import TIMETABLE
 from assay.profiles import limits
 from assay.settings import Settings
@@ -43,6 +44,7 @@ class Worker(SimpleWorker):
 
 def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     """Works until told to stop (SIGTERM); a job under way is finished first."""
+    guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=2))
     # A worker waits for a job longer than redis-py would wait for an answer by default.
     redis = Redis.from_url(settings.redis_url, socket_timeout=LIFE_SIGN_SECONDS, health_check_interval=30)

@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay import pipeline
+from assay.guards import guard
 from assay.pipeline import TIMETABLE, Every
 from assay.settings import Settings
 from assay_tenants import database
@@ -28,6 +29,7 @@ def keep_time(settings: Settings) -> None:
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=1))
     redis = Redis.from_url(settings.redis_url, health_check_interval=30)
     pipeline.connect(redis)

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from assay.cli import COMMANDS, main
 from assay.embedded import Embedded
 
+RING = "test:" + "A" * 43
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself(command: str) -> None:
@@ -79,7 +81,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence() -> None:
 
 def run(data_dir: Path, *command: str, **settings: str) -> str:
     """What a command says that can't do its work."""
-    given = {"data_dir": str(data_dir), "secret_key": "x" * 32, "port": "18990", **settings}
+    given = {"data_dir": str(data_dir), "secret_key": "x" * 32, "sealing_keys": RING, "port": "18990", **settings}
     environ = os.environ | {f"ASSAY_{name.upper()}": value for name, value in given.items()}
     done = subprocess.run(
         [sys.executable, "-m", "assay.cli", *command],

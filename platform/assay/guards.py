@@ -1,0 +1,18 @@
+"""What every process needs before it touches a secret or calls an address that somebody typed."""
+
+from assay.settings import BadSetting, Settings
+from assay_sdk import egress
+from assay_tenants import sealing
+
+
+def guard(settings: Settings) -> None:
+    """Gives this process the keys that seal, and the addresses that may be called although they are not public."""
+    if not settings.sealing_keys:
+        raise BadSetting(
+            "sealing_keys",
+            "is not set, and only an embedded database has a data folder that keeps keys",
+            f"{sealing.ACCEPTED}, the same for all processes; "
+            'echo "$(date +%Y%m):$(openssl rand -base64 32)" makes one',
+        )
+    sealing.configure(settings.sealing_keys)
+    egress.configure(settings.egress_allow.split(","))
