@@ -86,6 +86,12 @@ def enter_tenant(session: Session, tenant_id: int) -> None:
     session.execute(text(f"SET LOCAL app.tenant_id = '{int(tenant_id)}'"))
 
 
+def enter_directory(session: Session) -> None:
+    """From here on the transaction sees people, memberships and tenants, and no tenant's other rows."""
+    session.execute(text(f"SET LOCAL ROLE {DIRECTORY_ROLE}"))
+    session.execute(text("SET LOCAL app.tenant_id = '0'"))
+
+
 @contextmanager
 def tenant_session(tenant_id: int) -> Iterator[Session]:
     """One transaction that sees one tenant: committed at the end, rolled back on any error."""
