@@ -5,8 +5,6 @@ connection goes to the very address that was checked; so does each redirect's. A
 largest size.
 """
 
-import ipaddress
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +22,10 @@ from zlib import error as zlib_error
 import httpcore
 import httpx
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from assay_sdk.addresses import NO_ADDRESS, AddressRefused, check_parsed, check_url, configure, is_public, not_public
+
+__all__ = ["AddressRefused", "AnswerTooLarge", "DeadlinePassed", "check_url", "client", "configure", "is_public"]
+
 #: Takes a host and a port, gives the addresses as text; raises OSError when there are none.
 Resolver = Callable[[str, int], Sequence[str]]
 
@@ -33,42 +33,12 @@ DEADLINE = timedelta(seconds=10)
 CONNECT = timedelta(seconds=5)
 LARGEST_ANSWER = 5_000_000
 
-_NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
-        *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-        # A public number that one cloud answers inside each of its machines, with what they are told in secret.
-        "168.63.129.16/32",
-        # Protocol assignments (Teredo among them), documentation, 6to4: the last hide an IPv4 address.
-        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
-    )
-)
-#: All else in IPv6 is loopback, mapped, translated, local, multicast, or nobody's.
-_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
-_WEB_PORTS = frozenset({80, 443})
-_OWN_PORTS_FROM = 1024
-#: Above 1023 and yet never HTTP: a request there would speak to somebody's database or telephone.
-_NEVER_HTTP = frozenset(
-    {1433, 1521, 1719, 1720, 1723, 2049, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5900, 6000, 6379, 6380, 6566}
-    | {6665, 6666, 6667, 6668, 6669, 6697, 9042, 10080, 11211, 27017}
-)
-#: What the C library takes for an IPv4 address: 127.1, 0x7f.1, 0177.0.0.1, 2130706433.
-_NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.IGNORECASE | re.ASCII)
-_OWN_NAMES = re.compile(r"(.*\.)?(localhost|localdomain|local|internal)\.?", re.IGNORECASE | re.ASCII)
 _OURS = ("transport", "mounts", "proxy", "proxies", "trust_env", "verify", "follow_redirects", "max_redirects", "app")
-_NO_ADDRESS = "This is no address; accepted is something like https://example.com/path."
 _LOOKUPS_AT_ONCE = 64
 _PIECE = 65_536
 
-_allowed: tuple[Network, ...] = ()
 _lookups = BoundedSemaphore(_LOOKUPS_AT_ONCE)
 _until: ContextVar[float | None] = ContextVar("until", default=None)
-
-
-class AddressRefused(httpx.RequestError):
-    """The address is none that we call. Its text is a sentence for its author, and tells nothing of our network."""
 
 
 class AnswerTooLarge(httpx.RequestError):
@@ -77,40 +47,6 @@ class AnswerTooLarge(httpx.RequestError):
 
 class DeadlinePassed(httpx.TimeoutException):
     """The whole call took longer than its deadline, however busily the other side was sending."""
-
-
-def configure(allowed: Iterable[str] = ()) -> None:
-    """From here on these addresses (``10.1.0.7``) and networks (``10.1.0.0/16``) are called, public or not.
-
-    Raises ValueError, which names the one that is neither.
-    """
-    global _allowed
-    _allowed = tuple(ipaddress.ip_network(one.strip()) for one in allowed if one.strip())
-
-
-def check_url(url: str) -> None:
-    """Raises AddressRefused when nothing at ``url`` could ever be called: for the form in which it is typed.
-
-    It resolves no name: where a name leads is found out, and checked, by each call anew.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError, ValueError):
-        raise AddressRefused(_NO_ADDRESS) from None
-    _check(parsed)
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address may be called: it is one of the public internet's, or was allowed by ``configure``."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if any(parsed in network for network in _allowed):
-        return True
-    if isinstance(parsed, ipaddress.IPv6Address) and (parsed.scope_id or parsed not in _PUBLIC_IPV6):
-        return False
-    return not any(parsed in network for network in _NOT_PUBLIC)
 
 
 def client(
@@ -146,37 +82,6 @@ def client(
     )
 
 
-def _check(url: httpx.URL) -> None:
-    if url.scheme not in ("http", "https"):
-        raise AddressRefused("The address has to begin with https:// or http://.")
-    if not url.host:
-        raise AddressRefused("The address names no host; accepted is something like https://example.com/path.")
-    if url.userinfo or "@" in url.netloc.decode("latin-1"):
-        raise AddressRefused("The address holds a name or a password; leave away what stands before the @.")
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if port not in _WEB_PORTS and (port < _OWN_PORTS_FROM or port in _NEVER_HTTP):
-        raise AddressRefused(f"Port {port} is not called; accepted are 80, 443 and those from 1024 where HTTP may be.")
-    literal = _as_literal(url.host)
-    if literal is not None and not is_public(literal):
-        raise _not_public()
-    if literal is None and _OWN_NAMES.fullmatch(url.host) and not _allowed:
-        raise _not_public()
-
-
-def _as_literal(host: str) -> str | None:
-    """The IP address that this host is written as, in any notation that the C library takes; None for a name."""
-    if _NUMBERS.fullmatch(host):
-        try:
-            return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
-        except OSError:
-            return host
-    return host.strip("[]") if ":" in host else None
-
-
-def _not_public() -> AddressRefused:
-    return AddressRefused("The address does not lead to the public internet, and nothing else is called.")
-
-
 @dataclass
 class _Call:
     """What holds for one call through all its redirects."""
@@ -194,7 +99,7 @@ class _Client(httpx.Client):
         try:
             return super().build_request(method, url, **options)
         except httpx.InvalidURL:
-            raise AddressRefused(_NO_ADDRESS) from None
+            raise AddressRefused(NO_ADDRESS) from None
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         # Each redirect's request is given the same extensions.
@@ -212,7 +117,7 @@ class _Transport(httpx.BaseTransport):
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        _check(request.url)
+        check_parsed(request.url)
         call = request.extensions.get("assay_call") or _Call(monotonic() + self._deadline.total_seconds())
         if call.secure and request.url.scheme != "https":
             raise AddressRefused("The address leads on from https to http, where anybody can listen.")
@@ -361,7 +266,7 @@ class _Backend(httpcore.NetworkBackend):
         addresses = self._addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
         if not all(is_public(address) for address in addresses):
             # One among public ones is no accident: which is tried first is not for the name's owner to choose.
-            raise _not_public()
+            raise not_public()
         failed: httpcore.NetworkError | httpcore.TimeoutException | None = None
         for address in addresses:
             try:
@@ -387,7 +292,7 @@ class _Backend(httpcore.NetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        raise _not_public()
+        raise not_public()
 
 
 class _Stream(httpcore.NetworkStream):
