@@ -6,6 +6,7 @@ from typing import Literal
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -215,3 +217,5 @@ class Key(Base):
     #: To within a minute or so.
     last_used_at: Mapped[datetime | None] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    #: The key that was made in its place.
+    replaced_by_id: Mapped[int | None] = mapped_column(BigInteger)
