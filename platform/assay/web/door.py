@@ -104,6 +104,7 @@ def _blueprint() -> Blueprint:
     web.before_request(visitors.recognise)
     web.before_request(_bound_body)
     web.before_request(csrf.protect)
+    web.before_request(operators.hold_back)
     web.after_request(add_headers)
     web.after_request(_keep_built_files)
     errors.handle(web)

@@ -20,6 +20,7 @@ TITLES = {
     404: "Nothing here",
     405: "Nothing here",
     409: "Somebody was faster",
+    410: "This is over",
     413: "That file is too big",
     415: "We can't read that kind of file",
     422: "Something in it is wrong",

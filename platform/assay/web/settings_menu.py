@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from flask import current_app
 
 from assay.web.visitors import visitor
-from assay_tenants.permissions import Permission, may
+from assay_tenants.operators import OperatorVisitor, allows
+from assay_tenants.permissions import Permission
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ MENU = (
 
 def entries() -> list[Entry]:
     """Those that this visitor may open."""
-    role = visitor().role
+    who = visitor()
     return [
         entry
         for entry in MENU
-        if entry.endpoint in current_app.view_functions and (entry.permission is None or may(role, entry.permission))
+        if entry.endpoint in current_app.view_functions
+        and (not isinstance(who, OperatorVisitor) if entry.permission is None else allows(who, entry.permission))
     ]

@@ -10,10 +10,11 @@ from flask.typing import ResponseReturnValue
 
 from assay_tenants.access import Visitor, find_visitor
 from assay_tenants.access.service import SESSION_LIFETIME
-from assay_tenants.context import SYSTEM, Actor, act_as
+from assay_tenants.context import STRANGER, Actor, act_as
 from assay_tenants.errors import Forbidden
 from assay_tenants.models import Role
-from assay_tenants.permissions import IN_WORDS, Permission, may
+from assay_tenants.operators import OperatorVisitor, allows, find_operator, is_operators
+from assay_tenants.permissions import IN_WORDS, Permission
 
 COOKIE = "assay_session"
 #: A whole number in an address; what PostgreSQL can't hold is not found instead of failing there.
@@ -24,13 +25,22 @@ P = ParamSpec("P")
 
 def recognise() -> None:
     token = request.cookies.get(COOKIE, "")
-    g.visitor = find_visitor(token) if token and request.endpoint != "web.static" else None
+    g.visitor = _known(token) if token and request.endpoint != "web.static" else None
     _act()
+
+
+def _known(token: str) -> Visitor | None:
+    return find_operator(token) if is_operators(token) else find_visitor(token)
 
 
 def _act() -> None:
     who: Visitor | None = g.visitor
-    act_as(Actor("person", str(who.person_id), who.name, request.remote_addr or "") if who else SYSTEM)
+    if who is None:
+        act_as(STRANGER)
+    elif isinstance(who, OperatorVisitor):
+        act_as(who.acts_as)
+    else:
+        act_as(Actor("person", str(who.person_id), who.name, request.remote_addr or ""))
 
 
 def visitor() -> Visitor:
@@ -55,7 +65,7 @@ def needs(permission: Permission) -> Callable[[Callable[P, ResponseReturnValue]]
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if not g.visitor:
                 return to_log_in()
-            if not may(visitor().role, permission):
+            if not allows(visitor(), permission):
                 raise NotYours(permission, visitor().role)
             return view(*args, **kwargs)
 
@@ -91,7 +101,7 @@ def enter(token: str) -> None:
     """From here on this request is the visitor's, and its forms too."""
     # A form token from before the login is worth nothing after it.
     session.clear()
-    g.visitor = find_visitor(token)
+    g.visitor = _known(token)
     _act()
 
 

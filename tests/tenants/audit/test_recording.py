@@ -143,7 +143,7 @@ class TestOnlyAddedTo:
     )
     def test_the_application_can_not_take_back(self, tenant, statement: str) -> None:
         note(tenant.tenant_id)
-        with pytest.raises(ProgrammingError, match="permission denied|must be owner"):  # noqa: SIM117 # the session fails too
+        with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):  # noqa: SIM117 # the session fails too
             with tenant_session(tenant.tenant_id) as session:
                 session.execute(text(statement), {"t": tenant.tenant_id})
 

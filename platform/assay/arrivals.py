@@ -1,0 +1,30 @@
+"""Each request begins with nobody known and a number of its own, and leaves nobody behind in its thread."""
+
+import re
+from uuid import uuid4
+
+from flask import Flask, Response, request
+
+from assay_tenants.context import arrival, arrive, depart
+
+HEADER = "X-Request-Id"
+# What a proxy in front of us calls the request, where it looks like such a name.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}", re.ASCII)
+
+
+def register(app: Flask) -> None:
+    app.before_request(_arrive)
+    app.after_request(_tell)
+    app.teardown_request(lambda _: depart())
+
+
+def _arrive() -> None:
+    given = request.headers.get(HEADER, "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    door = "api" if request.path.startswith(("/api/", "/scim/")) else "web"
+    arrive(door, address=request.remote_addr or "", request_id=request_id)
+
+
+def _tell(response: Response) -> Response:
+    response.headers.setdefault(HEADER, arrival().request_id)
+    return response
