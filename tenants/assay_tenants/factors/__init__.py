@@ -1,12 +1,23 @@
 """Second factors: one-time codes, passkeys, recovery codes."""
 
-from typing import Literal
+from assay_tenants.factors.errors import NoPasskeysHere, WrongFactor
+from assay_tenants.factors.queries import Method, Overview, PasskeyRow, methods_of, overview
+from assay_tenants.factors.resetting import reset_member, reset_person
+from assay_tenants.factors.rules import change_rule, needs_one, rule_of
+from assay_tenants.factors.sites import Site
 
-from sqlalchemy.orm import Session
-
-Method = Literal["totp", "passkey", "recovery"]
-
-
-def methods_of(session: Session, person_id: int) -> tuple[Method, ...]:
-    """What this person can prove a login with beside the password; none: the password is enough."""
-    return ()
+__all__ = [
+    "Method",
+    "NoPasskeysHere",
+    "Overview",
+    "PasskeyRow",
+    "Site",
+    "WrongFactor",
+    "change_rule",
+    "methods_of",
+    "needs_one",
+    "overview",
+    "reset_member",
+    "reset_person",
+    "rule_of",
+]
