@@ -30,7 +30,8 @@ ALTER TABLE tenancy.keys
     ADD COLUMN made_by      text NOT NULL DEFAULT '',
     ADD COLUMN made_by_id   bigint,
     ADD COLUMN last_used_at timestamptz,
-    ADD COLUMN revoked_at   timestamptz;
+    ADD COLUMN revoked_at   timestamptz,
+    ADD COLUMN replaced_by_id bigint;
 """
 
 
@@ -54,5 +55,5 @@ def downgrade() -> None:
     op.execute("DROP TABLE tenancy.cuts")
     op.execute(
         "ALTER TABLE tenancy.keys DROP COLUMN scopes, DROP COLUMN made_by, DROP COLUMN made_by_id,"
-        " DROP COLUMN last_used_at, DROP COLUMN revoked_at"
+        " DROP COLUMN last_used_at, DROP COLUMN revoked_at, DROP COLUMN replaced_by_id"
     )

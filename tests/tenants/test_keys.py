@@ -10,7 +10,7 @@ from assay_tenants.errors import BadInput, NotFound
 
 
 class TestIssue:
-    @pytest.mark.parametrize(("kind", "prefix"), [("write", "wk_"), ("api", "ak_")])
+    @pytest.mark.parametrize(("kind", "prefix"), [("write", "assay_wk_"), ("api", "assay_ak_")])
     def test_the_secret_opens_what_its_kind_says_and_nothing_else(
         self, tenant: SignedUp, kind: keys.KeyKind, prefix: str
     ) -> None:

@@ -33,7 +33,7 @@ from assay.api import (
     upserts,
     usage,
 )
-from assay.api.door import Id, Points
+from assay.api.door import SCHEMES, Id, Points
 from assay.settings import Settings
 
 __all__ = ["register"]
@@ -41,7 +41,8 @@ __all__ = ["register"]
 DESCRIPTION = """\
 Leads, their scores and the reasons for them; models; imports.
 
-Every request carries an API key: `Authorization: Bearer ak_…` (write keys only send events and are refused here).
+Every request carries an API key, `Authorization: Bearer assay_ak_…` (write keys only send events and are refused here),
+or an access token that somebody granted to an app. Each operation says which scopes it needs.
 Lists come in pages: pass `next_cursor` back as `cursor` until it is null. Points are decimal numbers of at most three
 places, instants RFC 3339 in UTC. Errors are `application/problem+json`; `errors` names each field that was wrong.
 """
@@ -83,8 +84,9 @@ def register(app: Flask, _: Settings) -> None:
     app.url_map.converters["id"] = Id
     api = Api(app, config_prefix="ASSAY", spec_kwargs=options)
     api.register_field(Points, "number", None)
-    api.spec.components.security_scheme("api_key", {"type": "http", "scheme": "bearer"})
-    api.spec.options["security"] = [{"api_key": []}]
+    for scheme, description in SCHEMES.items():
+        api.spec.components.security_scheme(scheme, {"type": "http", "scheme": "bearer", "description": description})
+    api.spec.options["security"] = [{scheme: []} for scheme in SCHEMES]
     for theme in (
         leads,
         upserts,

@@ -61,19 +61,19 @@ class CompanySchema(ListedCompanySchema):
     )
 
 
-@part.serves("GET", "/companies", answer=CompaniesSchema, query=CompaniesQuery)
+@part.serves("GET", "/companies", needs="leads:read", answer=CompaniesSchema, query=CompaniesQuery)
 def list_companies(query: dict[str, Any]) -> object:
     """Companies by name."""
     return company_queries.list_companies(tenant_id(), **query)
 
 
-@part.serves("GET", "/companies/<id:company_id>", answer=CompanySchema)
+@part.serves("GET", "/companies/<id:company_id>", needs="leads:read", answer=CompanySchema)
 def get_company(company_id: int) -> object:
     """One company with its traits; under the id of one that became part of another, that other one."""
     return company_queries.get_company(tenant_id(), company_id)
 
 
-@part.serves("GET", "/companies/<id:company_id>/leads", answer=LeadsSchema, query=PeopleQuery)
+@part.serves("GET", "/companies/<id:company_id>/leads", needs="leads:read", answer=LeadsSchema, query=PeopleQuery)
 def list_people(query: dict[str, Any], company_id: int) -> object:
     """Its people by score, best first; then those whom the model does not score."""
     return people_of(tenant_id(), company_id, **query)

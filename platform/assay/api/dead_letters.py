@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response
 from marshmallow import Schema, fields, validate
 
-from assay.api.access import caller, tenant_id
+from assay.api.access import by, tenant_id
 from assay.api.door import Part
 from assay.api.leads import CURSOR, limit
 from assay.intake.queries import find_message
@@ -109,7 +109,7 @@ class RoundsSchema(Schema):
     items = fields.List(fields.Nested(RoundSchema), metadata={"description": "Newest first"})
 
 
-@part.serves("GET", "/dead-letters", answer=DeadLettersSchema, query=DeadLettersQuery)
+@part.serves("GET", "/dead-letters", needs="settings:read", answer=DeadLettersSchema, query=DeadLettersQuery)
 def list_dead_letters(query: dict[str, Any]) -> object:
     """What could not be understood, newest first."""
     page = {name: query.pop(name) for name in ("cursor", "limit") if name in query}
@@ -117,13 +117,13 @@ def list_dead_letters(query: dict[str, Any]) -> object:
     return {"letters": _seen(found.letters), "next_cursor": found.next_cursor}
 
 
-@part.serves("GET", "/dead-letters/kinds", answer=KindsSchema)
+@part.serves("GET", "/dead-letters/kinds", needs="settings:read", answer=KindsSchema)
 def list_kinds() -> dict[str, object]:
     """What was wrong, and how often."""
     return {"items": queries.list_kinds(tenant_id())}
 
 
-@part.serves("GET", "/dead-letters/<uuid:message_id>", answer=DeadMessageSchema)
+@part.serves("GET", "/dead-letters/<uuid:message_id>", needs="settings:read", answer=DeadMessageSchema)
 def get_dead_message(message_id: UUID) -> dict[str, object]:
     """One message with all that was refused of it."""
     letters = queries.dead_letters_of(tenant_id(), message_id)
@@ -155,43 +155,45 @@ def download_dead_message(message_id: UUID) -> Response:
     return Response(message.body, headers=headers, content_type="application/octet-stream")
 
 
-@part.serves("POST", "/dead-letters/replay", answer=RoundSchema, query=RoundQuery, status=202)
+@part.serves("POST", "/dead-letters/replay", needs="settings:write", answer=RoundSchema, query=RoundQuery, status=202)
 def replay_kind(query: dict[str, Any]) -> object:
     """Have all of a kind read again, after a mend: what succeeds disappears from the list."""
     return queries.get_round(tenant_id(), replaying.start(tenant_id(), "replay", by=_by(), **query))
 
 
-@part.serves("POST", "/dead-letters/dismiss", answer=RoundSchema, query=RoundQuery, status=202)
+@part.serves("POST", "/dead-letters/dismiss", needs="settings:write", answer=RoundSchema, query=RoundQuery, status=202)
 def dismiss_kind(query: dict[str, Any]) -> object:
     """Take all of a kind off the list; the messages themselves stay as long as all others."""
     return queries.get_round(tenant_id(), replaying.start(tenant_id(), "dismiss", by=_by(), **query))
 
 
-@part.serves("POST", "/dead-letters/<uuid:message_id>/replay", answer=RoundSchema, status=202)
+@part.serves("POST", "/dead-letters/<uuid:message_id>/replay", needs="settings:write", answer=RoundSchema, status=202)
 def replay_message(message_id: UUID) -> object:
     """Have one message read again; 410 when it is no longer kept."""
     return replaying.replay_message(tenant_id(), message_id, by=_by())
 
 
-@part.serves("POST", "/dead-letters/<uuid:message_id>/dismiss", answer=RoundSchema, query=PositionQuery)
+@part.serves(
+    "POST", "/dead-letters/<uuid:message_id>/dismiss", needs="settings:write", answer=RoundSchema, query=PositionQuery
+)
 def dismiss_message(query: dict[str, Any], message_id: UUID) -> object:
     """Take one message, or one item of it, off the list."""
     return replaying.dismiss_message(tenant_id(), message_id, by=_by(), **query)
 
 
-@part.serves("GET", "/dead-letters/rounds", answer=RoundsSchema)
+@part.serves("GET", "/dead-letters/rounds", needs="settings:read", answer=RoundsSchema)
 def list_rounds() -> dict[str, object]:
     """What was read again or dismissed, by whom and when, and how far it is."""
     return {"items": queries.list_rounds(tenant_id())}
 
 
-@part.serves("GET", "/dead-letters/rounds/<id:round_id>", answer=RoundSchema)
+@part.serves("GET", "/dead-letters/rounds/<id:round_id>", needs="settings:read", answer=RoundSchema)
 def get_round(round_id: int) -> object:
     """How far one is."""
     return queries.get_round(tenant_id(), round_id)
 
 
-@part.serves("POST", "/dead-letters/rounds/<id:round_id>/cancel", answer=RoundSchema)
+@part.serves("POST", "/dead-letters/rounds/<id:round_id>/cancel", needs="settings:write", answer=RoundSchema)
 def cancel_round(round_id: int) -> object:
     """Stops it where it is."""
     return replaying.cancel(tenant_id(), round_id)
@@ -203,4 +205,4 @@ def _seen(letters: list[DeadLetter]) -> list[dict[str, object]]:
 
 
 def _by() -> str:
-    return f"API key {caller().key_id}"
+    return by()

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NoReturn, TypeVar
+from http import HTTPStatus
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 import flask_smorest  # type: ignore[import-untyped] # it ships no types
 from flask import Request, Response
@@ -17,6 +18,11 @@ from assay_tenants.errors import BadInput
 from assay_tenants.permissions import Permission
 
 PREFIX = "/api/v1"
+#: Ways to prove who asks, as they are described.
+SCHEMES = {
+    "api_key": "A key that was made under Settings, with the scopes that were chosen for it",
+    "access_token": "A token of OAuth 2.1 that a person granted to an app: never more than the person's role may",
+}
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -109,6 +115,17 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         self.after_request(keep_private)
         errors.handle(self)
 
+    def guards(self, *needs: Permission) -> Callable[[View], View]:
+        """The view, for callers that were given all of these permissions, and described so."""
+
+        def guard(view: View) -> View:
+            described = self.doc(security=[{scheme: list(needs)} for scheme in SCHEMES])(requiring(needs, view))
+            for refusal in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
+                described = self.alt_response(refusal.value, response=refusal.name)(described)
+            return cast(View, described)
+
+        return guard
+
     def serves(
         self,
         method: str,
@@ -117,12 +134,14 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         answer: type[Schema],
         query: type[Schema] | None = None,
         body: Mapping[str, Any] | None = None,
-        needs: Permission | None = None,
+        needs: Permission | tuple[Permission, ...],
         status: int = 200,
         also: Iterable[int] = (),
         repeats: Literal["body", "stream", "by itself"] = "body",
     ) -> Callable[[View], View]:
         """The view answers there, and is described: its parameters by ``query``, which come first to the view.
+
+        ``needs`` are the permissions that a caller must have, all of them.
 
         ``body`` describes what the view reads from the request itself, ``also`` are other statuses of success. A POST
         that carries an idempotency key is done once; ``repeats`` tells what of its body is compared, or that the view
@@ -130,8 +149,7 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         """
 
         def register(view: View) -> View:
-            guarded = requiring(needs, view) if needs else view
-            served = self.response(status, answer)(guarded)
+            served = self.response(status, answer)(self.guards(*_several(needs))(view))
             for other in also:
                 served = self.alt_response(other, schema=answer, success=True)(served)
             if query is not None:
@@ -144,6 +162,10 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
             return view
 
         return register
+
+
+def _several(needs: Permission | tuple[Permission, ...]) -> tuple[Permission, ...]:
+    return needs if isinstance(needs, tuple) else (needs,)
 
 
 def _describe_key(doc: dict[str, Any], _: object, *, method: str, **__: object) -> dict[str, Any]:

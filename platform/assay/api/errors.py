@@ -13,10 +13,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import quote_etag
 
+from assay.api import access
 from assay.profiles.merges import LeadGone
 from assay.scoring.errors import DraftChanged
 from assay.scoring.language import InvalidModel
-from assay_tenants.errors import AssayError, BadInput, NotSignedIn
+from assay_tenants.errors import AssayError, BadInput
 
 log = structlog.get_logger()
 
@@ -109,8 +110,8 @@ def render(error: Exception) -> Response:
 
 
 def _headers(error: AssayError) -> dict[str, str]:
-    if isinstance(error, NotSignedIn):
-        return {"WWW-Authenticate": 'Bearer realm="assay"'}
+    if asked := access.challenge(error):
+        return {"WWW-Authenticate": asked}
     after: timedelta | None = getattr(error, "after", None)
     return {"Retry-After": str(max(1, math.ceil(after.total_seconds())))} if after else {}
 

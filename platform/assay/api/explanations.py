@@ -154,14 +154,16 @@ class OutlookSchema(Schema):
     )
 
 
-@part.serves("GET", "/leads/<id:lead_id>/scores/<model>", answer=ExplanationSchema, query=ExplanationQuery)
+@part.serves(
+    "GET", "/leads/<id:lead_id>/scores/<model>", needs="leads:read", answer=ExplanationSchema, query=ExplanationQuery
+)
 def explain_lead(query: dict[str, Any], lead_id: int, model: str) -> object:
     """Why a lead has its score: every part, those that count nothing too."""
     language = _language(query.pop("language", None))
     return _explained(service.explain_lead(tenant_id(), lead_id, model, **query), language)
 
 
-@part.serves("GET", "/leads/<id:lead_id>/outlook", answer=OutlookSchema, query=OutlookQuery)
+@part.serves("GET", "/leads/<id:lead_id>/outlook", needs="leads:read", answer=OutlookSchema, query=OutlookQuery)
 def look_ahead(query: dict[str, Any], lead_id: int) -> object:
     """What changes the score by itself, and the fewest single things that lead to the next stage."""
     at: datetime | None = query.get("at")

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from assay.api.access import caller, tenant_id
+from assay.api.access import by, tenant_id
 from assay.api.door import Part
 from assay.profiles.fields import list_fields
 from assay.profiles.machines import NAMES
@@ -65,7 +65,7 @@ class KeepingOutSchema(Schema):
     )
 
 
-@part.serves("GET", "/fields", answer=FieldsSchema)
+@part.serves("GET", "/fields", needs="settings:read", answer=FieldsSchema)
 def get_fields() -> dict[str, object]:
     """Every trait and property that leads have, told from at most 2,000 of them."""
     found = list_fields(tenant_id())
@@ -73,16 +73,16 @@ def get_fields() -> dict[str, object]:
     return {**kept, "items": found.items, "leads": found.leads, "looked_at": found.looked_at}
 
 
-@part.serves("PUT", "/fields", answer=KeptOutSchema)
+@part.serves("PUT", "/fields", needs="settings:write", answer=KeptOutSchema)
 @part.arguments(KeepingOutSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def change_fields(body: dict[str, Any]) -> dict[str, object]:
     """Keep fields out of scoring and out of sight; say what counts as a machine. All leads are scored anew."""
-    by = f"API key {caller().key_id}"
+    who = by()
     rescores: list[int | None] = []
     if "sensitive" in body:
-        rescores.append(keeping_out.keep_out(tenant_id(), body["sensitive"], by=by).rescore_id)
+        rescores.append(keeping_out.keep_out(tenant_id(), body["sensitive"], by=who).rescore_id)
     if "signals" in body:
-        rescores.append(keeping_out.watch(tenant_id(), body["signals"], by=by).rescore_id)
+        rescores.append(keeping_out.watch(tenant_id(), body["signals"], by=who).rescore_id)
     begun = [rescore for rescore in rescores if rescore is not None]
     return {**_told(keeping_out.standing(tenant_id())), "rescore_id": begun[-1] if begun else None}
 

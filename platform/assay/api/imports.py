@@ -54,13 +54,22 @@ PIECE: dict[str, Any] = {
 }
 
 
-@part.serves("GET", "/imports", answer=ImportsSchema)
+@part.serves("GET", "/imports", needs="imports:read", answer=ImportsSchema)
 def list_imports() -> dict[str, object]:
     """The latest imports."""
     return {"items": imports.list_imports(tenant_id())}
 
 
-@part.serves("POST", "/imports", answer=ImportSchema, query=NewImportQuery, body=FILE, status=202, repeats="stream")
+@part.serves(
+    "POST",
+    "/imports",
+    needs="imports:write",
+    answer=ImportSchema,
+    query=NewImportQuery,
+    body=FILE,
+    status=202,
+    repeats="stream",
+)
 def start_import(query: dict[str, Any]) -> object:
     """Send a file; it is read in the background, or waits until you have looked at how it is understood."""
     kind, review = query.pop("kind"), query.pop("review")
@@ -78,20 +87,20 @@ def start_import(query: dict[str, Any]) -> object:
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("GET", "/imports/<id:import_id>", answer=ImportSchema)
+@part.serves("GET", "/imports/<id:import_id>", needs="imports:read", answer=ImportSchema)
 def get_import(import_id: int) -> object:
     """How far an import has come."""
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("GET", "/imports/<id:import_id>/content", answer=UploadSchema)
+@part.serves("GET", "/imports/<id:import_id>/content", needs="imports:read", answer=UploadSchema)
 def get_upload(import_id: int) -> object:
     """How much of a file in parts is here; after a broken connection, go on from there. HEAD does too."""
     told = imports.upload_of(tenant_id(), import_id)
     return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
 
 
-@part.serves("PATCH", "/imports/<id:import_id>/content", answer=UploadSchema, body=PIECE)
+@part.serves("PATCH", "/imports/<id:import_id>/content", needs="imports:write", answer=UploadSchema, body=PIECE)
 def append(import_id: int) -> object:
     """Send the next part of a file. What came of it before a connection broke is kept."""
     if request.mimetype not in PART_TYPES:
@@ -103,74 +112,81 @@ def append(import_id: int) -> object:
     return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
 
 
-@part.serves("GET", "/imports/<id:import_id>/mapping", answer=MappingSchema)
+@part.serves("GET", "/imports/<id:import_id>/mapping", needs="imports:read", answer=MappingSchema)
 def get_mapping(import_id: int) -> object:
     """Which column says what: as it was decided, or guessed from names and values."""
     return _mapping(imports.get_mapping(tenant_id(), import_id))
 
 
-@part.serves("PUT", "/imports/<id:import_id>/mapping", answer=MappingSchema)
+@part.serves("PUT", "/imports/<id:import_id>/mapping", needs="imports:write", answer=MappingSchema)
 @part.arguments(NewMappingSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def put_mapping(body: dict[str, Any], import_id: int) -> object:
     """Say which column says what. What is still in the way is listed under `problems`."""
     return _mapping(imports.put_mapping(tenant_id(), import_id, body))
 
 
-@part.serves("GET", "/imports/<id:import_id>/preview", answer=ImportPreviewSchema)
+@part.serves("GET", "/imports/<id:import_id>/preview", needs="imports:read", answer=ImportPreviewSchema)
 def preview(import_id: int) -> object:
     """The first twenty rows as they would be understood."""
     return import_previews.preview(tenant_id(), import_id)
 
 
-@part.serves("POST", "/imports/<id:import_id>/check", answer=ImportSchema, status=202)
+@part.serves("POST", "/imports/<id:import_id>/check", needs="imports:write", answer=ImportSchema, status=202)
 def check(import_id: int) -> object:
     """Read and check the whole file in the background without keeping anything."""
     imports.check(tenant_id(), import_id)
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("POST", "/imports/<id:import_id>/start", answer=ImportSchema, status=202)
+@part.serves("POST", "/imports/<id:import_id>/start", needs="imports:write", answer=ImportSchema, status=202)
 def start(import_id: int) -> object:
     """Read a file that was looked at, in the background."""
     imports.start(tenant_id(), import_id)
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("POST", "/imports/<id:import_id>/pause", answer=ImportSchema)
+@part.serves("POST", "/imports/<id:import_id>/pause", needs="imports:write", answer=ImportSchema)
 def pause(import_id: int) -> object:
     """Stop reading for now; what was taken in stays."""
     imports.pause(tenant_id(), import_id)
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("POST", "/imports/<id:import_id>/resume", answer=ImportSchema)
+@part.serves("POST", "/imports/<id:import_id>/resume", needs="imports:write", answer=ImportSchema)
 def resume(import_id: int) -> object:
     """Go on where it was paused."""
     imports.resume(tenant_id(), import_id)
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("POST", "/imports/<id:import_id>/cancel", answer=ImportSchema)
+@part.serves("POST", "/imports/<id:import_id>/cancel", needs="imports:write", answer=ImportSchema)
 def cancel(import_id: int) -> object:
     """Read no further, and remove the file. What was taken in stays; undo takes it back."""
     imports.cancel(tenant_id(), import_id)
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("POST", "/imports/<id:import_id>/undo", answer=ImportSchema, status=202)
+@part.serves("POST", "/imports/<id:import_id>/undo", needs="imports:write", answer=ImportSchema, status=202)
 def undo(import_id: int) -> object:
     """Take back all that the import brought, in the background: as if it had never been."""
     imports.undo(tenant_id(), import_id)
     return imports.get_import(tenant_id(), import_id)
 
 
-@part.serves("GET", "/imports/<id:import_id>/refused-rows", answer=RefusedRowsSchema, query=RefusedRowsQuery)
+@part.serves(
+    "GET",
+    "/imports/<id:import_id>/refused-rows",
+    needs="imports:read",
+    answer=RefusedRowsSchema,
+    query=RefusedRowsQuery,
+)
 def list_refused_rows(query: dict[str, Any], import_id: int) -> object:
     """Which rows were refused, and why."""
     return imports.refused_rows(tenant_id(), import_id, **query)
 
 
 @part.route("/imports/<id:import_id>/refused-rows/file", methods=["GET"])  # type: ignore[untyped-decorator] # as above
+@part.guards("imports:read")
 @part.response(200, content_type="text/csv", description="CSV of a CSV file, JSON lines of all others")  # type: ignore[untyped-decorator] # as above
 def download_refused_rows(import_id: int) -> Response:
     """The refused rows with their reasons, to be mended and sent again."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from assay.api.access import caller, tenant_id
+from assay.api.access import by, tenant_id
 from assay.api.door import Part, Points
 from assay.scoring import judgements
 from assay.scoring.judgements import LONGEST_REASON, MOST_POINTS, Judgement
@@ -52,27 +52,23 @@ class JudgementsSchema(Schema):
     items = fields.List(fields.Nested(JudgementSchema), metadata={"description": "Newest first"})
 
 
-@part.serves("GET", "/leads/<id:lead_id>/judgements", answer=JudgementsSchema)
+@part.serves("GET", "/leads/<id:lead_id>/judgements", needs="leads:read", answer=JudgementsSchema)
 def list_judgements(lead_id: int) -> dict[str, object]:
     """All judgements of a lead, also those that count no more."""
     return {"items": [_shown(judgement) for judgement in judgements.list_judgements(tenant_id(), lead_id)]}
 
 
-@part.serves("POST", "/leads/<id:lead_id>/judgements", answer=JudgementSchema, status=201)
+@part.serves("POST", "/leads/<id:lead_id>/judgements", needs="leads:write", answer=JudgementSchema, status=201)
 @part.arguments(NewJudgementSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def record_judgement(body: dict[str, Any], lead_id: int) -> dict[str, object]:
     """Give a lead points of your own; the score follows within seconds."""
-    return _shown(judgements.record(tenant_id(), lead_id, by=_by(), **body))
+    return _shown(judgements.record(tenant_id(), lead_id, by=by(), **body))
 
 
-@part.serves("DELETE", "/leads/<id:lead_id>/judgements/<key>", answer=JudgementSchema)
+@part.serves("DELETE", "/leads/<id:lead_id>/judgements/<key>", needs="leads:write", answer=JudgementSchema)
 def withdraw_judgement(lead_id: int, key: str) -> dict[str, object]:
     """It counts no more from now on; it stays on record."""
-    return _shown(judgements.withdraw(tenant_id(), lead_id, key, by=_by()))
-
-
-def _by() -> str:
-    return f"API key {caller().key_id}"
+    return _shown(judgements.withdraw(tenant_id(), lead_id, key, by=by()))
 
 
 def _shown(judgement: Judgement) -> dict[str, object]:

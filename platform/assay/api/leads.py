@@ -202,7 +202,7 @@ class HistorySchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-@part.serves("GET", "/leads", answer=LeadsSchema, query=LeadsQuery)
+@part.serves("GET", "/leads", needs="leads:read", answer=LeadsSchema, query=LeadsQuery)
 def list_leads(query: dict[str, Any]) -> object:
     """Leads by score, best first. Paging meets each lead once, however scores move meanwhile."""
     named = next((name for name in IDENTITIES if name in query), None)
@@ -219,7 +219,7 @@ def _identity(name: str, value: str) -> tuple[str, str]:
     return name, value.strip().lower() if name == EMAIL else value.strip()
 
 
-@part.serves("GET", "/leads/<id:lead_id>", answer=LeadSchema)
+@part.serves("GET", "/leads/<id:lead_id>", needs="leads:read", answer=LeadSchema)
 def get_lead(lead_id: int) -> dict[str, object]:
     """One lead with its identities, traits and scores."""
     lead = profiles.get_lead(tenant_id(), lead_id)
@@ -230,13 +230,13 @@ def get_lead(lead_id: int) -> dict[str, object]:
     }
 
 
-@part.serves("GET", "/leads/<id:lead_id>/scores", answer=ScoresSchema, query=ScoresQuery)
+@part.serves("GET", "/leads/<id:lead_id>/scores", needs="leads:read", answer=ScoresSchema, query=ScoresQuery)
 def list_scores(query: dict[str, Any], lead_id: int) -> object:
     """A lead's scores at any instant, under any version: past ones rest on what was known then."""
     return asking.scores_at(tenant_id(), lead_id, **query)
 
 
-@part.serves("GET", "/leads/<id:lead_id>/events", answer=EventsSchema, query=EventsQuery)
+@part.serves("GET", "/leads/<id:lead_id>/events", needs="leads:read", answer=EventsSchema, query=EventsQuery)
 def list_events(query: dict[str, Any], lead_id: int) -> object:
     """What a lead did, newest first."""
     found = profiles.timeline(tenant_id(), lead_id, **query)
@@ -253,7 +253,7 @@ def _event(event: profiles.LeadEvent) -> dict[str, object]:
     }
 
 
-@part.serves("GET", "/leads/<id:lead_id>/history", answer=HistorySchema, query=HistoryQuery)
+@part.serves("GET", "/leads/<id:lead_id>/history", needs="leads:read", answer=HistorySchema, query=HistoryQuery)
 def list_history(query: dict[str, Any], lead_id: int) -> object:
     """How a lead's score under one model changed, newest first."""
     profiles.get_lead(tenant_id(), lead_id)

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from assay.api.access import caller, tenant_id
+from assay.api.access import by, tenant_id
 from assay.api.door import Part
 from assay.api.leads import CURSOR, limit
 from assay.profiles import deciding, kinship
@@ -182,83 +182,79 @@ class SharedValuesSchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-@part.serves("GET", "/merges", answer=MergesSchema, query=MergesQuery)
+@part.serves("GET", "/merges", needs="leads:read", answer=MergesSchema, query=MergesQuery)
 def list_merges(query: dict[str, Any]) -> dict[str, object]:
     """Leads that turned out to be one, and by what; newest first."""
     found = kinship.list_merges(tenant_id(), **query)
     return {"items": [_merge(row) for row in found.items], "next_cursor": found.next_cursor}
 
 
-@part.serves("GET", "/merges/<id:merge_id>", answer=MergeSchema)
+@part.serves("GET", "/merges/<id:merge_id>", needs="leads:read", answer=MergeSchema)
 def get_merge(merge_id: int) -> dict[str, object]:
     """One merge."""
     return _merge(kinship.get_merge(tenant_id(), merge_id))
 
 
-@part.serves("POST", "/merges/<id:merge_id>/undo", answer=DecidedSchema, status=201)
+@part.serves("POST", "/merges/<id:merge_id>/undo", needs="leads:write", answer=DecidedSchema, status=201)
 @part.arguments(ReasonSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def undo_merge(body: dict[str, Any], merge_id: int) -> dict[str, object]:
     """Tell the two apart again, for good: their links join no more. Withdraw the decision to join them again."""
-    return _decided(deciding.undo(tenant_id(), merge_id, by=_by(), **body))
+    return _decided(deciding.undo(tenant_id(), merge_id, by=by(), **body))
 
 
-@part.serves("GET", "/leads/<id:lead_id>/identities", answer=MembershipsSchema)
+@part.serves("GET", "/leads/<id:lead_id>/identities", needs="leads:read", answer=MembershipsSchema)
 def list_identities(lead_id: int) -> dict[str, object]:
     """A lead's identifiers, and how each came to be part of it."""
     found = kinship.list_identities(tenant_id(), lead_id)
     return {"items": [_membership(each) for each in found.items], "total": found.total}
 
 
-@part.serves("POST", "/leads/<id:lead_id>/apart", answer=DecidedSchema, status=201)
+@part.serves("POST", "/leads/<id:lead_id>/apart", needs="leads:write", answer=DecidedSchema, status=201)
 @part.arguments(ApartSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def tell_apart(body: dict[str, Any], lead_id: int) -> dict[str, object]:
     """These are two people: the named identifiers become a lead of their own, with all they did."""
     keys: set[Key] = {(each["kind"], each["value"]) for each in body["identities"]}
-    return _decided(deciding.tell_apart(tenant_id(), lead_id, keys, by=_by(), reason=body["reason"]))
+    return _decided(deciding.tell_apart(tenant_id(), lead_id, keys, by=by(), reason=body["reason"]))
 
 
-@part.serves("POST", "/leads/<id:lead_id>/merge/<id:other_id>", answer=DecidedSchema, status=201)
+@part.serves("POST", "/leads/<id:lead_id>/merge/<id:other_id>", needs="leads:write", answer=DecidedSchema, status=201)
 @part.arguments(ReasonSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def join(body: dict[str, Any], lead_id: int, other_id: int) -> dict[str, object]:
     """These are one person. It is a merge like those that links make, and undone like them."""
-    return _decided(deciding.join(tenant_id(), lead_id, other_id, by=_by(), **body))
+    return _decided(deciding.join(tenant_id(), lead_id, other_id, by=by(), **body))
 
 
-@part.serves("GET", "/decisions", answer=DecisionsSchema, query=PageQuery)
+@part.serves("GET", "/decisions", needs="leads:read", answer=DecisionsSchema, query=PageQuery)
 def list_decisions(query: dict[str, Any]) -> dict[str, object]:
     """What people said of who is whom, newest first."""
     found = kinship.list_decisions(tenant_id(), **query)
     return {"items": [_decision(made) for made in found.items], "next_cursor": found.next_cursor}
 
 
-@part.serves("DELETE", "/decisions/<id:decision_id>", answer=DecisionSchema)
+@part.serves("DELETE", "/decisions/<id:decision_id>", needs="leads:write", answer=DecisionSchema)
 def withdraw_decision(decision_id: int) -> dict[str, object]:
     """It holds no more: the links decide again. It stays on record."""
-    return _decision(deciding.withdraw(tenant_id(), decision_id, by=_by()))
+    return _decision(deciding.withdraw(tenant_id(), decision_id, by=by()))
 
 
-@part.serves("GET", "/shared-values", answer=SharedValuesSchema, query=PageQuery)
+@part.serves("GET", "/shared-values", needs="leads:read", answer=SharedValuesSchema, query=PageQuery)
 def list_shared_values(query: dict[str, Any]) -> object:
     """Values that join nobody because too many use them or a person blocked them, and those that a person released."""
     return kinship.list_shared(tenant_id(), **query)
 
 
-@part.serves("POST", "/value-rules", answer=ValueRuleSchema, status=201)
+@part.serves("POST", "/value-rules", needs="leads:write", answer=ValueRuleSchema, status=201)
 @part.arguments(NewValueRuleSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def make_rule(body: dict[str, Any]) -> object:
     """Block a value, or release one that too many use; the last word on a value counts."""
     key = body["kind"], body["value"]
-    return deciding.rule(tenant_id(), key, blocked=body["rule"] == "blocked", by=_by(), reason=body["reason"])
+    return deciding.rule(tenant_id(), key, blocked=body["rule"] == "blocked", by=by(), reason=body["reason"])
 
 
-@part.serves("DELETE", "/value-rules/<id:rule_id>", answer=ValueRuleSchema)
+@part.serves("DELETE", "/value-rules/<id:rule_id>", needs="leads:write", answer=ValueRuleSchema)
 def forget_rule(rule_id: int) -> object:
     """The value is like all others again."""
     return deciding.forget_rule(tenant_id(), rule_id)
-
-
-def _by() -> str:
-    return f"API key {caller().key_id}"
 
 
 def _merge(row: MergeRow) -> dict[str, object]:

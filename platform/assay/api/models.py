@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 from marshmallow import INCLUDE, Schema, fields, validate
 from werkzeug.http import quote_etag
 
-from assay.api.access import caller, tenant_id
+from assay.api.access import by, tenant_id
 from assay.api.bodies import model_text
 from assay.api.door import Part
 from assay.scoring import language, model_queries, queries, service
@@ -144,37 +144,37 @@ class DifferenceQuery(Schema):
     new = _side({"description": "A version's number or `draft`"}, data_key="to", load_default="draft")
 
 
-@part.serves("GET", "/models", answer=ModelsSchema)
+@part.serves("GET", "/models", needs="models:read", answer=ModelsSchema)
 def list_models() -> dict[str, object]:
     """All models."""
     return {"items": queries.list_models(tenant_id())}
 
 
-@part.serves("POST", "/models", answer=DraftSchema, body=DOCUMENT, status=201)
+@part.serves("POST", "/models", needs="models:write", answer=DraftSchema, body=DOCUMENT, status=201)
 def create_model() -> object:
     """Make a model, not published yet."""
-    return service.create_model(tenant_id(), model_text(request), by=_by())
+    return service.create_model(tenant_id(), model_text(request), by=by())
 
 
-@part.serves("POST", "/models/validate", answer=ProblemsSchema, body=DOCUMENT)
+@part.serves("POST", "/models/validate", needs="models:read", answer=ProblemsSchema, body=DOCUMENT)
 def validate_model() -> dict[str, object]:
     """Everything that is wrong with a document, examples that fail too; nothing is stored."""
     return {"problems": service.validate(model_text(request), tenant_id=tenant_id())}
 
 
-@part.serves("GET", "/models/schema", answer=LanguageSchema)
+@part.serves("GET", "/models/schema", needs="models:read", answer=LanguageSchema)
 def get_schema() -> Response:
     """The JSON Schema of a model's document, for editors and checks of your own."""
     return jsonify(language.json_schema())
 
 
-@part.serves("GET", "/models/<name>", answer=DraftSchema)
+@part.serves("GET", "/models/<name>", needs="models:read", answer=DraftSchema)
 def get_model(name: str) -> object:
     """One model with its draft; `ETag` is the draft's revision."""
     return _tagged(queries.get_model(tenant_id(), name))
 
 
-@part.serves("PUT", "/models/<name>/draft", answer=DraftSchema, body=DOCUMENT)
+@part.serves("PUT", "/models/<name>/draft", needs="models:write", answer=DraftSchema, body=DOCUMENT)
 def save_draft(name: str) -> object:
     """Replace the draft; what is published goes on scoring.
 
@@ -182,10 +182,10 @@ def save_draft(name: str) -> object:
     text in `stored`.
     """
     text = model_text(request)
-    return _tagged(service.save_draft(tenant_id(), name, text, revision=_revision(), by=_by()))
+    return _tagged(service.save_draft(tenant_id(), name, text, revision=_revision(), by=by()))
 
 
-@part.serves("GET", "/models/<name>/diff", answer=DifferenceSchema, query=DifferenceQuery)
+@part.serves("GET", "/models/<name>/diff", needs="models:read", answer=DifferenceSchema, query=DifferenceQuery)
 def compare(query: dict[str, str], name: str) -> dict[str, object]:
     """What differs between two versions, or a version and the draft, in sentences."""
     old, new = query.get("old"), query["new"]
@@ -198,58 +198,60 @@ def compare(query: dict[str, str], name: str) -> dict[str, object]:
     return {"old": old, "new": new, "changes": service.difference(tenant_id(), name, *sides)}
 
 
-@part.serves("POST", "/models/<name>/publish", answer=PublishedSchema, query=NoteQuery)
+@part.serves("POST", "/models/<name>/publish", needs="models:publish", answer=PublishedSchema, query=NoteQuery)
 def publish_model(query: dict[str, str], name: str) -> dict[str, int]:
     """Publish the draft: every lead is scored by it within seconds. Refused while one of its examples fails.
 
     With `If-Match`, only the draft of that revision.
     """
-    return {"version": service.publish(tenant_id(), name, by=_by(), revision=_revision(), **query)}
+    return {"version": service.publish(tenant_id(), name, by=by(), revision=_revision(), **query)}
 
 
-@part.serves("POST", "/models/<name>/archive", answer=LifecycleSchema, query=NoteQuery)
+@part.serves("POST", "/models/<name>/archive", needs="models:publish", answer=LifecycleSchema, query=NoteQuery)
 def archive_model(query: dict[str, str], name: str) -> object:
     """From now on the model scores nobody. Refused while published models ask for its score."""
-    service.archive(tenant_id(), name, by=_by(), **query)
+    service.archive(tenant_id(), name, by=by(), **query)
     return queries.get_model(tenant_id(), name)
 
 
-@part.serves("POST", "/models/<name>/restore", answer=LifecycleSchema, query=NoteQuery)
+@part.serves("POST", "/models/<name>/restore", needs="models:publish", answer=LifecycleSchema, query=NoteQuery)
 def restore_model(query: dict[str, str], name: str) -> object:
     """Take an archived model back: the version that scored before scores again."""
-    service.restore(tenant_id(), name, by=_by(), **query)
+    service.restore(tenant_id(), name, by=by(), **query)
     return queries.get_model(tenant_id(), name)
 
 
-@part.serves("GET", "/models/<name>/publications", answer=PublicationsSchema)
+@part.serves("GET", "/models/<name>/publications", needs="models:read", answer=PublicationsSchema)
 def list_publications(name: str) -> dict[str, object]:
     """Who let which version score, and when, newest first."""
     return {"items": model_queries.list_publications(tenant_id(), name)}
 
 
-@part.serves("GET", "/models/<name>/versions", answer=VersionsSchema)
+@part.serves("GET", "/models/<name>/versions", needs="models:read", answer=VersionsSchema)
 def list_versions(name: str) -> dict[str, object]:
     """What was published, newest first."""
     live = queries.get_model(tenant_id(), name).published_version
     return {"items": [_version(version, live) for version in queries.list_versions(tenant_id(), name)]}
 
 
-@part.serves("GET", "/models/<name>/versions/<id:number>", answer=VersionTextSchema)
+@part.serves("GET", "/models/<name>/versions/<id:number>", needs="models:read", answer=VersionTextSchema)
 def get_version(name: str, number: int) -> object:
     """One version with its document."""
     live = queries.get_model(tenant_id(), name).published_version
     return _version(queries.get_version(tenant_id(), name, number), live)
 
 
-@part.serves("POST", "/models/<name>/versions/<id:number>/rollback", answer=PublishedSchema, query=NoteQuery)
+@part.serves(
+    "POST",
+    "/models/<name>/versions/<id:number>/rollback",
+    needs="models:publish",
+    answer=PublishedSchema,
+    query=NoteQuery,
+)
 def roll_back(query: dict[str, str], name: str, number: int) -> dict[str, int]:
     """Let this version score again, in one step; the draft stays as it is."""
-    service.rollback(tenant_id(), name, number, by=_by(), **query)
+    service.rollback(tenant_id(), name, number, by=by(), **query)
     return {"version": number}
-
-
-def _by() -> str:
-    return f"API key {caller().key_id}"
 
 
 def _state(row: ModelRow) -> str:

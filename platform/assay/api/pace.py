@@ -22,7 +22,7 @@ class PaceSchema(Schema):
     refused_in_a_week = fields.Dict(keys=fields.String(), values=fields.Integer())
 
 
-@part.serves("GET", "/pace", answer=PaceSchema)
+@part.serves("GET", "/pace", needs="usage:read", answer=PaceSchema)
 def show() -> object:
     """The limits of this account, and how often they were met."""
     return current_app.extensions["tracking"].admission.standing(tenant_id())

@@ -37,25 +37,25 @@ class RescoresSchema(Schema):
     items = fields.List(fields.Nested(RescoreSchema), metadata={"description": "The newest fifty, newest first"})
 
 
-@part.serves("GET", "/rescores", answer=RescoresSchema, query=RescoresQuery)
+@part.serves("GET", "/rescores", needs="models:read", answer=RescoresSchema, query=RescoresQuery)
 def list_rescores(query: dict[str, Any]) -> dict[str, object]:
     """All leads scored anew: those under way and those of the past."""
     return {"items": rescoring.list_rescores(tenant_id(), **query)}
 
 
-@part.serves("GET", "/rescores/<id:rescore_id>", answer=RescoreSchema)
+@part.serves("GET", "/rescores/<id:rescore_id>", needs="models:read", answer=RescoreSchema)
 def get_rescore(rescore_id: int) -> object:
     """How far one is."""
     return rescoring.get_rescore(tenant_id(), rescore_id)
 
 
-@part.serves("POST", "/rescores/<id:rescore_id>/cancel", answer=RescoreSchema)
+@part.serves("POST", "/rescores/<id:rescore_id>/cancel", needs="models:publish", answer=RescoreSchema)
 def cancel_rescore(rescore_id: int) -> object:
     """Stops it: leads it did not come to keep the scores they have until something happens to them."""
     return rescoring.cancel(tenant_id(), rescore_id)
 
 
-@part.serves("POST", "/rescores/<id:rescore_id>/resume", answer=RescoreSchema)
+@part.serves("POST", "/rescores/<id:rescore_id>/resume", needs="models:publish", answer=RescoreSchema)
 def resume_rescore(rescore_id: int) -> object:
     """Goes on where it was stopped."""
     return rescoring.resume(tenant_id(), rescore_id)

@@ -51,13 +51,13 @@ class RetentionChangeSchema(Schema):
     )
 
 
-@part.serves("GET", "/retention", answer=RetentionSchema)
+@part.serves("GET", "/retention", needs="settings:read", answer=RetentionSchema)
 def show() -> object:
     """What is kept, for how long, and how far the last change is."""
     return get_retention(tenant_id())
 
 
-@part.serves("PUT", "/retention", answer=RetentionSchema)
+@part.serves("PUT", "/retention", needs="settings:write", answer=RetentionSchema)
 @part.arguments(RetentionChangeSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def change(body: dict[str, Any]) -> object:
     """Choose anew. What comes is kept so at once; what is there follows in the background."""

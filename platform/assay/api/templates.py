@@ -76,19 +76,19 @@ class RenderedListSchema(Schema):
     items = fields.List(fields.Nested(RenderedSchema))
 
 
-@part.serves("GET", "/templates", answer=TemplatesSchema, query=LanguageQuery)
+@part.serves("GET", "/templates", needs="models:read", answer=TemplatesSchema, query=LanguageQuery)
 def list_templates(query: dict[str, str]) -> dict[str, object]:
     """All templates, each with when to use it."""
     return {"items": starting.templates(query["language"])}
 
 
-@part.serves("GET", "/templates/<name>", answer=TemplateSchema, query=LanguageQuery)
+@part.serves("GET", "/templates/<name>", needs="models:read", answer=TemplateSchema, query=LanguageQuery)
 def get_template(query: dict[str, str], name: str) -> object:
     """One template."""
     return starting.template(name, query["language"])
 
 
-@part.serves("POST", "/templates/<name>/render", answer=RenderedListSchema)
+@part.serves("POST", "/templates/<name>/render", needs="models:read", answer=RenderedListSchema)
 @part.arguments(RenderSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def render_template(body: dict[str, Any], name: str) -> dict[str, object]:
     """The documents of a template, filled in with parameters."""

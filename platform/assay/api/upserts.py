@@ -11,7 +11,15 @@ from assay.normalise.strict import LEADS
 part = Part("Upserts", "What you know of leads, stated in batches; a lead is found by its identities, or made.")
 
 
-@part.serves("POST", "/leads", answer=TakenSchema, body=taking.body_of(LEADS), also=(207,), repeats="by itself")
+@part.serves(
+    "POST",
+    "/leads",
+    needs="leads:write",
+    answer=TakenSchema,
+    body=taking.body_of(LEADS),
+    also=(207,),
+    repeats="by itself",
+)
 @part.alt_response(422, schema=NoneTakenSchema, content_type=MEDIA_TYPE)  # type: ignore[untyped-decorator] # no types
 def state_leads() -> Response:
     """State traits of leads, known or new: 200 when all are accepted, 207 when some are refused, 422 when all are."""

@@ -9,7 +9,7 @@ from assay.profiles import company_queries
 from assay.scoring import queries
 from assay.scoring.company_people import people_of
 from assay.web.leads import chosen_model, row_of, ruler_of
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 
 blueprint = Blueprint("companies", __name__)
 
@@ -17,7 +17,7 @@ PAGE = 50
 
 
 @blueprint.get("/companies")
-@signed_in
+@needs("leads:read")
 def index() -> ResponseReturnValue:
     text = request.args.get("text", "").strip() or None
     page = company_queries.list_companies(
@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.get(f"/companies/<{ID}:company_id>")
-@signed_in
+@needs("leads:read")
 def company(company_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     found = company_queries.get_company(tenant_id, company_id)

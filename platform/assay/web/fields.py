@@ -8,7 +8,7 @@ from assay.profiles.machines import SIGNALS
 from assay.profiles.naming import TELLING
 from assay.scoring import keeping_out
 from assay.web.forms import Form
-from assay.web.visitors import signed_in, visitor
+from assay.web.visitors import needs, visitor
 from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("fields", __name__)
@@ -17,13 +17,13 @@ _NOW_SCORED = " All leads are scored anew."
 
 
 @blueprint.get("/fields")
-@signed_in
+@needs("settings:read")
 def index() -> ResponseReturnValue:
     return _page(Form())
 
 
 @blueprint.post("/fields")
-@signed_in
+@needs("settings:write")
 def mark() -> ResponseReturnValue:
     form = Form.read(request.form, needed={"name": "Write a name, such as salary, or health* for all that begin so."})
     if not form.errors:
@@ -38,7 +38,7 @@ def mark() -> ResponseReturnValue:
 
 
 @blueprint.post("/fields/unmark")
-@signed_in
+@needs("settings:write")
 def unmark() -> ResponseReturnValue:
     name = request.form.get("name", "")
     kept = keeping_out.unmark(visitor().tenant_id, name, by=visitor().name)
@@ -47,7 +47,7 @@ def unmark() -> ResponseReturnValue:
 
 
 @blueprint.post("/fields/machines")
-@signed_in
+@needs("settings:write")
 def watch() -> ResponseReturnValue:
     wanted = set(request.form.getlist("signal"))
     signals = {signal.name: signal.name in wanted for signal in SIGNALS}

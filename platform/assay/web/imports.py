@@ -10,7 +10,7 @@ from assay.intake import imports
 from assay.profiles import import_previews
 from assay.web import import_words
 from assay.web.forms import Form
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import BadInput, Conflict
 
 blueprint = Blueprint("imports", __name__)
@@ -32,13 +32,13 @@ VERBS: dict[str, Callable[[int, int], None]] = {
 
 
 @blueprint.get("/imports")
-@signed_in
+@needs("imports:read")
 def index() -> ResponseReturnValue:
     return _page(Form())
 
 
 @blueprint.post("/imports")
-@signed_in
+@needs("imports:write")
 def start() -> ResponseReturnValue:
     """A whole file in one form, as browsers without script send it."""
     form = Form.read(request.form, needed=NEEDED)
@@ -63,7 +63,7 @@ def start() -> ResponseReturnValue:
 
 
 @blueprint.post("/imports/uploads")
-@signed_in
+@needs("imports:write")
 def announce() -> ResponseReturnValue:
     """A file that will come in parts: where to send them, and where to look then."""
     form = Form.read(request.form, needed=NEEDED)
@@ -90,14 +90,14 @@ def announce() -> ResponseReturnValue:
 
 
 @blueprint.get(f"/imports/<{ID}:import_id>/content")
-@signed_in
+@needs("imports:read")
 def content(import_id: int) -> ResponseReturnValue:
     """How much of it is here."""
     return _told(imports.upload_of(visitor().tenant_id, import_id))
 
 
 @blueprint.patch(f"/imports/<{ID}:import_id>/content")
-@signed_in
+@needs("imports:write")
 def append(import_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     imports.upload_of(tenant_id, import_id)
@@ -112,7 +112,7 @@ def append(import_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/imports/<{ID}:import_id>")
-@signed_in
+@needs("imports:read")
 def show(import_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     found = imports.get_import(tenant_id, import_id)
@@ -132,7 +132,7 @@ def show(import_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/imports/<{ID}:import_id>/mapping")
-@signed_in
+@needs("imports:write")
 def put_mapping(import_id: int) -> ResponseReturnValue:
     """Which column says what; a change of how the file is cut into columns has them guessed anew."""
     tenant_id = visitor().tenant_id
@@ -153,7 +153,7 @@ def put_mapping(import_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/imports/<{ID}:import_id>/<any({', '.join(VERBS)}):verb>")
-@signed_in
+@needs("imports:write")
 def act(import_id: int, verb: str) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     form = Form.read(request.form, needed={})
@@ -167,7 +167,7 @@ def act(import_id: int, verb: str) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/imports/<{ID}:import_id>/refused-rows")
-@signed_in
+@needs("imports:read")
 def refused_file(import_id: int) -> ResponseReturnValue:
     file = imports.refused_file(visitor().tenant_id, import_id)
     response = Response(file.parts, content_type=file.media_type)

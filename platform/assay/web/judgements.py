@@ -9,21 +9,21 @@ from assay.profiles import queries as profiles
 from assay.scoring import judgements, queries
 from assay.web.forms import Form
 from assay.web.leads import title_of
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("judgements", __name__)
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/judgements")
-@signed_in
+@needs("leads:read")
 def index(lead_id: int) -> ResponseReturnValue:
     """The panel alone where a lead's page asks for it."""
     return _page(lead_id, Form())
 
 
 @blueprint.post(f"/leads/<{ID}:lead_id>/judgements")
-@signed_in
+@needs("leads:write")
 def record(lead_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     profiles.get_lead(tenant_id, lead_id)
@@ -49,7 +49,7 @@ def record(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/<{ID}:lead_id>/judgements/<key>/withdraw")
-@signed_in
+@needs("leads:write")
 def withdraw(lead_id: int, key: str) -> ResponseReturnValue:
     judgements.withdraw(visitor().tenant_id, lead_id, key, by=visitor().name)
     flash("These points count no more. That they did stays on record.", "good")

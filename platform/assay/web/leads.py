@@ -23,7 +23,7 @@ from assay.web.messages import readable
 from assay.web.receipts import receipt_of
 from assay.web.rulers import Ruler, ruler
 from assay.web.settings import EXAMPLE_KEY, public_address
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import NotFound
 
 blueprint = Blueprint("leads", __name__)
@@ -81,13 +81,13 @@ class Card:
 
 
 @blueprint.get("/")
-@signed_in
+@needs("leads:read")
 def home() -> ResponseReturnValue:
     return redirect(url_for("web.leads.index"))
 
 
 @blueprint.get("/leads")
-@signed_in
+@needs("leads:read")
 def index() -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     published = queries.list_published(tenant_id)
@@ -124,7 +124,7 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>")
-@signed_in
+@needs("leads:read")
 def lead(lead_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     known = profiles.get_lead(tenant_id, lead_id)
@@ -169,7 +169,7 @@ def lead(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/<{ID}:lead_id>/masked")
-@signed_in
+@needs("leads:reveal")
 def reveal(lead_id: int) -> ResponseReturnValue:
     """What is masked elsewhere, once: it is never kept by the browser, and who looked is written down before."""
     shown = reveals.reveal(visitor().tenant_id, lead_id, by=visitor().name)
@@ -178,7 +178,7 @@ def reveal(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/curve")
-@signed_in
+@needs("leads:read")
 def curve(lead_id: int) -> ResponseReturnValue:
     """The drawing alone: the page comes without it, and it follows."""
     tenant_id = visitor().tenant_id
@@ -189,7 +189,7 @@ def curve(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/outlook")
-@signed_in
+@needs("leads:read")
 def outlook(lead_id: int) -> ResponseReturnValue:
     """The panel alone: trying what might happen takes a moment, so the page comes without it."""
     tenant_id = visitor().tenant_id
@@ -200,7 +200,7 @@ def outlook(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/events/<uuid:event_id>")
-@signed_in
+@needs("leads:read")
 def event(lead_id: int, event_id: UUID) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     found = profiles.get_event(tenant_id, lead_id, event_id)

@@ -11,7 +11,7 @@ from assay.profiles import queries as profiles
 from assay.profiles.matching import Key
 from assay.web.forms import Form
 from assay.web.leads import title_of
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import BadInput, Conflict
 
 blueprint = Blueprint("merges", __name__)
@@ -26,7 +26,7 @@ KINDS = {"email": "E-mail address", "user_id": "User id", "anonymous_id": "Devic
 
 
 @blueprint.get("/leads/merges")
-@signed_in
+@needs("leads:read")
 def index() -> ResponseReturnValue:
     visitors = request.args.get("visitors") == "yes"
     cursor = request.args.get("cursor") or None
@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/merges/<{ID}:merge_id>/undo")
-@signed_in
+@needs("leads:write")
 def undo(merge_id: int) -> ResponseReturnValue:
     decided = deciding.undo(visitor().tenant_id, merge_id, by=visitor().name, reason=request.form.get("reason", ""))
     flash("They are two leads again. Their scores follow within seconds.", "good")
@@ -46,7 +46,7 @@ def undo(merge_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/leads/<{ID}:lead_id>/identities")
-@signed_in
+@needs("leads:read")
 def identities(lead_id: int) -> ResponseReturnValue:
     """The panel alone where a lead's page asks for it."""
     if "HX-Request" in request.headers:
@@ -56,7 +56,7 @@ def identities(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/<{ID}:lead_id>/identities/apart")
-@signed_in
+@needs("leads:write")
 def tell_apart(lead_id: int) -> ResponseReturnValue:
     keys = {_key(written) for written in request.form.getlist("identity")}
     form = Form.read(request.form, needed={})
@@ -72,7 +72,7 @@ def tell_apart(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/<{ID}:lead_id>/identities/join")
-@signed_in
+@needs("leads:write")
 def join(lead_id: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     profiles.get_lead(tenant_id, lead_id)
@@ -92,7 +92,7 @@ def join(lead_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/leads/merges/decisions")
-@signed_in
+@needs("leads:read")
 def decisions() -> ResponseReturnValue:
     found = kinship.list_decisions(visitor().tenant_id, cursor=request.args.get("cursor") or None, limit=PAGE)
     more = _more("web.merges.decisions", found.next_cursor)
@@ -100,7 +100,7 @@ def decisions() -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/merges/decisions/<{ID}:decision_id>/withdraw")
-@signed_in
+@needs("leads:write")
 def withdraw(decision_id: int) -> ResponseReturnValue:
     deciding.withdraw(visitor().tenant_id, decision_id, by=visitor().name)
     flash("It holds no more: what they sent decides again.", "good")
@@ -108,13 +108,13 @@ def withdraw(decision_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/leads/merges/shared-values")
-@signed_in
+@needs("leads:read")
 def shared() -> ResponseReturnValue:
     return _shared(Form())
 
 
 @blueprint.post("/leads/merges/shared-values")
-@signed_in
+@needs("leads:write")
 def say() -> ResponseReturnValue:
     """Blocks or releases a value."""
     form = Form.read(request.form, needed={"value": "Which value?"})
@@ -133,7 +133,7 @@ def say() -> ResponseReturnValue:
 
 
 @blueprint.post(f"/leads/merges/shared-values/<{ID}:rule_id>/forget")
-@signed_in
+@needs("leads:write")
 def forget(rule_id: int) -> ResponseReturnValue:
     rule = deciding.forget_rule(visitor().tenant_id, rule_id)
     flash(f"{kinship.named((rule.kind, rule.value))} is like all other values again.", "good")

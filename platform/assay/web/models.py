@@ -15,7 +15,7 @@ from assay.web import starting
 from assay.web.findings import Finding, found_in
 from assay.web.forms import Form
 from assay.web.rulers import Ruler, ruler
-from assay.web.visitors import signed_in, visitor
+from assay.web.visitors import needs, visitor
 from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("models", __name__)
@@ -56,7 +56,7 @@ class Conflict:
 
 
 @blueprint.get("/models")
-@signed_in
+@needs("models:read")
 def index() -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     models = [_listed(tenant_id, row) for row in queries.list_models(tenant_id)]
@@ -69,13 +69,13 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.get("/new-model")
-@signed_in
+@needs("models:write")
 def new() -> ResponseReturnValue:
     return _new(Form())
 
 
 @blueprint.post("/new-model")
-@signed_in
+@needs("models:write")
 def create() -> ResponseReturnValue:
     form = Form.read(request.form, needed={})
     text = _text()
@@ -103,14 +103,14 @@ def create() -> ResponseReturnValue:
 
 
 @blueprint.get("/models/<name>")
-@signed_in
+@needs("models:read")
 def edit(name: str) -> ResponseReturnValue:
     row = queries.get_model(visitor().tenant_id, name)
     return _editor(row, row.draft, None)
 
 
 @blueprint.post("/models/<name>")
-@signed_in
+@needs("models:write")
 def save(name: str) -> ResponseReturnValue:
     refused = _save(name, _text())
     if refused is not None:
@@ -120,7 +120,7 @@ def save(name: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/models/<name>/check")
-@signed_in
+@needs("models:read")
 def check(name: str) -> ResponseReturnValue:
     text = _text()
     findings = found_in(text, service.validate(text, tenant_id=visitor().tenant_id))
@@ -130,7 +130,7 @@ def check(name: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/models/<name>/publish")
-@signed_in
+@needs("models:publish")
 def publish(name: str) -> ResponseReturnValue:
     text = _text()
     refused = _save(name, text)
@@ -146,7 +146,7 @@ def publish(name: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/models/<name>/preview")
-@signed_in
+@needs("models:write")
 def preview(name: str) -> ResponseReturnValue:
     """Saves what was typed, and looks at what publishing it would change."""
     text = _text()

@@ -11,7 +11,7 @@ from assay.scoring import overlaps, queries, studies
 from assay.scoring.language import InvalidModel
 from assay.web import drawings
 from assay.web.forms import Form
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import BadInput, Conflict
 
 blueprint = Blueprint("previews", __name__)
@@ -21,7 +21,7 @@ STEPS = (("1d", "Each day"), ("7d", "Each week"), ("30d", "Each 30 days"))
 
 
 @blueprint.get("/model-overlaps")
-@signed_in
+@needs("models:read")
 def shared() -> ResponseReturnValue:
     found = overlaps.find_overlaps(visitor().tenant_id)
     titles = {model.name: model.title for model in found.models}
@@ -29,13 +29,13 @@ def shared() -> ResponseReturnValue:
 
 
 @blueprint.get("/models/<name>/previews")
-@signed_in
+@needs("models:read")
 def index(name: str) -> ResponseReturnValue:
     return _index(name, Form())
 
 
 @blueprint.post("/models/<name>/previews")
-@signed_in
+@needs("models:write")
 def start(name: str) -> ResponseReturnValue:
     """Of the draft as it is saved."""
     form = Form.read(request.form, needed={})
@@ -48,13 +48,13 @@ def start(name: str) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/models/<name>/previews/<{ID}:preview_id>")
-@signed_in
+@needs("models:read")
 def show(name: str, preview_id: int) -> ResponseReturnValue:
     return _study(name, "preview", preview_id)
 
 
 @blueprint.get(f"/models/<name>/previews/<{ID}:preview_id>/changes.csv")
-@signed_in
+@needs("models:read")
 def changes(name: str, preview_id: int) -> ResponseReturnValue:
     lines = studies.changes_file(visitor().tenant_id, name, preview_id)
     response = Response(lines, content_type="text/csv; charset=utf-8")
@@ -64,14 +64,14 @@ def changes(name: str, preview_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/models/<name>/previews/<{ID}:preview_id>/cancel")
-@signed_in
+@needs("models:write")
 def cancel(name: str, preview_id: int) -> ResponseReturnValue:
     studies.cancel(visitor().tenant_id, name, "preview", preview_id)
     return redirect(url_for("web.previews.show", name=name, preview_id=preview_id), 303)
 
 
 @blueprint.post("/models/<name>/replays")
-@signed_in
+@needs("models:write")
 def start_replay(name: str) -> ResponseReturnValue:
     form = Form.read(request.form, needed={})
     try:
@@ -82,13 +82,13 @@ def start_replay(name: str) -> ResponseReturnValue:
 
 
 @blueprint.get(f"/models/<name>/replays/<{ID}:replay_id>")
-@signed_in
+@needs("models:read")
 def show_replay(name: str, replay_id: int) -> ResponseReturnValue:
     return _study(name, "replay", replay_id)
 
 
 @blueprint.post(f"/models/<name>/replays/<{ID}:replay_id>/cancel")
-@signed_in
+@needs("models:write")
 def cancel_replay(name: str, replay_id: int) -> ResponseReturnValue:
     studies.cancel(visitor().tenant_id, name, "replay", replay_id)
     return redirect(url_for("web.previews.show_replay", name=name, replay_id=replay_id), 303)

@@ -17,7 +17,7 @@ from assay.normalise.replaying import MessageGone
 from assay.profiles.marks import marks_of
 from assay.profiles.masking import masked_excerpt, refuse_hidden
 from assay.web.raw_views import raw_view
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import BadInput, Conflict, NotFound
 
 blueprint = Blueprint("refused", __name__)
@@ -45,7 +45,7 @@ def count_shown() -> str:
 
 
 @blueprint.get(ADDRESS)
-@signed_in
+@needs("settings:read")
 def index() -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     chosen: dict[str, Any] = {name: request.args[name] for name in _FILTERS if request.args.get(name)}
@@ -70,13 +70,13 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.get(f"{ADDRESS}/rounds")
-@signed_in
+@needs("settings:read")
 def rounds() -> ResponseReturnValue:
     return render_template("parts/refused_rounds.html", rounds=_rounds())
 
 
 @blueprint.get(f"{ADDRESS}/<uuid:message_id>")
-@signed_in
+@needs("settings:read")
 def show(message_id: UUID) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     letters = _letters_of(message_id)
@@ -94,7 +94,7 @@ def show(message_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.get(f"{ADDRESS}/<uuid:message_id>/raw")
-@signed_in
+@needs("settings:read")
 def download(message_id: UUID) -> ResponseReturnValue:
     _letters_of(message_id)
     message = find_message(visitor().tenant_id, message_id)
@@ -113,7 +113,7 @@ def download(message_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{ADDRESS}/<uuid:message_id>/replay")
-@signed_in
+@needs("settings:write")
 def replay(message_id: UUID) -> ResponseReturnValue:
     replaying.replay_message(visitor().tenant_id, message_id, by=visitor().name)
     flash("The message is read again. What is still wrong with it comes back to this list.", "good")
@@ -121,7 +121,7 @@ def replay(message_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{ADDRESS}/<uuid:message_id>/dismiss")
-@signed_in
+@needs("settings:write")
 def dismiss(message_id: UUID) -> ResponseReturnValue:
     replaying.dismiss_message(visitor().tenant_id, message_id, by=visitor().name)
     flash("Dismissed: the message is off this list.", "good")
@@ -129,19 +129,19 @@ def dismiss(message_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{ADDRESS}/replay")
-@signed_in
+@needs("settings:write")
 def replay_kind() -> ResponseReturnValue:
     return _start("replay")
 
 
 @blueprint.post(f"{ADDRESS}/dismiss")
-@signed_in
+@needs("settings:write")
 def dismiss_kind() -> ResponseReturnValue:
     return _start("dismiss")
 
 
 @blueprint.post(f"{ADDRESS}/rounds/<{ID}:round_id>/cancel")
-@signed_in
+@needs("settings:write")
 def cancel(round_id: int) -> ResponseReturnValue:
     # It was over meanwhile: the page says how it is.
     with suppress(Conflict):

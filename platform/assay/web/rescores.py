@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from assay.scoring import rescoring
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import Conflict
 
 blueprint = Blueprint("rescores", __name__)
@@ -17,7 +17,7 @@ RECENT = timedelta(minutes=10)
 
 
 @blueprint.get("/models/<name>/rescore")
-@signed_in
+@needs("models:read")
 def newest(name: str) -> ResponseReturnValue:
     found = rescoring.list_rescores(visitor().tenant_id, model=name, limit=1)
     rescore = found[0] if found else None
@@ -27,13 +27,13 @@ def newest(name: str) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/models/<name>/rescores/<{ID}:rescore_id>/cancel")
-@signed_in
+@needs("models:publish")
 def cancel(name: str, rescore_id: int) -> ResponseReturnValue:
     return _changed(name, rescore_id, stop=True)
 
 
 @blueprint.post(f"/models/<name>/rescores/<{ID}:rescore_id>/resume")
-@signed_in
+@needs("models:publish")
 def resume(name: str, rescore_id: int) -> ResponseReturnValue:
     return _changed(name, rescore_id, stop=False)
 

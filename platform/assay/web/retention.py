@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from assay.intake.retention import KINDS, Kind
 from assay.profiles.retention import Loss, NotConfirmed, change_retention, get_retention
 from assay.web.forms import Form
-from assay.web.visitors import signed_in, visitor
+from assay.web.visitors import needs, visitor
 from assay_tenants.errors import BadInput
 
 blueprint = Blueprint("retention", __name__)
@@ -15,13 +15,13 @@ FOREVER = "forever"
 
 
 @blueprint.get("/settings/retention")
-@signed_in
+@needs("settings:read")
 def index() -> ResponseReturnValue:
     return _page()
 
 
 @blueprint.post("/settings/retention")
-@signed_in
+@needs("settings:write")
 def change() -> ResponseReturnValue:
     form = Form.read(request.form, needed={})
     try:

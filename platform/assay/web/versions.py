@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from assay.scoring import queries, service
 from assay.scoring.errors import NoSuchVersion, ReferredTo
 from assay.scoring.language import InvalidModel
-from assay.web.visitors import ID, signed_in, visitor
+from assay.web.visitors import ID, needs, visitor
 
 blueprint = Blueprint("versions", __name__)
 
@@ -14,7 +14,7 @@ DRAFT = "draft"
 
 
 @blueprint.get(f"/models/<name>/versions/<{ID}:number>")
-@signed_in
+@needs("models:read")
 def show(name: str, number: int) -> ResponseReturnValue:
     tenant_id = visitor().tenant_id
     return render_template(
@@ -25,7 +25,7 @@ def show(name: str, number: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/models/<name>/changes")
-@signed_in
+@needs("models:read")
 def changes(name: str) -> ResponseReturnValue:
     """From the live version, or the latest, to the draft, unless the address says otherwise."""
     tenant_id = visitor().tenant_id
@@ -44,7 +44,7 @@ def changes(name: str) -> ResponseReturnValue:
 
 
 @blueprint.post(f"/models/<name>/versions/<{ID}:number>/rollback")
-@signed_in
+@needs("models:publish")
 def roll_back(name: str, number: int) -> ResponseReturnValue:
     try:
         service.rollback(visitor().tenant_id, name, number, by=visitor().name)
@@ -56,7 +56,7 @@ def roll_back(name: str, number: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/models/<name>/archive")
-@signed_in
+@needs("models:publish")
 def archive(name: str) -> ResponseReturnValue:
     try:
         service.archive(visitor().tenant_id, name, by=visitor().name)
@@ -68,7 +68,7 @@ def archive(name: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/models/<name>/restore")
-@signed_in
+@needs("models:publish")
 def restore(name: str) -> ResponseReturnValue:
     try:
         number = service.restore(visitor().tenant_id, name, by=visitor().name)

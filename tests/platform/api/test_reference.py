@@ -37,7 +37,7 @@ class TestOpenApi:
 
     def test_is_version_3_1_and_asks_for_a_key(self, document) -> None:
         assert document["openapi"].startswith("3.1")
-        assert document["security"] == [{"api_key": []}]
+        assert document["security"] == [{"api_key": []}, {"access_token": []}]
         assert document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
 
     def test_errors_are_problems(self, document) -> None:

@@ -253,9 +253,9 @@ def test_every_post_of_the_api_is_described_with_the_header(api_app: Flask) -> N
 def test_a_streamed_answer_is_not_remembered(api_app: Flask, tenant: SignedUp) -> None:
     from flask import g
 
-    from assay_tenants.keys import Caller
+    from assay.api.bearers import Caller
 
     with api_app.test_request_context("/api/v1/x", method="POST"):
-        g.api_caller = Caller(tenant.tenant_id, 1, "api", None)
+        g.api_caller = Caller(tenant.tenant_id, frozenset(), "key", "1", "API key 1")
         repeats.answered_once("k", b"f", lambda: Response(iter([b"a"])))
     assert count(tenant, RememberedAnswer) == 0
