@@ -117,6 +117,7 @@ def make_tenant(connected: None) -> Callable[[], SignedUp]:
             email=f"ada{number}@quartz.example.test",
             password=PASSWORD,
             plugin="segment",
+            verified=True,
         )
 
     return make

@@ -153,6 +153,7 @@ class Plant:
             email=f"ada{number}@{uuid4().hex[:8]}.example.test",
             password="a long enough password",
             plugin="segment",
+            verified=True,
         )
         for name, model in MODELS.items():
             service.create_model(tenant.tenant_id, model)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Response, current_app, g, make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from assay_tenants.access import Visitor, find_visitor
+from assay_tenants.access import Visitor, find_visitor, require_verified
 from assay_tenants.access.service import SESSION_LIFETIME
 from assay_tenants.context import STRANGER, Actor, act_as
 from assay_tenants.errors import Forbidden
@@ -24,8 +24,8 @@ P = ParamSpec("P")
 
 
 def recognise() -> None:
-    token = request.cookies.get(COOKIE, "")
-    g.visitor = _known(token) if token and request.endpoint != "web.static" else None
+    found = token()
+    g.visitor = _known(found) if found and request.endpoint != "web.static" else None
     _act()
 
 
@@ -107,9 +107,10 @@ def enter(token: str) -> None:
 
 def remember(response: Response, token: str) -> Response:
     response.set_cookie(
-        COOKIE,
+        cookie_name(),
         token,
         max_age=SESSION_LIFETIME,
+        path="/",
         httponly=True,
         samesite="Lax",
         secure=current_app.config["SESSION_COOKIE_SECURE"],
@@ -119,8 +120,55 @@ def remember(response: Response, token: str) -> Response:
 
 def leave(response: Response) -> Response:
     session.clear()
-    response.delete_cookie(COOKIE, httponly=True, samesite="Lax", secure=current_app.config["SESSION_COOKIE_SECURE"])
+    response.delete_cookie(
+        cookie_name(), httponly=True, samesite="Lax", secure=current_app.config["SESSION_COOKIE_SECURE"]
+    )
     return response
+
+
+def fresh(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """The view, for visitors who proved lately who they are; others are asked once more and come back.
+
+    What a form held is not kept meanwhile, so whoever sends one late comes back to the page on which it stands.
+    """
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if not g.visitor:
+            return to_log_in()
+        if visitor().is_fresh():
+            return view(*args, **kwargs)
+        if request.method == "GET":
+            page = request.full_path.rstrip("?")
+        else:
+            came_from = urlsplit(request.referrer or "")
+            page = came_from.path if came_from.netloc == request.host else url_for("web.settings.index")
+        return redirect(url_for("web.account.confirm_page", next=safe_next(page)), 303)
+
+    return guarded
+
+
+def verified(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """The view, for visitors whose e-mail address is verified; others are told how to have it so."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if not g.visitor:
+            return to_log_in()
+        require_verified(visitor())
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def cookie_name() -> str:
+    """Under https a name that browsers let nobody but this very host set."""
+    return f"__Host-{COOKIE}" if current_app.config["SESSION_COOKIE_SECURE"] else COOKIE
+
+
+def token() -> str:
+    """Of the session that this request belongs to; empty without one."""
+    return request.cookies.get(cookie_name(), "")
 
 
 def safe_next(address: str | None) -> str | None:

@@ -1,9 +1,11 @@
-"""Passwords, hashed with argon2id."""
+"""Passwords, hashed with argon2id, and refused where a guesser would soon have them."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,6 +22,13 @@ _WAIT = timedelta(seconds=3)
 _NOBODY = _hasher.hash("no one has this password")
 
 
+#: Of zxcvbn's scale of 0 to 4: safely unguessable, online and with a bounded flood of guesses.
+LEAST_SCORE = 3
+# It looks at every pair of places in the password: longer ones are judged by their beginning.
+_JUDGED = 100
+_WORDS = re.compile(r"[^\W_]{3,}")
+
+
 @contextmanager
 def _turn() -> Iterator[None]:
     if not _turns.acquire(timeout=_WAIT.total_seconds()):
@@ -31,14 +40,54 @@ def _turn() -> Iterator[None]:
 
 
 def hash_password(password: str) -> str:
+    check_length(password)
+    with _turn():
+        return _hasher.hash(password)
+
+
+def check_length(password: str) -> None:
     if len(password) not in PASSWORD_LENGTH:
         raise BadInput(
             f"The password needs {PASSWORD_LENGTH.start} to {PASSWORD_LENGTH.stop - 1} characters; "
             f"this one has {len(password)}.",
             field="password",
         )
-    with _turn():
-        return _hasher.hash(password)
+
+
+def check_strength(password: str, *, about: Iterable[str]) -> None:
+    """Raises BadInput for a password that is short, common, or made of what is known ``about`` the person."""
+    check_length(password)
+    # Loaded only where somebody chooses a password: its word lists take some megabytes.
+    from zxcvbn import zxcvbn  # type: ignore[import-untyped] # published without types
+
+    known = {text.lower() for text in about if text}
+    hints = sorted(known | {word for text in known for word in _WORDS.findall(text)} | {"assay"})
+    verdict = zxcvbn(password[:_JUDGED], user_inputs=hints, max_length=_JUDGED)
+    if verdict["score"] < LEAST_SCORE:
+        raise BadInput(f"This password is too easy to guess. {_why(verdict)}", field="password")
+
+
+def _why(verdict: dict[str, Any]) -> str:
+    parts = verdict["sequence"]
+    if any(part.get("dictionary_name") == "user_inputs" for part in parts):
+        return "It is made of your own name, address or company; take a few words that have nothing to do with them."
+    patterns = {part["pattern"] for part in parts}
+    names = {part.get("dictionary_name") for part in parts}
+    if "repeat" in patterns:
+        return "Repeating something makes it longer, not harder. Take four or five words that don't belong together."
+    if "spatial" in patterns:
+        return "Rows of keys are among the first guesses. Take four or five words that don't belong together."
+    if "sequence" in patterns:
+        return (
+            "Rows like abcdef or 98765 are among the first guesses. Take four or five words that don't belong together."
+        )
+    if "passwords" in names:
+        return (
+            "It is, or resembles, one of the most used passwords. Take four or five words that don't belong together."
+        )
+    if patterns & {"date", "regex"}:
+        return "Dates and years are among the first guesses. Take four or five words that don't belong together."
+    return "Make it longer: four or five words that don't belong together are easy to remember and hard to guess."
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
@@ -49,3 +98,8 @@ def is_password(password: str, password_hash: str | None) -> bool:
         except (VerificationError, InvalidHashError):
             return False
     return password_hash is not None
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Whether it was made with other parameters than those of today: the next login makes it anew."""
+    return _hasher.check_needs_rehash(password_hash)

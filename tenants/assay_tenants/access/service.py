@@ -1,30 +1,43 @@
-"""Sign-up, login, logout."""
+"""Sign-up and login: what a stranger can do."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from assay_tenants import secrets
-from assay_tenants.access.passwords import hash_password, is_password
-from assay_tenants.database import directory_session, enter_tenant, tenant_session
-from assay_tenants.errors import BadInput, Conflict, NotSignedIn
+from assay_tenants import audit, factors, secrets
+from assay_tenants.access import people, verification
+from assay_tenants.access.errors import AddressTaken, ChallengeOver, LogInElsewhere, WrongCredentials
+from assay_tenants.access.passwords import check_strength, hash_password, is_outdated, is_password
+from assay_tenants.access.sessions import (
+    SESSION_LIFETIME,
+    Visitor,
+    find_visitor,
+    insert_session,
+    log_out,
+)
+from assay_tenants.context import Actor, acting
+from assay_tenants.database import directory_session, enter_directory, enter_tenant
 from assay_tenants.keys import insert_key
-from assay_tenants.models import LoginSession, Membership, Person, Role, Source, Tenant
+from assay_tenants.models import Membership, PendingLogin, Person, Source, Tenant
 
-SESSION_PREFIX = "ss"
-SESSION_LIFETIME = timedelta(days=14)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+__all__ = [
+    "SESSION_LIFETIME",
+    "SignedUp",
+    "Visitor",
+    "WrongCredentials",
+    "find_visitor",
+    "log_in",
+    "log_out",
+    "sign_up",
+]
 
-
-class WrongCredentials(NotSignedIn):
-    code = "wrong_credentials"
-
-    def __init__(self) -> None:
-        super().__init__("The e-mail address or the password is wrong.", field="password")
+PENDING_PREFIX = "pl"
+PENDING_LIFETIME = timedelta(minutes=10)
+#: Into so many companies' audit logs a refused login goes.
+_TENANTS_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -35,130 +48,222 @@ class SignedUp:
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """A person at work for one tenant."""
+class Entrance:
+    """Where a right password leads: in, or to a second proof."""
 
-    tenant_id: int
     person_id: int
-    name: str
+    #: Of the new session; None while a second factor is still to be proven.
+    token: str | None = None
+    #: The secret of a login under way: for ``complete``, once a second factor was proven.
+    challenge: str | None = None
+    methods: tuple[factors.Method, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A login under way: whose password was right."""
+
+    person_id: int
     email: str
-    company: str
-    role: Role
+    name: str
+    methods: tuple[factors.Method, ...]
 
 
-def sign_up(*, company: str, name: str, email: str, password: str, plugin: str) -> SignedUp:
-    """A new tenant with its first owner, and a write key for a first source that ``plugin`` understands."""
-    company, name, email = _named("company", company), _named("name", name), _address(email)
-    password_hash = hash_password(password)
+def sign_up(*, company: str, name: str, email: str, password: str, plugin: str, verified: bool = False) -> SignedUp:
+    """A new tenant with its first owner, and a write key for a first source that ``plugin`` understands.
+
+    Somebody who was removed from their last company keeps their account: with its password they make a new company.
+    ``verified`` is for whoever knows by other means that the address is theirs; otherwise a mail asks for it.
+    """
+    company, name = people.read_name("company", company), people.read_name("name", name)
+    email = people.read_address(email)
+    check_strength(password, about=(company, name, email))
+    with directory_session() as session:
+        known = people.find_person(session, email)
+        is_free = known is not None and not _is_member(session, known.id)
+    if known is not None and not (is_free and is_password(password, known.password_hash)):
+        raise AddressTaken
+    password_hash = hash_password(password) if known is None else None
     now = datetime.now(UTC)
     try:
         with directory_session() as session:
-            tenant_id = session.execute(
-                insert(Tenant).values(name=company, created_at=now).returning(Tenant.id)
-            ).scalar_one()
-            person_id = session.execute(
-                insert(Person)
-                .values(email=email, name=name, password_hash=password_hash, created_at=now)
-                .returning(Person.id)
-            ).scalar_one()
-            session.execute(
-                insert(Membership).values(
-                    tenant_id=tenant_id, person_id=person_id, name=name, email=email, role="owner", created_at=now
+            person_id = (
+                people.make_person(
+                    session, email=email, name=name, password_hash=password_hash, verified=verified, at=now
                 )
+                if known is None
+                else known.id
             )
-            enter_tenant(session, tenant_id)
-            source_id = session.execute(
-                insert(Source)
-                .values(tenant_id=tenant_id, name="Website and apps", plugin=plugin, created_at=now)
-                .returning(Source.id)
-            ).scalar_one()
-            key = insert_key(session, tenant_id, kind="write", name="First write key", source_id=source_id)
+            made = insert_company(session, session.get_one(Person, person_id), company=company, plugin=plugin)
+            if known is None and not verified:
+                verification.send_link(session, session.get_one(Person, person_id), email)
     except IntegrityError as error:
-        raise Conflict(
-            "There is already an account with this e-mail address. Log in instead.", field="email"
-        ) from error
-    return SignedUp(tenant_id, person_id, key.secret)
+        raise AddressTaken from error
+    return made
 
 
-def log_in(*, email: str, password: str) -> str:
-    """The token of a new session, to be kept in a cookie. A person of several tenants enters the first."""
+def make_company(visitor: Visitor, *, company: str, plugin: str) -> SignedUp:
+    """A further company of somebody who has an account; they are its first owner."""
+    company = people.read_name("company", company)
     with directory_session() as session:
-        person = session.scalars(select(Person).where(Person.email == email.strip().lower())).one_or_none()
-    if not is_password(password, person.password_hash if person else None) or person is None:
-        raise WrongCredentials
-    with directory_session() as session:
-        tenant_id = session.scalars(
-            select(Membership.tenant_id)
-            .where(Membership.person_id == person.id)
-            .order_by(Membership.created_at, Membership.tenant_id)
-            .limit(1)
-        ).one_or_none()
-        if tenant_id is None:
-            raise WrongCredentials
-        return _open_session(session, tenant_id, person.id)
+        person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
+        return insert_company(session, person, company=company, plugin=plugin)
 
 
-def _open_session(session: Session, tenant_id: int, person_id: int) -> str:
-    token = secrets.issue(SESSION_PREFIX, tenant_id)
+def insert_company(session: Session, person: Person, *, company: str, plugin: str) -> SignedUp:
+    """Begins in the directory and ends there."""
     now = datetime.now(UTC)
-    enter_tenant(session, tenant_id)
-    session.execute(delete(LoginSession).where(LoginSession.tenant_id == tenant_id, LoginSession.expires_at < now))
+    tenant_id = session.execute(insert(Tenant).values(name=company, created_at=now).returning(Tenant.id)).scalar_one()
     session.execute(
-        insert(LoginSession).values(
+        insert(Membership).values(
             tenant_id=tenant_id,
-            token_hash=secrets.digest(token),
-            person_id=person_id,
+            person_id=person.id,
+            name=person.name,
+            email=person.email,
+            role="owner",
             created_at=now,
-            expires_at=now + SESSION_LIFETIME,
+            verified=person.email_verified_at is not None,
         )
     )
-    return token
+    enter_tenant(session, tenant_id)
+    source_id = session.execute(
+        insert(Source)
+        .values(tenant_id=tenant_id, name="Website and apps", plugin=plugin, created_at=now)
+        .returning(Source.id)
+    ).scalar_one()
+    with acting(Actor("person", str(person.id), person.name)):
+        audit.record(session, tenant_id, "tenant.created", tenant_id, after={"name": company, "owner": person.id})
+        key = insert_key(session, tenant_id, kind="write", name="First write key", source_id=source_id)
+    enter_directory(session)
+    return SignedUp(tenant_id, person.id, key.secret)
 
 
-def log_out(token: str) -> None:
-    parsed = secrets.parse(token)
-    if parsed is None or parsed.prefix != SESSION_PREFIX:
-        return
-    with tenant_session(parsed.tenant_id) as session:
-        session.execute(
-            delete(LoginSession).where(
-                LoginSession.tenant_id == parsed.tenant_id, LoginSession.token_hash == parsed.hash
-            )
+def enter(*, email: str, password: str, address: str = "", agent: str = "") -> Entrance:
+    """The first step of a login. Raises WrongCredentials, LogInElsewhere or NotAMember.
+
+    Whoever asks again and again is slowed down by the door, which knows the network addresses.
+    """
+    with directory_session() as session:
+        person = people.find_person(session, email)
+    is_right = is_password(password, person.password_hash if person else None)
+    if person is None:
+        raise WrongCredentials
+    from assay_tenants.sso import refuses_password
+
+    with directory_session() as session:
+        elsewhere = refuses_password(session, person.id, person.email) if is_right or not person.password_hash else None
+        if not is_right and not elsewhere:
+            _tell_of_failure(session, person, agent)
+    if elsewhere:
+        raise LogInElsewhere(elsewhere, field="password")
+    if not is_right:
+        raise WrongCredentials
+    if person.password_hash and is_outdated(person.password_hash):
+        _hash_anew(person, password)
+    with directory_session() as session:
+        methods = factors.methods_of(session, person.id)
+        if methods:
+            challenge = _begin(session, person.id, address=address, agent=agent)
+            return Entrance(person.id, challenge=challenge, methods=methods)
+        token = insert_session(
+            session, person.id, tenant_id=None, proven_by=("password",), address=address, agent=agent
+        )
+        return Entrance(person.id, token=token)
+
+
+def find_pending(challenge: str) -> Pending | None:
+    """Whose login is under way; None when it is over, unknown or malformed."""
+    parsed = secrets.parse(challenge)
+    if parsed is None or parsed.prefix != PENDING_PREFIX:
+        return None
+    with directory_session() as session:
+        person = session.scalars(
+            select(Person)
+            .join(PendingLogin, PendingLogin.person_id == Person.id)
+            .where(PendingLogin.token_hash == parsed.hash, PendingLogin.expires_at > datetime.now(UTC))
+        ).one_or_none()
+        if person is None:
+            return None
+        return Pending(person.id, person.email, person.name, factors.methods_of(session, person.id))
+
+
+def complete(challenge: str, *, proven_by: str) -> str:
+    """The token of the session that this login was for, now that a second factor was proven. Once for each challenge.
+
+    Raises ChallengeOver.
+    """
+    parsed = secrets.parse(challenge)
+    if parsed is None or parsed.prefix != PENDING_PREFIX:
+        raise ChallengeOver
+    with directory_session() as session:
+        # Of two that come with the same challenge, the second finds no row.
+        pending = session.execute(
+            delete(PendingLogin)
+            .where(PendingLogin.token_hash == parsed.hash, PendingLogin.expires_at > datetime.now(UTC))
+            .returning(PendingLogin.person_id, PendingLogin.proven_by, PendingLogin.address, PendingLogin.agent)
+        ).one_or_none()
+        if pending is None:
+            raise ChallengeOver
+        return insert_session(
+            session,
+            pending.person_id,
+            tenant_id=None,
+            proven_by=(*pending.proven_by, proven_by),
+            address=pending.address,
+            agent=pending.agent,
         )
 
 
-def find_visitor(token: str) -> Visitor | None:
-    """Who holds this session token; None when it is malformed, unknown or expired."""
-    parsed = secrets.parse(token)
-    if parsed is None or parsed.prefix != SESSION_PREFIX:
-        return None
-    with tenant_session(parsed.tenant_id) as session:
-        row = session.execute(
-            select(Membership, Tenant.name)
-            .join(LoginSession, LoginSession.person_id == Membership.person_id)
-            .join(Tenant, Tenant.id == Membership.tenant_id)
-            .where(
-                Membership.tenant_id == parsed.tenant_id,
-                LoginSession.tenant_id == parsed.tenant_id,
-                LoginSession.token_hash == parsed.hash,
-                LoginSession.expires_at > datetime.now(UTC),
-            )
-        ).one_or_none()
-    if row is None:
-        return None
-    member, company = row
-    return Visitor(member.tenant_id, member.person_id, member.name, member.email, company, member.role)
+def log_in(*, email: str, password: str, address: str = "", agent: str = "") -> str:
+    """The token of a new session for somebody without a second factor; ChallengeOver is raised for others."""
+    entrance = enter(email=email, password=password, address=address, agent=agent)
+    if entrance.token is None:
+        raise ChallengeOver
+    return entrance.token
 
 
-def _named(field: str, value: str) -> str:
-    value = " ".join(value.split())
-    if not 1 <= len(value) <= 200:
-        raise BadInput(f"The {field} needs 1 to 200 characters.", field=field)
-    return value
+def tell_of_failed_factor(person_id: int, method: str) -> None:
+    """A second factor was wrong: their companies' audit logs say so."""
+    with directory_session() as session:
+        person = session.scalars(select(Person).where(Person.id == person_id)).one()
+        _tell_of_failure(session, person, "", method=method)
 
 
-def _address(email: str) -> str:
-    email = email.strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
-        raise BadInput("This is not an e-mail address; accepted is something like ada@example.com.", field="email")
-    return email
+def _begin(session: Session, person_id: int, *, address: str, agent: str) -> str:
+    challenge = secrets.issue(PENDING_PREFIX, 0)
+    now = datetime.now(UTC)
+    session.execute(delete(PendingLogin).where(PendingLogin.expires_at < now))
+    session.execute(
+        insert(PendingLogin).values(
+            token_hash=secrets.digest(challenge),
+            person_id=person_id,
+            proven_by=["password"],
+            address=address,
+            agent=agent,
+            created_at=now,
+            expires_at=now + PENDING_LIFETIME,
+        )
+    )
+    return challenge
+
+
+def _tell_of_failure(session: Session, person: Person, agent: str, *, method: str = "password") -> None:
+    for tenant_id in people.tenants_of(session, person.id)[:_TENANTS_TOLD]:
+        told = {"method": method, **({"agent": agent[:200]} if agent else {})}
+        audit.record(session, tenant_id, "login.failed", person.id, after=told)
+
+
+def _hash_anew(person: Person, password: str) -> None:
+    password_hash = hash_password(password)
+    with directory_session() as session:
+        session.execute(
+            # Unless it was changed in the meantime.
+            update(Person)
+            .where(Person.id == person.id, Person.password_hash == person.password_hash)
+            .values(password_hash=password_hash)
+        )
+
+
+def _is_member(session: Session, person_id: int) -> bool:
+    query = select(Membership.tenant_id).where(Membership.person_id == person_id).limit(1)
+    return session.scalars(query).one_or_none() is not None
