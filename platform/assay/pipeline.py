@@ -22,6 +22,7 @@ from assay.intake import partitions
 from assay.profiles import dropping
 from assay.profiles.service import on_leads_changed
 from assay.scoring.due import mark_due
+from assay_tenants.context import acting_by_itself
 from assay_tenants.database import timetable_session
 
 log = structlog.get_logger()
@@ -145,6 +146,7 @@ TIMETABLE = [
     Every(timedelta(minutes=5), "assay.pipeline.make_partitions", queue="scoring"),
     Every(timedelta(minutes=10), "assay.pipeline.drop_partitions", queue="scoring"),
     Every(timedelta(minutes=10), "assay.intake.idempotency.prune", queue="intake"),
+    Every(timedelta(minutes=1), "assay_tenants.resealing.reseal", queue="intake"),
 ]
 
 
@@ -186,6 +188,7 @@ def _mark(stage: Stage, tenant_id: int) -> str:
     return f"assay:nudged:{stage.name}:{tenant_id}"
 
 
+@acting_by_itself()
 def turn(stage_name: str, tenant_id: int) -> int:
     """One tenant's turn at one stage: batches for about a second, then others' turn; tells how many rows it took."""
     stage = STAGES[stage_name]

@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "Checks model files and runs their examples, without any server.",
     "models": "Brings a folder of model files to a server.",
     "import": "Brings a file of leads or events to a server.",
+    "operator": "Opens a tenant's pages to an operator, for a reason and some minutes; checks audit logs.",
     "plugins": "Lists the installed plugins.",
     "demo": "Makes the demonstration tenant and sends its traffic.",
     "doctor": "Says what is configured, reachable and wrong.",

@@ -1,5 +1,6 @@
 """What each command does first: settings, then logging in its process's name."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,22 @@ def enter_with_key(process: str) -> Settings:
     return settings
 
 
+def as_operator(by: str | None = None) -> str:
+    """What this process does to tenants, an operator does: under this name, or that of the machine's user."""
+    from getpass import getuser
+
+    from assay_tenants.context import Actor, act_as, arrive
+
+    try:
+        name = by or getuser()
+    except OSError:
+        # A container whose user has no name.
+        name = f"user {os.getuid()}"
+    arrive("command")
+    act_as(Actor("operator", "", name))
+    return name
+
+
 @contextmanager
 def starting() -> Iterator[None]:
     """Whoever can't be reached is named in a sentence: a page of our code says nothing about it."""
@@ -30,11 +47,12 @@ def starting() -> Iterator[None]:
     from sqlalchemy.exc import OperationalError
 
     from assay_tenants.database import PowerfulRole
+    from assay_tenants.sealing import SealingError
 
     try:
         yield
-    except PowerfulRole as powerful:
-        raise click.ClickException(str(powerful)) from None
+    except (PowerfulRole, SealingError) as refused:
+        raise click.ClickException(str(refused)) from None
     except OperationalError as error:
         raise click.ClickException(f"PostgreSQL is {reason(error)}. `assay doctor` says more.") from None
     except RedisError as error:

@@ -19,6 +19,7 @@ from assay.intake.models import Message, Waiting
 from assay.intake.queries import find_message
 from assay.normalise.models import Action, DeadLetter, LetterRound
 from assay.normalise.queries import FOLLOW_INDEX, Wanted, fitting
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import AssayError, Conflict, NotFound
 
@@ -28,6 +29,7 @@ MOST_WAITING = 2_000
 #: Letters dismissed in one transaction.
 LETTERS = 5_000
 _OPEN = ("running", "reading")
+_RECORDED: dict[Action, str] = {"replay": "dead_letters.replayed", "dismiss": "dead_letters.dismissed"}
 
 _FORGET = text("""
     DELETE FROM intake.dead_letters d
@@ -124,6 +126,7 @@ def cancel(tenant_id: int, round_id: int) -> LetterRound:
         if row.state not in _OPEN:
             raise Conflict("It is over; there is nothing left to stop.")
         row.state, row.finished_at = "cancelled", datetime.now(UTC)
+        audit.record(session, tenant_id, "dead_letters.stopped", row.id, after={"letters": row.letters})
     return row
 
 
@@ -174,6 +177,8 @@ def _record(
     )
     session.add(row)
     session.flush()
+    told = {"letters": total, "source": source_id, "message": str(message_id) if message_id else None}
+    audit.record(session, tenant_id, _RECORDED[action], row.id, after=told)
     log.info(
         "dead_letters.round",
         tenant_id=tenant_id,

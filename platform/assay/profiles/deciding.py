@@ -18,6 +18,7 @@ from assay.profiles.models import KnownAs, Lead
 from assay.profiles.resettling import Settled, Tangle
 from assay.profiles.settling import Graph, Pair, is_device, joins, pair_of, sides
 from assay.profiles.standing import ordered
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
 
@@ -93,6 +94,8 @@ def join(tenant_id: int, lead_id: int, other_id: int, *, by: str, reason: str = 
         decision = _record(session, tenant_id, known_at, False, by, reason, lead_id, other_id)
         _keep(session, tenant_id, decision, tangle, together=[pair_of(one, other)])
         _settle(session, tenant_id, {lead_id, other_id}, known_at)
+        told = {"other_lead": other_id, "decision": decision.id}
+        audit.record(session, tenant_id, "leads.joined", lead_id, after=told)
         return _decided(session, tenant_id, decision, tangle.ids[one], tangle.ids[other])
 
 
@@ -121,7 +124,10 @@ def tell_apart(tenant_id: int, lead_id: int, keys: Collection[Key], *, by: str, 
             together=[*_held(tangle, apart, going), *_held(tangle, apart, staying)],
         )
         _settle(session, tenant_id, tangle.leads, known_at, going=going)
-        return _decided(session, tenant_id, decision, _first(tangle, staying), _first(tangle, going))
+        decided = _decided(session, tenant_id, decision, _first(tangle, staying), _first(tangle, going))
+        told = {"other_lead": decided.other_id, "decision": decision.id}
+        audit.record(session, tenant_id, "lead.told_apart", lead_id, after=told)
+        return decided
 
 
 def undo(tenant_id: int, merge_id: int, *, by: str, reason: str = "") -> Decided:
@@ -143,7 +149,10 @@ def undo(tenant_id: int, merge_id: int, *, by: str, reason: str = "") -> Decided
         _part(session, tenant_id, decision, tangle, one, other)
         merge.undone_by = decision.id
         _settle(session, tenant_id, tangle.leads, known_at, going=one)
-        return _decided(session, tenant_id, decision, merge.kept_identity_id, merge.gone_identity_id)
+        decided = _decided(session, tenant_id, decision, merge.kept_identity_id, merge.gone_identity_id)
+        told = {"lead": decided.lead_id, "other_lead": decided.other_id, "decision": decision.id}
+        audit.record(session, tenant_id, "merge.undone", merge_id, before={"lead": lead_id}, after=told)
+        return decided
 
 
 def withdraw(tenant_id: int, decision_id: int, *, by: str) -> Decision:
@@ -162,6 +171,8 @@ def withdraw(tenant_id: int, decision_id: int, *, by: str) -> Decision:
         session.execute(delete(DecidedPair).where(*of_it))
         decision.withdrawn_at, decision.withdrawn_by = known_at, by
         _settle(session, tenant_id, lead_ids, known_at)
+        told = {"lead": decision.lead_id, "other_lead": decision.other_id, "apart": decision.apart}
+        audit.record(session, tenant_id, "decision.withdrawn", decision_id, before=told)
         return decision
 
 
@@ -172,11 +183,15 @@ def rule(tenant_id: int, key: Key, *, blocked: bool, by: str, reason: str = "") 
     with _learning(tenant_id) as (session, known_at):
         said = (ValueRule.tenant_id == tenant_id, ValueRule.kind == kind, ValueRule.value == value)
         made = session.scalars(select(ValueRule).where(*said)).one_or_none()
+        before = {"blocked": made.blocked} if made is not None else None
         if made is None:
             made = ValueRule(tenant_id=tenant_id, kind=kind, value=value)
             session.add(made)
         made.blocked, made.at, made.by, made.reason = blocked, known_at, by, reason
         session.flush()
+        # The value itself may be somebody's address: the rule's id will do.
+        told = {"kind": kind, "blocked": blocked}
+        audit.record(session, tenant_id, "value_rule.made", made.id, before=before, after=told)
         _resettle(session, tenant_id, (kind, value), known_at)
         return made
 
@@ -189,6 +204,8 @@ def forget_rule(tenant_id: int, rule_id: int) -> ValueRule:
             raise NotFound("rule")
         session.delete(made)
         session.flush()
+        told = {"kind": made.kind, "blocked": made.blocked}
+        audit.record(session, tenant_id, "value_rule.forgotten", rule_id, before=told)
         _resettle(session, tenant_id, (made.kind, made.value), known_at)
         return made
 

@@ -21,6 +21,7 @@ from assay.intake.retention import (
     keeping_of,
 )
 from assay.profiles import knowing
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, Conflict
 from assay_tenants.models import Tenant
@@ -127,6 +128,9 @@ def change_retention(
         if new:
             values = {f"keep_{kind}": days for kind, days in new.items()}
             session.execute(update(Tenant).where(Tenant.id == tenant_id).values(**values))
+            before = {f"{kind}_days": keeping.of(kind) or None for kind in new}
+            after = {f"{kind}_days": days or None for kind, days in new.items()}
+            audit.record(session, tenant_id, "retention.changed", before=before, after=after)
         if "events" in new:
             # Whoever is applying records has read the class before; nobody adds rows of it after this.
             knowing.learn(session, tenant_id)

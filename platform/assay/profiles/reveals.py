@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from assay.profiles.marks import Reveal, marks_of
 from assay.profiles.queries import DetailedLead, LeadEvent, get_lead, timeline
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 
 #: The newest events that are looked through.
@@ -45,4 +46,5 @@ def reveal(tenant_id: int, lead_id: int, *, by: str) -> Revealed:
         ).all()
         if names:
             session.add(Reveal(tenant_id=tenant_id, lead_id=lead.id, names=names, by=by, at=datetime.now(UTC)))
+            audit.record(session, tenant_id, "lead.revealed", lead.id, after={"fields": names})
     return Revealed(lead, traits, events, [(row.by, row.at) for row in before])

@@ -14,6 +14,7 @@ from assay.scoring.examples import Outcome, run_examples
 from assay.scoring.models import ModelRow
 from assay.scoring.queries import read_live_versions, read_model
 from assay.scoring.referring import find_problems, kept_out
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 
 #: Where GET /api/v1/models/<name> answers something else.
@@ -88,6 +89,7 @@ def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRo
     try:
         with tenant_session(tenant_id) as session:
             session.add(row)
+            audit.record(session, tenant_id, "model.created", model.name)
     except IntegrityError as error:
         raise ModelNameTaken(model.name) from error
     return row
@@ -114,10 +116,24 @@ def save_draft(tenant_id: int, name: str, text: str, *, revision: int | None = N
         if row.draft == text:
             return row
         check_revision(row, revision, model)
+        before = {"revision": row.draft_revision}
+        changes = outline(row.draft, model)
         row.draft, row.draft_by, row.updated_at = text, by, datetime.now(UTC)
         row.draft_revision += 1
         _label(row, model)
+        after = {"revision": row.draft_revision, "changes": changes}
+        audit.record(session, tenant_id, "draft.saved", name, before=before, after=after)
     return row
+
+
+def outline(old: str, new: language.Model) -> list[str]:
+    """Which parts of a document changed, by their names: for the audit log, which holds no documents."""
+    try:
+        changes = compare(language.parse(old), new)
+    except language.InvalidModel:
+        # Written by a version that knew other words.
+        return ["all of it"]
+    return [f"{change.kind} {change.subject}" for change in changes]
 
 
 def check_revision(row: ModelRow, revision: int | None, sent: language.Model | None = None) -> None:

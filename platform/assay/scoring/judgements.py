@@ -16,6 +16,7 @@ from assay.scoring import instants
 from assay.scoring.errors import NoSuchJudgement, NoSuchModel
 from assay.scoring.language import number
 from assay.scoring.queries import read_model
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 
@@ -82,6 +83,8 @@ def record(
             except NoSuchModel:
                 raise BadInput(f"There is no model named {model!r}.", field="model") from None
         profiles_service.state(session, tenant_id, lead_id, JUDGEMENT, properties, key=judgement.key, at=now)
+        told = {"judgement": judgement.key, "points": number(points), "model": model}
+        audit.record(session, tenant_id, "judgement.given", lead_id, after=told)
         tell_after_commit(session, LeadsChanged(tenant_id))
     return judgement
 
@@ -101,6 +104,8 @@ def withdraw(tenant_id: int, lead_id: int, key: str, *, by: str) -> Judgement:
             key=f"{key}/withdrawn",
             at=datetime.now(UTC),
         )
+        told = {"judgement": key, "points": number(found.points), "model": found.model}
+        audit.record(session, tenant_id, "judgement.withdrawn", lead_id, before=told)
         tell_after_commit(session, LeadsChanged(tenant_id))
     return get_judgement(tenant_id, lead_id, key)
 

@@ -14,6 +14,7 @@ from assay.profiles.naming import TELLING
 from assay.scoring import language, rescoring
 from assay.scoring.models import ModelRow
 from assay.scoring.queries import read_live_versions, read_version
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Tenant
@@ -69,6 +70,8 @@ def _keep_out(tenant_id: int, change: Callable[[set[str]], set[str]], by: str) -
             for pattern in sorted(wanted - before)
         )
         session.flush()
+        told = ({"sensitive": sorted(names)} for names in (before, wanted))
+        audit.record(session, tenant_id, "fields.kept_out", before=next(told), after=next(told))
         return _standing(session, tenant_id, _rescore(session, tenant_id, "change of fields kept out", by))
 
 
@@ -87,6 +90,8 @@ def watch(tenant_id: int, signals: Mapping[str, bool], *, by: str) -> Kept:
         session.execute(delete(UnwatchedSignal).where(UnwatchedSignal.tenant_id == tenant_id, again))
         session.add_all(UnwatchedSignal(tenant_id=tenant_id, signal=name) for name in sorted(after - before))
         session.flush()
+        told = ({"not_looked_for": sorted(names)} for names in (before, after))
+        audit.record(session, tenant_id, "signals.changed", before=next(told), after=next(told))
         return _standing(session, tenant_id, _rescore(session, tenant_id, "change of signs of machines", by))
 
 

@@ -16,6 +16,7 @@ from assay.facts import RescoreStarted, tell_after_commit
 from assay.scoring.errors import NoSuchRescore, RescoreOver, RescoreRunning
 from assay.scoring.models import ModelRow, Rescore, RescoreRange
 from assay.scoring.queries import read_model
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 
 RANGE = 50_000
@@ -79,7 +80,9 @@ def start_all(tenant_id: int, *, reason: str, by: str) -> int:
     """Under every published model."""
     with tenant_session(tenant_id) as session:
         models = select(ModelRow.id).where(ModelRow.tenant_id == tenant_id, ModelRow.published_version.is_not(None))
-        return start(session, tenant_id, session.scalars(models).all(), reason, by)
+        id_ = start(session, tenant_id, session.scalars(models).all(), reason, by)
+        audit.record(session, tenant_id, "rescore.started", id_)
+        return id_
 
 
 def under_way(session: Session, tenant_id: int) -> bool:
@@ -98,6 +101,7 @@ def cancel(tenant_id: int, rescore_id: int) -> Progress:
             row.cancelled_at = datetime.now(UTC)
             session.execute(_ranges(tenant_id, rescore_id).values(open=False))
             session.flush()
+            audit.record(session, tenant_id, "rescore.stopped", rescore_id, after={"percent": progress.percent})
         return _progress(session, tenant_id, rescore_id)
 
 
@@ -107,6 +111,7 @@ def resume(tenant_id: int, rescore_id: int) -> Progress:
         if row.cancelled_at is None:
             raise RescoreRunning(rescore_id)
         row.cancelled_at = None
+        audit.record(session, tenant_id, "rescore.resumed", rescore_id)
         unfinished = RescoreRange.next_lead <= RescoreRange.last_lead
         session.execute(_ranges(tenant_id, rescore_id).where(unfinished).values(open=True, begun_at=None))
         session.flush()

@@ -16,17 +16,25 @@ from sqlalchemy.orm import Session
 from assay.scoring import engine, language, rescoring
 from assay.scoring.compiled import compiled_version
 from assay.scoring.diffing import Change, compare
-from assay.scoring.drafts import check_revision, failing_examples
+from assay.scoring.drafts import check_revision, failing_examples, outline
 from assay.scoring.errors import Archived, ReferredTo
 from assay.scoring.model_queries import find_version_of, last_number, number_before_archiving
 from assay.scoring.models import ModelRow, ModelVersion, Publication
 from assay.scoring.queries import LiveVersion, read_live_versions, read_model, read_version
 from assay.scoring.referring import find_problems, kept_out
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Tenant
 
 LONGEST_NOTE = 500
+_RECORDED = {
+    "publish": "model.published",
+    "rollback": "model.rolled_back",
+    "archive": "model.archived",
+    "restore": "model.restored",
+    "follow": "model.followed",
+}
 
 
 def publish(tenant_id: int, name: str, *, by: str, note: str | None = None, revision: int | None = None) -> int:
@@ -182,10 +190,21 @@ class _Changes:
             )
         )
         self.session.flush()
+        self._record(row, before, action)
         if before != row.published_version:
             self.changed.append(row.id)
             # The others only follow the first one.
             self.reason = self.reason or f"{action} {row.name}"
+
+    def _record(self, row: ModelRow, before: int | None, action: str) -> None:
+        after: dict[str, object] = {"version": row.published_version}
+        if action in ("publish", "rollback") and before is not None and row.published_version is not None:
+            old, new = (
+                read_version(self.session, self.tenant_id, row.id, number).source
+                for number in (before, row.published_version)
+            )
+            after["changes"] = outline(old, language.parse(new))
+        audit.record(self.session, self.tenant_id, _RECORDED[action], row.name, before={"version": before}, after=after)
 
     def follow(self, row: ModelRow, *, with_examples: bool) -> None:
         """Models that ask a changed one are published again, those that ask nobody who changed stay."""

@@ -19,11 +19,14 @@ from assay.intake.imports.reading import mapping_of, start_over
 from assay.intake.imports.sampling import Sample, guess_of, sample_of
 from assay.intake.imports.service import locked
 from assay.intake.imports.storing import drop_chunks
+from assay_tenants import audit
 from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
 
 _EXAMPLES = 3
 _READY: tuple[State, ...] = ("ready",)
+#: A check keeps nothing.
+_RECORDED = frozenset(("started", "paused", "resumed", "cancelled", "undone"))
 _WORDS: dict[State, str] = {
     "receiving": "still being received",
     "looking": "still being looked at",
@@ -290,5 +293,9 @@ def _change(
             raise NotFound("import")
         if row.state not in accepted:
             raise WrongState(row.state, what, accepted)
+        before = row.state
         change(session, row)
         row.touched_at = datetime.now(UTC)
+        if what in _RECORDED:
+            told = ({"state": state} for state in (before, row.state))
+            audit.record(session, tenant_id, f"import.{what}", import_id, before=next(told), after=next(told))

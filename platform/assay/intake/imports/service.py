@@ -18,6 +18,7 @@ from assay.intake.imports.models import Import, ImportChunk, Kind
 from assay.intake.imports.options import Options
 from assay.intake.imports.receiving import Findings, format_of, newline_of, pieces
 from assay.intake.imports.storing import drop_chunks, fail_abandoned
+from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Source
@@ -96,6 +97,7 @@ def new_import(
     )
     session.add(row)
     session.flush()
+    audit.record(session, tenant_id, "import.sent", row.id, after={"kind": kind, "starts_by_itself": not review})
     return row
 
 
