@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import Response, current_app, g, make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from assay.web.permits import stating
 from assay_tenants.access import Visitor, find_visitor, require_verified
 from assay_tenants.access.service import SESSION_LIFETIME
 from assay_tenants.context import STRANGER, Actor, act_as
@@ -54,7 +55,7 @@ def signed_in(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRet
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         return view(*args, **kwargs) if g.visitor else to_log_in()
 
-    return guarded
+    return stating((), guarded)
 
 
 def needs(permission: Permission) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
@@ -69,9 +70,14 @@ def needs(permission: Permission) -> Callable[[Callable[P, ResponseReturnValue]]
                 raise NotYours(permission, visitor().role)
             return view(*args, **kwargs)
 
-        return guarded
+        return stating((permission,), guarded)
 
     return decorate
+
+
+def may(permission: Permission) -> bool:
+    """Whether whoever looks at the page may do that."""
+    return g.get("visitor") is not None and allows(visitor(), permission)
 
 
 class NotYours(Forbidden):

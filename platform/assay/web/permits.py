@@ -1,0 +1,49 @@
+"""What each page takes: a permission, or no more than being logged in; and the few that are open to everybody.
+
+A view says it by `needs` or `signed_in`, or stands in the table here. One that says nothing is answered to nobody.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar, cast
+
+from flask import current_app, request
+
+from assay_tenants.errors import Forbidden
+from assay_tenants.permissions import Permission
+
+View = TypeVar("View", bound=Callable[..., object])
+
+#: Pages for people who are not logged in, each with the reason.
+OPEN: Final[Mapping[str, str]] = {
+    "web.static": "styles, scripts and pictures, the same for everybody",
+    "web.access.sign_up_page": "a new company has nobody yet",
+    "web.access.sign_up": "a new company has nobody yet",
+    "web.access.log_in_page": "whoever is not logged in starts here",
+    "web.access.log_in": "proves itself by the password",
+    "web.access.log_out": "ends the session of its own cookie, which may have ended already",
+}
+
+
+class Unstated(Forbidden):
+    """A page that nobody has said who may open."""
+
+    def __init__(self) -> None:
+        super().__init__("This page is open to nobody.")
+
+
+def stating(permissions: tuple[Permission, ...], view: View) -> View:
+    """The view, which takes all of these permissions; none: whoever is logged in."""
+    view.needs = permissions  # type: ignore[attr-defined] # functions carry what is put on them
+    return view
+
+
+def stated(endpoint: str) -> tuple[Permission, ...] | None:
+    """What the view of this endpoint takes; None when it says nothing."""
+    return cast("tuple[Permission, ...] | None", getattr(current_app.view_functions[endpoint], "needs", None))
+
+
+def refuse_unstated() -> None:
+    """Before each request."""
+    endpoint = request.endpoint
+    if endpoint is not None and endpoint not in OPEN and stated(endpoint) is None:
+        raise Unstated
