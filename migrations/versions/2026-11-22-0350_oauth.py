@@ -213,6 +213,9 @@ def upgrade() -> None:
     op.execute(
         "CREATE POLICY directory ON tenancy.apps FOR SELECT TO assay_directory USING (listed AND removed_at IS NULL)"
     )
+    # When an app is removed, those who let it in are found.
+    op.execute("GRANT SELECT (tenant_id, client_id) ON tenancy.installations TO assay_directory")
+    op.execute("CREATE POLICY directory ON tenancy.installations FOR SELECT TO assay_directory USING (true)")
     for table, column in (
         ("authorization_codes", "expires_at"),
         ("token_families", "ends_at"),
