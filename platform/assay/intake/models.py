@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, SmallInteger, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, DateTime, Integer, LargeBinary, SmallInteger, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from assay_tenants.database import Base
@@ -12,7 +12,7 @@ Instant = DateTime(timezone=True)
 
 
 class Message(Base):
-    """One request as it came: inflated, otherwise byte for byte."""
+    """One request as it came: inflated, otherwise byte for byte, without what was about a person who was erased."""
 
     __tablename__ = "messages"
     __table_args__ = {
@@ -31,6 +31,8 @@ class Message(Base):
     source_id: Mapped[int] = mapped_column(BigInteger)
     call: Mapped[str] = mapped_column(Text)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    #: Of what is left after an erasure: where each thing that is read of it stood before. None: all is there.
+    places: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
 
 
 class Waiting(Base):

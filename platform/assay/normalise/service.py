@@ -17,6 +17,7 @@ from assay.intake.retention import between
 from assay.normalise.models import DeadLetter
 from assay.normalise.own import Own
 from assay.normalise.understanding import Kept, Letter, Normalised, letter, understand
+from assay_sdk import Source as PluginSource
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
 
@@ -28,11 +29,11 @@ FIRST_LOOK = 64
 
 # A message may have changed its class since it came.
 _FETCH = text(f"""
-    SELECT id, received_at, source_id, call, body
-      FROM (SELECT w.id, w.received_at, m.source_id, m.call, m.body,
+    SELECT id, received_at, source_id, call, body, places
+      FROM (SELECT w.id, w.received_at, m.source_id, m.call, m.body, m.places,
                    sum(octet_length(m.body)) OVER (ORDER BY w.received_at, w.id) - octet_length(m.body) AS bytes_before
               FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS w (id, received_at)
-              LEFT JOIN ({between("messages", "id, received_at, source_id, call, body")}) AS m
+              LEFT JOIN ({between("messages", "id, received_at, source_id, call, body, places")}) AS m
                 ON m.id = w.id AND m.received_at = w.received_at) AS sized
      WHERE bytes_before < :max_bytes OR body IS NULL
      ORDER BY received_at, id
@@ -48,11 +49,14 @@ OWN = Own()
 log = structlog.get_logger()
 
 
-def take(session: Session, tenant_id: int, limit: int, *, max_bytes: int = BYTES) -> list[Normalised]:
+def take(
+    session: Session, tenant_id: int, limit: int, *, max_bytes: int = BYTES, refused: set[UUID] | None = None
+) -> list[Normalised]:
     """The records of the oldest waiting messages, of at most ``limit`` of them and about ``max_bytes``.
 
     They wait no longer once the caller's transaction commits. What can't be understood becomes a dead letter in the
-    same transaction. Others who take at the same time get other messages. Empty when nothing waits.
+    same transaction, and the ids of its messages are added to ``refused``. Others who take at the same time get other
+    messages. Empty when nothing waits.
     """
     records: list[Normalised] = []
     messages = size = 0
@@ -63,7 +67,7 @@ def take(session: Session, tenant_id: int, limit: int, *, max_bytes: int = BYTES
         if not waiting:
             break
         bodies = _fetch(session, tenant_id, waiting, max_bytes=max_bytes - size)
-        records += _understand_all(session, tenant_id, bodies)
+        records += _understand_all(session, tenant_id, bodies, set() if refused is None else refused)
         messages += len(bodies)
         size += sum(len(row.body or b"") for row in bodies)
         if len(waiting) < wanted or (records and (messages >= limit or size >= max_bytes)):
@@ -150,19 +154,21 @@ def _fetch(
     return found
 
 
-def _understand_all(session: Session, tenant_id: int, rows: Sequence[Row[Any]]) -> list[Normalised]:
-    sources = session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id))
-    names = {source.id: source.plugin for source in sources}
+def _understand_all(
+    session: Session, tenant_id: int, rows: Sequence[Row[Any]], with_letters: set[UUID]
+) -> list[Normalised]:
+    names = plugin_names(session, tenant_id)
     records: list[Normalised] = []
     letters: list[tuple[Kept, Letter]] = []
     for row in rows:
         if row.body is None:
             log.error("normalise.message_lost", tenant_id=tenant_id, message_id=str(row.id))
             continue
-        message = Kept(row.id, row.source_id, row.received_at, row.call, row.body)
+        message = Kept(row.id, row.source_id, row.received_at, row.call, row.body, row.places)
         understood, refused = _understand(message, names.get(row.source_id))
         records += understood
         letters += [(message, one) for one in refused]
+    with_letters |= {message.id for message, _ in letters}
     _write_letters(session, tenant_id, [row.id for row in rows], letters)
     session.execute(
         _DONE,
@@ -175,11 +181,20 @@ def _understand_all(session: Session, tenant_id: int, rows: Sequence[Row[Any]]) 
     return records
 
 
+def plugin_names(session: Session, tenant_id: int) -> dict[int, str]:
+    """By source."""
+    sources = session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id))
+    return {source.id: source.plugin for source in sources}
+
+
+def reader(plugin: str | None) -> PluginSource:
+    """What reads the messages of this plugin; raises NoSuchSourceError where it is not installed."""
+    return OWN if plugin == OWN.name else plugins.installed().source(plugin or "")
+
+
 def _understand(message: Kept, plugin: str | None) -> tuple[list[Normalised], list[Letter]]:
-    if plugin == OWN.name:
-        return understand(message, OWN)
     try:
-        source = plugins.installed().source(plugin or "")
+        source = reader(plugin)
     except plugins.NoSuchSourceError as error:
         excerpt = message.body[:300].decode(errors="replace")
         reason = f"{error} Install it, and replay the message."

@@ -1,6 +1,6 @@
 """From one raw message to records and dead letters: values in, values out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
@@ -17,6 +17,9 @@ EXCERPT = 300
 REASON = 500
 FIELD = 200
 
+#: What a plugin makes of one thing in a message.
+Reading = Record | Misunderstood
+
 log = structlog.get_logger()
 
 
@@ -29,6 +32,8 @@ class Kept:
     received_at: datetime
     call: str
     body: bytes
+    #: Where each thing that is read of it stood before some were taken out; None: none were.
+    places: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,10 @@ class Letter:
 def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Letter]]:
     records: list[Normalised] = []
     letters: dict[int, Letter] = {}
-    for position, found in enumerate(_read(message, source)):
+    places = iter(message.places or ())
+    last = -1
+    for found in readings(message, source):
+        position = last = next(places, last + 1)
         if isinstance(found, Misunderstood):
             refused = found
         else:
@@ -73,7 +81,7 @@ def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Le
     return records, list(letters.values())
 
 
-def _read(message: Kept, source: Source) -> Iterator[Record | Misunderstood]:
+def readings(message: Kept, source: Source) -> Iterator[Reading]:
     """What the plugin yields; where it fails, that too is a Misunderstood, and what it yielded before stands."""
     position = 0
     try:
@@ -113,6 +121,11 @@ def _letter(refused: Misunderstood, others: dict[int, Letter]) -> Letter:
     """Two that claim the same place both stay: the second moves to the next free one."""
     position = next(place for place in count(max(refused.position, 0)) if place not in others)
     return letter(refused.reason, position=position, field=refused.field, excerpt=refused.excerpt, kind=refused.kind)
+
+
+def excerpt_of(found: Reading) -> str:
+    """What a dead letter of it would show."""
+    return _storable(found.excerpt if isinstance(found, Misunderstood) else repr(found), EXCERPT)
 
 
 def letter(reason: str, *, position: int, field: str | None = None, excerpt: str, kind: str | None = None) -> Letter:

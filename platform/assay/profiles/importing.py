@@ -11,6 +11,7 @@ from assay.facts import LeadsChanged, tell_after_commit
 from assay.intake import imports
 from assay.normalise import Normalised, event_id, find_fault
 from assay.profiles import import_checks, service, undoing
+from assay.profiles.erasing import sift_batch
 from assay_sdk import Event, Record
 from assay_tenants.database import tenant_session
 
@@ -30,7 +31,7 @@ def drain(tenant_id: int, *, alone: bool) -> int:
             imports.note_undone(row, undoing.undo(session, tenant_id, row.id))
             return 1
         batch = imports.read(session, row, alone=alone)
-        good = checked(batch)
+        good = sift_batch(session, batch, checked(batch), keeping=row.state == "waiting")
         if row.state == "checking":
             batch.counts = import_checks.count(session, batch, good)
         else:

@@ -1,8 +1,11 @@
 """Batches of waiting records are applied: one transaction each."""
 
+from uuid import UUID
+
 from assay.facts import LeadsChanged, tell_after_commit
 from assay.normalise import refuse, take
 from assay.profiles import importing, service
+from assay.profiles.erasing import sift
 from assay_tenants.database import tenant_session
 
 # A message may hold one event or 2,500; ``take`` bounds the bytes.
@@ -16,13 +19,16 @@ def drain_messages(tenant_id: int, *, alone: bool = False) -> int:
     """Works off one batch of raw messages, a longer one when nobody else waits; tells how many records they held."""
     times = ALONE if alone else 1
     with tenant_session(tenant_id) as session:
-        records = take(session, tenant_id, MESSAGES * times, max_bytes=BYTES * times)
+        letters: set[UUID] = set()
+        records = take(session, tenant_id, MESSAGES * times, max_bytes=BYTES * times, refused=letters)
+        taken = len(records)
+        records = sift(session, tenant_id, records, letters)
         if records:
             outcome = service.apply_each(session, tenant_id, records)
             refuse(session, tenant_id, outcome.refused)
             if outcome.changed:
                 tell_after_commit(session, LeadsChanged(tenant_id))
-    return len(records)
+    return taken
 
 
 def drain_imports(tenant_id: int, *, alone: bool = False) -> int:

@@ -35,6 +35,8 @@ class Batch:
     originals: dict[int, Any] = field(default_factory=dict)
     #: Finds the original of a row that is not among them.
     look_up: Callable[[int], Any] | None = None
+    #: Rows of which nothing may be kept.
+    unkept: set[int] = field(default_factory=set)
 
     def count(self, original: object) -> None:
         """Another row, whose number is ``number``."""
@@ -56,6 +58,8 @@ class Batch:
 
     def original(self, number: int) -> str | None:
         """JSON of the row as it was; a line stays as it is."""
+        if number in self.unkept:
+            return None
         original = self.originals.get(number)
         if original is None and self.look_up is not None:
             original = self.look_up(number)

@@ -1,0 +1,50 @@
+"""Whether a record is about somebody who was erased: pure.
+
+A record goes when one of the identifiers that tell who it is was erased. A device tells that only where nothing else
+does: of somebody else's record on a device of the person the record stays, without the device.
+"""
+
+from collections.abc import Iterator, Set
+from dataclasses import replace
+
+from assay.profiles.matching import Key, persona
+from assay_sdk import Alias, Identifiers, Record
+
+
+def keys_of(record: Record) -> Iterator[Key]:
+    """All that could make a record one of an erased person."""
+    for ids in _told(record):
+        who = persona(ids)
+        yield from who.strong
+        if who.anonymous:
+            yield who.anonymous
+        if who.primary:
+            yield who.primary
+
+
+def is_theirs(record: Record, erased: Set[Key]) -> bool:
+    for ids in _told(record):
+        who = persona(ids)
+        if any(key in erased for key in who.strong) or (not who.strong and who.primary in erased):
+            return True
+    return False
+
+
+def spared(record: Record, erased: Set[Key]) -> Record:
+    """Of somebody else: without devices of the erased person."""
+    ids = _without(record.ids, erased)
+    previous = _without(record.previous, erased) if isinstance(record, Alias) else None
+    if isinstance(record, Alias) and previous is not record.previous:
+        return replace(record, ids=ids, previous=previous)
+    return record if ids is record.ids else replace(record, ids=ids)
+
+
+def _without(ids: Identifiers, erased: Set[Key]) -> Identifiers:
+    who = persona(ids)
+    return replace(ids, anonymous_id=None) if who.anonymous in erased else ids
+
+
+def _told(record: Record) -> Iterator[Identifiers]:
+    yield record.ids
+    if isinstance(record, Alias):
+        yield record.previous
