@@ -1,8 +1,9 @@
 """What every process needs before it touches a secret or calls an address that somebody typed."""
 
+from assay.letterbox import post_of
 from assay.settings import BadSetting, Settings
 from assay_sdk import egress
-from assay_tenants import sealing
+from assay_tenants import mailing, resealing, sealing
 
 
 def guard(settings: Settings) -> None:
@@ -16,3 +17,9 @@ def guard(settings: Settings) -> None:
         )
     sealing.configure(settings.sealing_keys)
     egress.configure(settings.egress_allow.split(","))
+    mailing.configure(post_of(settings))
+
+
+def agree() -> None:
+    """Once the database is at hand: raises SealingError when others know one of our keys' ids by another key."""
+    resealing.announce()

@@ -189,6 +189,13 @@ class Settings:
     people_per_device: int = setting(
         5, whole_number(1, 1_000), "Users of a device that it may have and still belong to the first of them"
     )
+    smtp_url: str = setting(
+        "",
+        address_of("smtps", "starttls", "smtp"),
+        "Mail server, such as starttls://USER:PASSWORD@HOST:587; empty: mail is not sent",
+        secret=True,
+    )
+    mail_from: str = setting("", text, "Whom our mails are from, such as Assay <assay@example.com>")
     trusted_proxies: int = setting(0, whole_number(0, 8), "Reverse proxies in front whose X-Forwarded-* is believed")
     log_level: str = setting("INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least severity that is logged")
     demo: bool = setting(True, yes_or_no, "Whether `assay run` makes a demonstration tenant and sends its traffic")

@@ -12,7 +12,8 @@ from rq import Queue, SimpleWorker, worker_registration
 from rq.serializers import JSONSerializer
 
 from assay import pipeline
-from assay.guards import guard
+from assay.guards import agree, guard
+from assay.letterbox import send_courier
 from assay.pipeline import TIMETABLE
 from assay.profiles import limits
 from assay.settings import Settings
@@ -46,6 +47,7 @@ def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     """Works until told to stop (SIGTERM); a job under way is finished first."""
     guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=2))
+    agree()
     # A worker waits for a job longer than redis-py would wait for an answer by default.
     redis = Redis.from_url(settings.redis_url, socket_timeout=LIFE_SIGN_SECONDS, health_check_interval=30)
     pipeline.connect(redis)
@@ -54,6 +56,7 @@ def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
         if stage.queue == queue:
             import_module(stage.drain.partition(":")[0])
     if keeps_time:
+        send_courier()
         Thread(target=rounds, args=(TIMETABLE, redis, Event().wait), name="timetable", daemon=True).start()
     gc.freeze()
     gc.set_threshold(NEW_VALUES)

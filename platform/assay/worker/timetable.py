@@ -14,7 +14,8 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay import pipeline
-from assay.guards import guard
+from assay.guards import agree, guard
+from assay.letterbox import send_courier
 from assay.pipeline import TIMETABLE, Every
 from assay.settings import Settings
 from assay_tenants import database
@@ -31,8 +32,10 @@ def keep_time(settings: Settings) -> None:
         signal.signal(number, lambda *_: stopped.set())
     guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=1))
+    agree()
     redis = Redis.from_url(settings.redis_url, health_check_interval=30)
     pipeline.connect(redis)
+    send_courier()
     rounds(TIMETABLE, redis, stopped.wait)
 
 

@@ -102,9 +102,7 @@ def _take() -> Parcel | None:
             return None
         mail.attempts += 1
         mail.due_at = now + LEASE
-        return Parcel(
-            mail.tenant_id, mail.id, mail.recipient, mail.subject, mail.body, mail.created_at, mail.attempts
-        )
+        return Parcel(mail.tenant_id, mail.id, mail.recipient, mail.subject, mail.body, mail.created_at, mail.attempts)
 
 
 def _later(parcel: Parcel, reason: str) -> None:
@@ -127,9 +125,7 @@ def _end(parcel: Parcel, state: MailState, error: str = "") -> None:
     if state != "shown":
         values["body"] = ""
     with directory_session() as session:
-        session.execute(
-            update(Mail).where(Mail.tenant_id == parcel.tenant_id, Mail.id == parcel.id).values(**values)
-        )
+        session.execute(update(Mail).where(Mail.tenant_id == parcel.tenant_id, Mail.id == parcel.id).values(**values))
 
 
 def prune() -> None:

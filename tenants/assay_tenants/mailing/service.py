@@ -11,7 +11,9 @@ LONGEST_ADDRESS = 254
 LONGEST_SUBJECT = 200
 LONGEST_NAME = 80
 # One address and nothing that a header could take for a second one, a name or a comment.
-_ADDRESS = re.compile(r"[^@\s,;:<>()\[\]\"\\\x00-\x1f\x7f]+@[^@\s,;:<>()\[\]\"\\\x00-\x1f\x7f]+\.[^@\s.,;:<>()\[\]\"\\]+")
+_ADDRESS = re.compile(
+    r"[^@\s,;:<>()\[\]\"\\\x00-\x1f\x7f]+@[^@\s,;:<>()\[\]\"\\\x00-\x1f\x7f]+\.[^@\s.,;:<>()\[\]\"\\]+"
+)
 _LIKE_A_LINK = re.compile(r"(?<=\S)(://|\.)(?=\S)")
 
 
@@ -28,8 +30,8 @@ def quoted(name: str) -> str:
 def send(session: Session, *, to: str, subject: str, text: str, tenant_id: int | None = None) -> None:
     """Writes a mail down in this transaction, of a tenant or of the directory; it leaves after the commit.
 
-    Without ``tenant_id`` it is the session's tenant's, or nobody's in a session of the directory. Raises BadInput for an
-    address or a subject that would not stay one line of a header.
+    Without ``tenant_id`` it is the session's tenant's, or nobody's in a session of the directory. Raises BadInput for
+    an address or a subject that would not stay one line of a header.
     """
     if not is_address(to):
         raise BadInput("This is not an e-mail address; accepted is something like ada@example.com.", field="email")
