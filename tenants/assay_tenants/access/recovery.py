@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from assay_tenants import audit, secrets
+from assay_tenants import audit, secrets, sso
 from assay_tenants.access import letters, people
-from assay_tenants.access.errors import WrongCredentials
+from assay_tenants.access.errors import LogInElsewhere, WrongCredentials
 from assay_tenants.access.passwords import check_strength, hash_password, is_password
 from assay_tenants.access.sessions import Visitor
 from assay_tenants.access.verification import find_link, make_link, use_link
@@ -38,7 +38,8 @@ def send_links() -> int:
             return 0
         for email, address in {request.email: request.address for request in asked}.items():
             person = people.find_person(session, email)
-            if person is not None and person.password_hash is not None:
+            # Whoever has no password of ours may choose one, unless their company's provider is to say who they are.
+            if person is not None and sso.refuses_password(session, person.id, person.email) is None:
                 key = make_link(session, person.id, "reset", person.email, prefix=RESET_PREFIX, lifetime=RESET_LIFETIME)
                 letter = letters.reset(person.name, key, address)
                 send(session, to=person.email, subject=letter.subject, text=letter.text)
@@ -65,6 +66,8 @@ def reset(key: str, password: str, *, address: str = "") -> str:
     password_hash = hash_password(password) if email is not None else ""
     with directory_session() as session:
         person, sent_to = use_link(session, key, "reset", prefix=RESET_PREFIX)
+        if elsewhere := sso.refuses_password(session, person.id, person.email):
+            raise LogInElsewhere(elsewhere, field="password")
         if person.email_verified_at is None and person.email == sent_to:
             people.mark_verified(session, person, datetime.now(UTC))
         with acting(Actor("person", str(person.id), person.name)):

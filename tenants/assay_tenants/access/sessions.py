@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from assay_tenants import audit, secrets
+from assay_tenants import audit, secrets, sso
 from assay_tenants.access import people
-from assay_tenants.access.errors import NotAMember, NotVerified
+from assay_tenants.access.errors import LogInElsewhere, NotAMember, NotVerified
 from assay_tenants.context import Actor, acting
 from assay_tenants.database import directory_session, enter_directory, enter_tenant, tenant_session
 from assay_tenants.errors import NotFound
@@ -115,7 +115,7 @@ def insert_session(
             token_hash=secrets.digest(token),
             person_id=person_id,
             created_at=now,
-            expires_at=now + SESSION_LIFETIME,
+            expires_at=now + (sso.SESSION_LIFETIME if sso.PROOF in proven_by else SESSION_LIFETIME),
             last_seen_at=now,
             proven_at=proven_at or now,
             proven_by=list(proven_by),
@@ -216,12 +216,17 @@ def prove_again(token: str, *, proven_by: str) -> None:
 def switch_tenant(token: str, tenant_id: int, *, address: str = "", agent: str = "") -> str:
     """A session in another company of the same person in place of this one; how and when they proved it goes along.
 
-    Raises NotFound for a company that they are no member of.
+    Raises NotFound for a company that they are no member of, LogInElsewhere where how they proved it does not count.
     """
     visitor = find_visitor(token)
     parsed = secrets.parse(token)
     if visitor is None or parsed is None:
         raise NotFound("session")
+    if sso.PROOF in visitor.proven_by and tenant_id != visitor.tenant_id:
+        with directory_session() as session:
+            if tenant_id not in people.tenants_of(session, visitor.person_id):
+                raise NotFound("company")
+        raise LogInElsewhere(sso.COUNTS_HERE_ALONE)
     try:
         with directory_session() as session:
             new = insert_session(

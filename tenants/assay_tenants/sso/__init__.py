@@ -1,5 +1,12 @@
 """The tenant's own identity provider: single sign-on by OIDC, and provisioning by SCIM."""
 
-from assay_tenants.sso.enforcing import demanding, refuses_password
+from assay_tenants.sso.enforcing import (
+    ASKED,
+    COUNTS_HERE_ALONE,
+    PROOF,
+    SESSION_LIFETIME,
+    demanding,
+    refuses_password,
+)
 
-__all__ = ["demanding", "refuses_password"]
+__all__ = ["ASKED", "COUNTS_HERE_ALONE", "PROOF", "SESSION_LIFETIME", "demanding", "refuses_password"]

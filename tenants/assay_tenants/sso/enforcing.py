@@ -1,6 +1,8 @@
 """Who can't log in with a password, because their company's own provider says who they are."""
 
 from collections.abc import Collection
+from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -8,7 +10,16 @@ from sqlalchemy.orm import Session
 from assay_tenants.models import Membership
 from assay_tenants.sso.models import Domain, Provider
 
+#: How a session was proven by the tenant's provider.
+PROOF: Final = "sso"
+#: The provider is asked again twice a day: whoever is disabled there is out by then.
+SESSION_LIFETIME = timedelta(hours=12)
 REFUSED = "Your company logs in with single sign-on: leave the password empty and go on to your company's own login."
+ASKED = "This company is entered with its own single sign-on alone."
+COUNTS_HERE_ALONE = (
+    "You came in through your company's single sign-on, whose word counts for that company alone. To enter another "
+    "one, log out, and log in there."
+)
 
 
 def domain_of(email: str) -> str:

@@ -17,10 +17,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from assay_tenants import sealing
 from assay_tenants.database import Base
 from assay_tenants.models import Role
+from assay_tenants.sealing import SealedColumn
 
 Method = Literal["dns", "file"]
+
+SEALED_FOR = "sso"
+sealing.register(SealedColumn("tenancy.sso_providers", "client_secret", purpose=SEALED_FOR, key=("issuer",)))
 
 _Instant = DateTime(timezone=True)
 

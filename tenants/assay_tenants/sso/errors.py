@@ -1,0 +1,41 @@
+"""What can go wrong on the way through a tenant's own provider, each in a sentence for who logs in or sets it up."""
+
+from assay_tenants.errors import AssayError, BadInput
+
+
+class LoginRefused(AssayError):
+    """Somebody came back from the provider and is not let in."""
+
+    status = 403
+    code = "single_sign_on_refused"
+
+
+class LoginGone(LoginRefused):
+    """No such login is under way in this browser: used already, too old, another browser's, or never begun."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This login is not under way in this browser: it took over ten minutes, was used already, or began in "
+            "another one. Log in again."
+        )
+
+
+class ProviderAway(AssayError):
+    """The provider could not be asked; nobody knows whether it would have said yes."""
+
+    status = 502
+    code = "provider_away"
+
+
+class NotSetUp(AssayError):
+    status = 404
+    code = "no_single_sign_on"
+
+    def __init__(self) -> None:
+        super().__init__("No company logs in with single sign-on under this address. Log in with your password.")
+
+
+class BadProvider(BadInput):
+    """What was typed of a provider does not lead to one that we can use."""
+
+    code = "bad_provider"
