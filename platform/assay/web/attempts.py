@@ -188,7 +188,7 @@ def _take(lane: Lane, reason: str) -> None:
     now = datetime.now(UTC).timestamp() * 1000
     numbers = [now, lane.free, *(_milliseconds(span) for span in (FIRST_WAIT, LONGEST_WAIT, REMEMBERED))]
     try:
-        wait = int(_redis().eval(_TAKE, 1, _key(lane), *numbers))  # type: ignore[arg-type] # redis-py's own encoding
+        wait = int(_redis().eval(_TAKE, 1, _key(lane), *numbers))
     except RedisError as error:
         raise CannotCount from error
     if wait:

@@ -4,6 +4,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from assay_tenants import audit, secrets, sso
@@ -109,20 +110,24 @@ def insert_session(
     now = datetime.now(UTC)
     enter_tenant(session, tenant_id)
     session.execute(delete(LoginSession).where(LoginSession.tenant_id == tenant_id, _is_over(now)))
-    session.execute(
-        insert(LoginSession).values(
-            tenant_id=tenant_id,
-            token_hash=secrets.digest(token),
-            person_id=person_id,
-            created_at=now,
-            expires_at=now + (sso.SESSION_LIFETIME if sso.PROOF in proven_by else SESSION_LIFETIME),
-            last_seen_at=now,
-            proven_at=proven_at or now,
-            proven_by=list(proven_by),
-            address=address,
-            agent=agent[:_LONGEST_AGENT],
+    try:
+        session.execute(
+            insert(LoginSession).values(
+                tenant_id=tenant_id,
+                token_hash=secrets.digest(token),
+                person_id=person_id,
+                created_at=now,
+                expires_at=now + (sso.SESSION_LIFETIME if sso.PROOF in proven_by else SESSION_LIFETIME),
+                last_seen_at=now,
+                proven_at=proven_at or now,
+                proven_by=list(proven_by),
+                address=address,
+                agent=agent[:_LONGEST_AGENT],
+            )
         )
-    )
+    except IntegrityError as error:
+        # Removed between the look and this row.
+        raise NotAMember from error
     with acting(Actor("person", str(person_id), person.name, address)):
         audit.record(session, tenant_id, "login.succeeded", person_id, after={"proven_by": list(proven_by)})
     enter_directory(session)
