@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from assay import api, arrivals, intake, pipeline, web
-from assay.guards import guard
+from assay.guards import agree, guard
 from assay.profiles import limits
 from assay.settings import Settings
 from assay_tenants import cuts, database
@@ -28,6 +28,7 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(SECRET_KEY=settings.secret_key)
     guard(settings)
     database.refuse_powerful_role(database.configure(settings.database_url, pool_size=settings.web_threads))
+    agree()
     # A request has its answer from PostgreSQL; it must not wait long for a Redis that is away.
     patience = REDIS_PATIENCE.total_seconds()
     pipeline.connect(Redis.from_url(settings.redis_url, socket_timeout=patience, socket_connect_timeout=patience))

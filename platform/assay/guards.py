@@ -3,7 +3,8 @@
 from assay.letterbox import post_of
 from assay.settings import BadSetting, Settings
 from assay_sdk import egress
-from assay_tenants import mailing, resealing, sealing
+from assay_tenants import mailing, plans, resealing, sealing
+from assay_tenants.errors import BadInput
 
 
 def guard(settings: Settings) -> None:
@@ -17,6 +18,19 @@ def guard(settings: Settings) -> None:
         )
     sealing.configure(settings.sealing_keys)
     egress.configure(settings.egress_allow.split(","))
+    offer_plans(settings)
+
+
+def offer_plans(settings: Settings) -> None:
+    """Raises BadSetting when the file of plans can't be used, or has not the plan of those who sign up."""
+    try:
+        plans.configure(Path(settings.plans_file) if settings.plans_file else None)
+    except (OSError, UnicodeDecodeError, plans.WrongCatalogue) as error:
+        raise BadSetting("plans_file", f"can't be used: {error}", "a YAML file as in docs/plans.md") from None
+    try:
+        plans.configure_sign_up(settings.sign_up_plan)
+    except BadInput as error:
+        raise BadSetting("sign_up_plan", error.message, "the name of a plan") from None
     mailing.configure(post_of(settings))
 
 

@@ -109,7 +109,14 @@ LETTERS = Stage(
     waiting="SELECT DISTINCT tenant_id FROM intake.letter_rounds WHERE state IN ('running', 'reading')",
 )
 
-STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN)}
+ERASE = Stage(
+    name="erase",
+    queue="scoring",
+    drain="assay.privacy.jobs:drain_erasures",
+    waiting="SELECT DISTINCT tenant_id FROM profiles.erasures WHERE due_at <= :at",
+)
+
+STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN, ERASE)}
 QUEUES = ("intake", "scoring")
 
 FOLLOWS: dict[type[facts.Fact], Stage] = {
@@ -119,6 +126,7 @@ FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.RescoreStarted: RESCORE,
     facts.StudyStarted: STUDY,
     facts.LetterRoundStarted: LETTERS,
+    facts.ErasureRequested: ERASE,
 }
 
 _WAITING = " UNION ALL ".join(

@@ -58,6 +58,18 @@ def configure(url: str, *, pool_size: int = 8) -> Engine:
     return _engine
 
 
+@contextmanager
+def connected_to(url: str) -> Iterator[Engine]:
+    """This process at another database for a while, with a single connection: for looking."""
+    global _engine
+    before, _engine = _engine, None
+    try:
+        yield configure(url, pool_size=1)
+    finally:
+        engine().dispose()
+        _engine = before
+
+
 def engine() -> Engine:
     if _engine is None:
         raise NotConfigured

@@ -16,6 +16,7 @@ import hmac
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -148,6 +149,18 @@ def configure(ring: Ring | str) -> None:
     """
     global _ring
     _ring = Ring.read(ring) if isinstance(ring, str) else ring
+
+
+@contextmanager
+def using(other: Ring | str) -> Iterator[Ring]:
+    """This process with another ring for a while."""
+    global _ring
+    before = _ring
+    configure(other)
+    try:
+        yield ring()
+    finally:
+        _ring = before
 
 
 def ring() -> Ring:

@@ -19,7 +19,9 @@ from assay.pipeline import QUEUES
 from assay.places import Places
 from assay.plugins import installed
 from assay.settings import Settings, unknown_names
+from assay_tenants import database, resealing, sealing
 from assay_tenants.database import PowerfulRole, refuse_powerful_role
+from assay_tenants.sealing import SealingError
 
 OLDEST_POSTGRES = 160000
 OLDEST_REDIS = (6, 2)
@@ -193,7 +195,35 @@ def check_key(settings: Settings) -> Iterator[Finding]:
         yield Finding("secret key", "none yet", "`assay run` makes one; in production set ASSAY_SECRET_KEY.")
 
 
-CHECKS = (check_names, check_key, check_database, check_migrations, check_redis, check_plugins)
+def check_sealing(settings: Settings) -> Iterator[Finding]:
+    """Which keys seal what, and which of them may go."""
+    if not settings.sealing_keys:
+        yield Finding("sealing keys", "none", "`assay run` makes one beside its database; else set ASSAY_SEALING_KEYS.")
+        return
+    try:
+        with sealing.using(settings.sealing_keys) as ring, database.connected_to(settings.database_url):
+            resealing.announce()
+            yield from _standing(ring, resealing.stand())
+    except SealingError as error:
+        yield Finding("sealing keys", "differ between processes", str(error))
+    except DBAPIError as error:
+        yield Finding("sealing keys", f"not looked at: {reason(error)}", "See PostgreSQL and migrations above.")
+
+
+def _standing(ring: sealing.Ring, standing: resealing.Standing) -> Iterator[Finding]:
+    yield Finding("sealing keys", f"{standing.values[ring.newest]} values under {ring.newest}, which seals")
+    for key in standing.missing:
+        remedy = "Put the key back at the end of ASSAY_SEALING_KEYS: without it they can't be opened."
+        yield Finding("sealing keys", f"{standing.values[key]} values under {key}, which is not in the ring", remedy)
+    for key in [key for key in ring.keys if key != ring.newest]:
+        count = standing.values[key]
+        rest = f"{count} values under {key} still; a worker of intake seals them anew" if count else ""
+        yield Finding("sealing keys", rest or f"nothing under {key}: once all processes have this ring, it may go")
+    if broken := standing.values[None]:
+        yield Finding("sealing keys", f"{broken} values that nobody sealed", "Restore them from a backup.")
+
+
+CHECKS = (check_names, check_key, check_database, check_migrations, check_sealing, check_redis, check_plugins)
 
 
 def _engine(url: str) -> Engine:
