@@ -4,7 +4,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from assay import plugins
-from assay.web import attempts
+from assay.web import attempts, second_step
 from assay.web.forms import Form
 from assay.web.settings import public_address
 from assay.web.visitors import COOKIE, enter, leave, remember, safe_next
@@ -64,13 +64,21 @@ def log_in() -> ResponseReturnValue:
         return _log_in(form), 422
     try:
         with attempts.log_in_of(form["email"]):
-            token = access.log_in(email=form["email"], password=form["password"])
+            entrance = access.enter(
+                email=form["email"],
+                password=form["password"],
+                address=request.remote_addr or "",
+                agent=request.user_agent.string,
+            )
     except AssayError as error:
         form.refuse(error)
         return _log_in(form), error.status
-    page = safe_next(request.args.get("next")) or url_for("web.leads.index")
+    next_page = safe_next(request.args.get("next"))
+    if entrance.challenge:
+        return second_step.ask_for_second_step(entrance.challenge, next_page)
+    token = entrance.token or ""
     enter(token)
-    return remember(make_response(redirect(page, 303)), token)
+    return remember(make_response(redirect(next_page or url_for("web.leads.index"), 303)), token)
 
 
 @blueprint.post("/log-out")

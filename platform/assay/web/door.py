@@ -20,6 +20,7 @@ from assay.web import (
     imports,
     judgements,
     leads,
+    login_rules,
     mails,
     members,
     merges,
@@ -31,6 +32,7 @@ from assay.web import (
     refused,
     rescores,
     retention,
+    second_step,
     settings,
     sso,
     usage,
@@ -91,6 +93,8 @@ def _blueprint() -> Blueprint:
         recovery,
         members,
         factors,
+        second_step,
+        login_rules,
         sso,
         clients,
         apps,
@@ -105,6 +109,7 @@ def _blueprint() -> Blueprint:
     web.before_request(_bound_body)
     web.before_request(csrf.protect)
     web.before_request(operators.hold_back)
+    web.before_request(login_rules.lead_to_second_factors)
     web.after_request(add_headers)
     web.after_request(_keep_built_files)
     errors.handle(web)

@@ -20,6 +20,11 @@ OPEN: Final[Mapping[str, str]] = {
     "web.access.sign_up": "a new company has nobody yet",
     "web.access.log_in_page": "whoever is not logged in starts here",
     "web.access.log_in": "proves itself by the password",
+    "web.second_step.page": "the password was right; a cookie says whose",
+    "web.second_step.prove": "proves itself by the second factor",
+    "web.second_step.passkey_options": "of whoever has given a right password, or is logged in",
+    "web.second_step.sole_passkey_options": "whoever logs in by a passkey has nothing else to show",
+    "web.second_step.log_in_by_passkey": "proves itself by the passkey",
     "web.access.log_out": "ends the session of its own cookie, which may have ended already",
 }
 

@@ -21,6 +21,12 @@ class Entry:
 MENU = (
     Entry("web.account.index", "Your account", "Name, password, sessions, second factors."),
     Entry("web.members.index", "Members", "Who works here, and as what.", "members:read"),
+    Entry(
+        "web.login_rules.index",
+        "Rules for logging in",
+        "Who needs a second factor, and who has lost theirs.",
+        "security:manage",
+    ),
     Entry("web.sso.index", "Single sign-on", "Your own identity provider, and provisioning.", "security:manage"),
     Entry("web.clients.index", "API clients and keys", "Keys of programs: scopes, expiry, last use.", "keys:manage"),
     Entry("web.apps.index", "Apps", "Partners' apps that act for you, and your own.", "apps:manage"),

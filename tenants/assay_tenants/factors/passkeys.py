@@ -157,18 +157,16 @@ def find_holder(*, answer: str, site: Site, browser: str) -> Holder:
 
 
 def rename(person_id: int, passkey_id: int, name: str) -> None:
-    name = _named(name)
     with directory_session() as session:
         person = lock_person(session, person_id)
         passkey = _own(session, person_id, passkey_id)
-        before, passkey.name = passkey.name, name
-        session.flush()
+        before, passkey.name = passkey.name, _named(name)
         note(
             session,
             person,
             "second_factor.renamed",
             before={"kind": "passkey", "name": before},
-            after={"kind": "passkey", "name": name},
+            after={"kind": "passkey", "name": passkey.name},
         )
 
 
@@ -248,7 +246,6 @@ def _went_back(known: int, told: int) -> bool:
 
 def _lock_copy(session: Session, passkey: Passkey) -> None:
     passkey.copied_at = datetime.now(UTC)
-    session.flush()
     tell(
         session,
         person_of(session, passkey.person_id),

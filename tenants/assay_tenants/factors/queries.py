@@ -42,6 +42,23 @@ class Overview:
         return self.totp_since is not None or bool(self.passkeys)
 
 
+@dataclass(frozen=True)
+class MemberRow:
+    """What owners and admins see of a member's factors: how many, and never which."""
+
+    person_id: int
+    name: str
+    email: str
+    role: Role
+    has_app: bool
+    passkeys: int
+    codes_left: int
+
+    @property
+    def any(self) -> bool:
+        return self.has_app or self.passkeys > 0
+
+
 def methods_of(session: Session, person_id: int) -> tuple[Method, ...]:
     """What this person can prove a login with beside the password; none: the password is enough.
 
@@ -60,6 +77,12 @@ def methods_of(session: Session, person_id: int) -> tuple[Method, ...]:
     if codes:
         found.append("recovery")
     return tuple(found)
+
+
+def list_methods(person_id: int) -> tuple[Method, ...]:
+    """As ``methods_of``, through a door of its own."""
+    with directory_session() as session:
+        return methods_of(session, person_id)
 
 
 def overview(person_id: int) -> Overview:
@@ -81,6 +104,32 @@ def overview(person_id: int) -> Overview:
         codes_left=left,
         codes_made_at=made_at,
     )
+
+
+def members_of(tenant_id: int) -> list[MemberRow]:
+    """Each member with what they have, by name."""
+    app = select(Totp.person_id).where(Totp.person_id == Membership.person_id, Totp.confirmed_at.is_not(None)).exists()
+    passkeys = select(func.count()).where(Passkey.person_id == Membership.person_id).scalar_subquery()
+    codes = (
+        select(func.count())
+        .where(RecoveryCode.person_id == Membership.person_id, RecoveryCode.used_at.is_(None))
+        .scalar_subquery()
+    )
+    with directory_session() as session:
+        rows = session.execute(
+            select(
+                Membership.person_id,
+                Membership.name,
+                Membership.email,
+                Membership.role,
+                app.label("app"),
+                passkeys.label("passkeys"),
+                codes.label("codes"),
+            )
+            .where(Membership.tenant_id == tenant_id)
+            .order_by(Membership.name, Membership.person_id)
+        ).all()
+    return [MemberRow(row.person_id, row.name, row.email, row.role, row.app, row.passkeys, row.codes) for row in rows]
 
 
 def lock_person(session: Session, person_id: int) -> Person:

@@ -66,7 +66,9 @@ def prove(person_id: int, code: str) -> None:
             .returning(RecoveryCode.person_id)
         ).one_or_none()
         if used is None:
-            raise WrongFactor("This is no recovery code of yours that is still good. Each works once.")
+            raise WrongFactor(
+                "This is no recovery code of yours that is still good. Each works once.", field="recovery"
+            )
         person = person_of(session, person_id)
         tell(session, person, "recovery_code.used", "A recovery code was used to log in to Assay as you.")
 

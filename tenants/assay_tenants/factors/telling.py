@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from assay_tenants import audit, mailing
 from assay_tenants.context import actor
-from assay_tenants.database import enter_tenant
 from assay_tenants.factors.queries import tenants_of
 from assay_tenants.models import Person
 
@@ -26,7 +25,7 @@ def tell(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """The last thing in a directory's transaction, which it leaves inside one of the person's tenants."""
+    """In a transaction of the directory, together with the change."""
     mailing.send(
         session,
         to=person.email,
@@ -45,10 +44,9 @@ def note(
     after: Mapping[str, Any] | None = None,
 ) -> None:
     """As ``tell``, without a mail."""
-    # What waits to be written is the directory's, which is left here.
+    # Entries are written last of all, when the transaction has left the directory: what is its own goes before.
     session.flush()
     for tenant_id in tenants_of(session, person.id):
-        enter_tenant(session, tenant_id)
         audit.record(session, tenant_id, action, person.id, before=before, after=after)
 
 
