@@ -212,7 +212,12 @@ def roles_of_makers(tenant_id: int, keys: Collection[Key]) -> dict[int, Role]:
 
 
 def rotate_key(
-    tenant_id: int, key_id: int, *, grace: timedelta = GRACE, within: frozenset[Permission] = PERMISSIONS
+    tenant_id: int,
+    key_id: int,
+    *,
+    kind: KeyKind | None = None,
+    grace: timedelta = GRACE,
+    within: frozenset[Permission] = PERMISSIONS,
 ) -> IssuedKey:
     """A new key in place of this one, which stays valid for ``grace`` so that senders can change over.
 
@@ -220,7 +225,7 @@ def rotate_key(
     """
     now = datetime.now(UTC)
     with tenant_session(tenant_id) as session:
-        old = _get(session, tenant_id, key_id)
+        old = _get(session, tenant_id, key_id, kind)
         if old.replaced_by_id is not None:
             raise KeyReplaced
         allowed: frozenset[str] = frozenset(within)
@@ -250,24 +255,18 @@ def restrict_key(tenant_id: int, key_id: int, typed: str) -> list[str]:
     """Lets only pages of the origins in ``typed``, one a line, use a write key; any page when there are none."""
     allowed = read_origins(typed)
     with tenant_session(tenant_id) as session:
-        key = _get(session, tenant_id, key_id)
-        if key.kind != "write":
-            raise NotFound("write key")
+        key = _get(session, tenant_id, key_id, "write")
         before = {"origins": key.origins}
         key.origins = allowed
         record(session, tenant_id, "key.restricted", key_id, before=before, after={"origins": allowed})
     return allowed
 
 
-def revoke_key(tenant_id: int, key_id: int) -> None:
+def revoke_key(tenant_id: int, key_id: int, *, kind: KeyKind | None = None) -> None:
     """An API key is refused from the commit on, in every process; a write key within seconds."""
     now = datetime.now(UTC)
     with tenant_session(tenant_id) as session:
-        key = session.scalars(
-            select(Key).where(Key.tenant_id == tenant_id, Key.id == key_id, _is_listed()).with_for_update()
-        ).one_or_none()
-        if key is None:
-            raise NotFound("key")
+        key = _get(session, tenant_id, key_id, kind, ended=True)
         key.revoked_at = now
         cuts.cut(session, tenant_id, handle(key_id), now + 2 * REMEMBERED)
         record(session, tenant_id, "key.revoked", key_id, before={"kind": key.kind, "name": key.name})
@@ -313,10 +312,9 @@ def how_it_ended(secret: str) -> Ended | None:
     return Ended("expired", row.expires_at) if row.expires_at is not None else None
 
 
-def _get(session: Session, tenant_id: int, key_id: int) -> Key:
-    key = session.scalars(
-        select(Key).where(Key.tenant_id == tenant_id, Key.id == key_id, _is_valid()).with_for_update()
-    ).one_or_none()
+def _get(session: Session, tenant_id: int, key_id: int, kind: KeyKind | None, *, ended: bool = False) -> Key:
+    found = select(Key).where(Key.tenant_id == tenant_id, Key.id == key_id, _is_listed() if ended else _is_valid())
+    key = session.scalars((found.where(Key.kind == kind) if kind else found).with_for_update()).one_or_none()
     if key is None:
         raise NotFound("key")
     return key

@@ -131,25 +131,25 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         method: str,
         rule: str,
         *,
-        answer: type[Schema],
+        answer: type[Schema] | None,
         query: type[Schema] | None = None,
         body: Mapping[str, Any] | None = None,
         needs: Permission | tuple[Permission, ...],
         status: int = 200,
         also: Iterable[int] = (),
-        repeats: Literal["body", "stream", "by itself"] = "body",
+        repeats: Literal["body", "stream", "secret", "by itself"] = "body",
     ) -> Callable[[View], View]:
         """The view answers there, and is described: its parameters by ``query``, which come first to the view.
 
         ``needs`` are the permissions that a caller must have, all of them.
 
         ``body`` describes what the view reads from the request itself, ``also`` are other statuses of success. A POST
-        that carries an idempotency key is done once; ``repeats`` tells what of its body is compared, or that the view
-        sees to all that by itself.
+        that carries an idempotency key is done once; ``repeats`` tells what of its body is compared, that its answer
+        holds a secret, or that the view sees to all that by itself.
         """
 
         def register(view: View) -> View:
-            served = self.response(status, answer)(self.guards(*_several(needs))(view))
+            served = self.response(status, answer)(view)
             for other in also:
                 served = self.alt_response(other, schema=answer, success=True)(served)
             if query is not None:
@@ -157,7 +157,9 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
             if body is not None:
                 served = self.doc(requestBody=body)(served)
             if method == "POST" and repeats != "by itself":
-                served = once(served, streamed=repeats == "stream")
+                served = once(served, streamed=repeats == "stream", secret=repeats == "secret")
+            # Around all else: an answer that is remembered is for nobody who may not ask.
+            served = self.guards(*_several(needs))(served)
             self.route(rule, methods=[method])(served)
             return view
 

@@ -1,5 +1,6 @@
 """Requests that are sent again: the header Idempotency-Key, for every POST."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -55,10 +56,11 @@ def fingerprint(body: bytes) -> bytes:
     return blake2b(asked + body, digest_size=32).digest()
 
 
-def once(view: Callable[P, Any], *, streamed: bool = False) -> Callable[P, Any]:
+def once(view: Callable[P, Any], *, streamed: bool = False, secret: bool = False) -> Callable[P, Any]:
     """The view, done once for each key that comes with its requests.
 
-    Of a body that is ``streamed`` to the view only the stated length is compared: it may be gigabytes.
+    Of a body that is ``streamed`` to the view only the stated length is compared: it may be gigabytes. A ``secret`` in
+    the answer is not kept: whoever repeats the request finds null in its place.
     """
 
     @wraps(view)
@@ -68,13 +70,25 @@ def once(view: Callable[P, Any], *, streamed: bool = False) -> Callable[P, Any]:
             return view(*args, **kwargs)
         body = _length() if streamed else _whole_body()
         lease = LEASE * 15 if streamed else LEASE
-        return answered_once(key, fingerprint(body), lambda: make_response(view(*args, **kwargs)), lease=lease)
+        kept = _without_secret if secret else bytes
+        return answered_once(
+            key, fingerprint(body), lambda: make_response(view(*args, **kwargs)), lease=lease, kept=kept
+        )
 
     return done_once
 
 
+def _without_secret(body: bytes) -> bytes:
+    return json.dumps({**json.loads(body), "secret": None}).encode()
+
+
 def answered_once(
-    key: str | None, fingerprint: bytes, act: Callable[[], Response], *, lease: timedelta = LEASE
+    key: str | None,
+    fingerprint: bytes,
+    act: Callable[[], Response],
+    *,
+    lease: timedelta = LEASE,
+    kept: Callable[[bytes], bytes] = bytes,
 ) -> Response:
     """What ``act`` answers, or what it answered when the same request came before.
 
@@ -94,7 +108,7 @@ def answered_once(
         claim.release()
     else:
         headers = [(name, value) for name, value in response.headers if name.lower() not in _NOT_KEPT]
-        claim.remember(Answer(response.status_code, headers, response.get_data()))
+        claim.remember(Answer(response.status_code, headers, kept(response.get_data())))
     return response
 
 
