@@ -6,10 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-import dns.exception
-import dns.resolver
 import httpx
-import idna
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -55,6 +52,8 @@ def configure(nameserver: str = "") -> None:
 
 def read_domain(typed: str) -> str:
     """The domain in lower case and ASCII; raises BadInput."""
+    import idna  # here: its tables take 2 MB, and few processes ever meet such a name
+
     name = typed.strip().rpartition("@")[2].rstrip(".").lower()
     try:
         name = name if name.isascii() else idna.encode(name, uts46=True).decode()
@@ -149,6 +148,9 @@ def look_for(domain: str, proof: str, method: Method) -> None:
 
 
 def _look_in_dns(domain: str, proof: str) -> None:
+    import dns.exception  # here: most processes never ask
+    import dns.resolver
+
     name = f"{LABEL}.{domain}"
     resolver = dns.resolver.Resolver(configure=_nameserver is None)
     if _nameserver is not None:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,10 +17,8 @@ from assay_tenants.models import Invitation, Membership, Role
 from assay_tenants.sso.domains import verified_domains
 from assay_tenants.sso.enforcing import domain_of
 from assay_tenants.sso.errors import LoginRefused
+from assay_tenants.sso.joining import GRANTABLE, give_role, join
 from assay_tenants.sso.models import LinkedIdentity, Provider
-
-#: Never owner: who owns the account is not for a claim to say.
-GRANTABLE: Final[tuple[Role, ...]] = ("admin", "editor", "viewer")
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,10 @@ def _admit(provider: Provider, known: Known, address: str) -> int:
         assert person_id is not None  # noqa: S101 # found or made above
         with acting(Actor("person", str(person_id), known.name, address)):
             if member is None and role is not None:
-                _add_member(session, tenant_id, person_id, known, role)
-            elif member is not None and role is not None and role != member.role:
-                _change_role(session, member, role)
+                by = {"name": known.name, "email": known.email, "by": "single sign-on"}
+                join(session, tenant_id, person_id, role=role, active=True, **by)
+            elif role is not None:
+                give_role(session, tenant_id, person_id, role, by="single sign-on")
             _note_link(session, provider, person_id, known, is_new=not is_linked)
         return person_id
 
@@ -128,41 +127,6 @@ def role_told(provider: Provider, claims: Mapping[str, Any]) -> Role | None:
     words = {word for word in (told if isinstance(told, list) else [told]) if isinstance(word, str)}
     granted = {role for value, role in provider.roles.items() if value in words}
     return next((role for role in GRANTABLE if role in granted), provider.default_role)
-
-
-def _add_member(session: Session, tenant_id: int, person_id: int, known: Known, role: Role) -> None:
-    session.execute(
-        insert(Membership).values(
-            tenant_id=tenant_id,
-            person_id=person_id,
-            name=known.name,
-            email=known.email,
-            role=role,
-            created_at=datetime.now(UTC),
-            verified=True,
-        )
-    )
-    session.execute(delete(Invitation).where(Invitation.tenant_id == tenant_id, Invitation.email == known.email))
-    audit.record(session, tenant_id, "member.joined", person_id, after={"role": role, "by": "single sign-on"})
-
-
-def _change_role(session: Session, member: Membership, role: Role) -> None:
-    if member.role == "owner":
-        return
-    before = member.role
-    session.execute(
-        update(Membership)
-        .where(Membership.tenant_id == member.tenant_id, Membership.person_id == member.person_id)
-        .values(role=role)
-    )
-    audit.record(
-        session,
-        member.tenant_id,
-        "member.role_changed",
-        member.person_id,
-        before={"role": before},
-        after={"role": role, "by": "single sign-on"},
-    )
 
 
 def _note_link(session: Session, provider: Provider, person_id: int, known: Known, *, is_new: bool) -> None:

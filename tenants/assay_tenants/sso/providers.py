@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from assay_tenants import audit, sealing
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
-from assay_tenants.models import Membership, Person, Role
+from assay_tenants.models import LoginSession, Membership, Person
 from assay_tenants.sso import keys
 from assay_tenants.sso.discovery import Endpoints, discover, read_issuer
 from assay_tenants.sso.domains import verified_domains
+from assay_tenants.sso.enforcing import PROOF
 from assay_tenants.sso.errors import BadProvider, ProviderAway
-from assay_tenants.sso.linking import GRANTABLE
+from assay_tenants.sso.joining import read_role
 from assay_tenants.sso.models import SEALED_FOR, PendingLogin, Provider
 from assay_tenants.sso.token_endpoint import ask_for_tokens, error_told
 
@@ -124,6 +125,7 @@ def enforce(tenant_id: int, spare_person_id: int) -> None:
         if password is None or spare_person_id not in {owner.person_id for owner in _owners(session, tenant_id)}:
             raise BadInput("Choose an owner of the account who can log in with a password.", field="spare")
         _set(session, provider, enforced=True, spare_person_id=spare_person_id)
+        _end_other_sessions(session, tenant_id, spare_person_id)
 
 
 def relax(tenant_id: int) -> None:
@@ -160,6 +162,23 @@ def _set(session: Session, provider: Provider, *, enforced: bool, spare_person_i
     audit.record(session, provider.tenant_id, "sso.enforced" if enforced else "sso.relaxed", before=before, after=after)
 
 
+def _end_other_sessions(session: Session, tenant_id: int, spare_person_id: int) -> None:
+    """Whoever has to come through the provider from here on, and came otherwise."""
+    domains = verified_domains(session, tenant_id)
+    theirs = select(Membership.person_id).where(
+        Membership.tenant_id == tenant_id,
+        Membership.person_id != spare_person_id,
+        func.split_part(Membership.email, "@", 2).in_(domains),
+    )
+    session.execute(
+        delete(LoginSession).where(
+            LoginSession.tenant_id == tenant_id,
+            LoginSession.person_id.in_(theirs),
+            ~LoginSession.proven_by.contains([PROOF]),
+        )
+    )
+
+
 _TOLD = ("issuer", "client_id", "vouches", "makes_members", "default_role", "role_claim", "roles")
 
 
@@ -188,14 +207,6 @@ def _read(wanted: Wanted) -> dict[str, Any]:
         "role_claim": claim,
         "roles": {value: read_role(role, field="roles") for value, role in wanted.roles.items()},
     }
-
-
-def read_role(word: str, *, field: str) -> Role:
-    """A role that a provider may give; raises BadInput."""
-    for role in GRANTABLE:
-        if word.strip().lower() == role:
-            return role
-    raise BadInput(f"“{word[:60]}” is no role to be given; accepted are {', '.join(GRANTABLE)}.", field=field)
 
 
 def _try(endpoints: Endpoints, client_id: str, client_secret: str, redirect_uri: str) -> None:
