@@ -159,6 +159,7 @@ CREATE TABLE tenancy.refresh_tokens (
     FOREIGN KEY (tenant_id, family_id) REFERENCES tenancy.token_families (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX refresh_tokens_by_family ON tenancy.refresh_tokens (tenant_id, family_id);
+CREATE INDEX refresh_tokens_past ON tenancy.refresh_tokens (tenant_id, expires_at);
 
 -- Which tenant a device is let into is known only once somebody has typed its code.
 CREATE TABLE tenancy.device_codes (
@@ -219,6 +220,7 @@ def upgrade() -> None:
     for table, column in (
         ("authorization_codes", "expires_at"),
         ("token_families", "ends_at"),
+        ("refresh_tokens", "expires_at"),
         ("client_assertions", "expires_at"),
     ):
         op.execute(f"GRANT SELECT (tenant_id, {column}) ON tenancy.{table} TO assay_timetable")

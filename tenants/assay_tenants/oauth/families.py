@@ -42,6 +42,10 @@ class GrantRefused(Exception):
     """What was shown brings no token; the sentence is for whoever writes the client, in plain ASCII."""
 
 
+class ScopeRefused(Exception):
+    """More was asked for than was granted."""
+
+
 @dataclass(frozen=True)
 class Issued:
     access_token: str
@@ -96,7 +100,8 @@ def start(
 def refresh(token: str, app: AppView, *, wanted: Collection[str] | None) -> Issued:
     """New tokens for a refresh token of this app; ``wanted`` may leave scopes out of the access token.
 
-    Raises GrantRefused. Of uses of one token at the same time, all get the same successor.
+    Raises GrantRefused, and ScopeRefused for more than was granted. Of uses of one token at the same time, all get the
+    same successor.
     """
     parsed = secrets.parse(token)
     if parsed is None or parsed.prefix != PREFIX:
@@ -176,6 +181,8 @@ def _refresh(
     now = datetime.now(UTC)
     if family.revoked_at is not None or grant.revoked_at is not None:
         return "This authorization was revoked."
+    if wanted is not None and not set(wanted) <= set(family.scopes):
+        raise ScopeRefused
     successor = _successor(tenant_id, token, row.salt)
     if row.used_at is not None and not _may_repeat(session, tenant_id, row.used_at, successor, now):
         end_family(session, family, "grant.token_reused")
@@ -283,8 +290,8 @@ def _tell_of_reuse(session: Session, grant: Grant, app: AppView) -> None:
         session,
         to=to,
         subject=f"{app.name} was disconnected from Assay",
-        text=f"A token that {mailing.quoted(app.name)} stays connected by was used twice, so somebody may hold a copy of it. We have "
-        f"revoked all tokens of that authorization.\n\nIf you still use it, connect it again. If this happens "
-        "once more, ask its maker.\n",
+        text=f"A token that {mailing.quoted(app.name)} stays connected by was used twice, so somebody may hold a copy "
+        "of it. We have revoked all tokens of that authorization.\n\nIf you still use it, connect it again. If this "
+        "happens once more, ask its maker.\n",
         tenant_id=grant.tenant_id,
     )

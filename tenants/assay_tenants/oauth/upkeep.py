@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 
 from assay_tenants.database import directory_session, tenant_session, timetable_session
 from assay_tenants.oauth import signing
-from assay_tenants.oauth.models import AuthorizationCode, ClientAssertion, DeviceCode, TokenFamily
+from assay_tenants.oauth.models import AuthorizationCode, ClientAssertion, DeviceCode, RefreshToken, TokenFamily
 
 #: What is past stays this long, so that a late second use is still recognised as one.
 KEPT = timedelta(days=1)
@@ -26,6 +26,11 @@ def run() -> int:
 def _with_past(past: datetime) -> list[int]:
     found: set[int] = set()
     with timetable_session() as session:
+        found.update(
+            session.scalars(
+                select(RefreshToken.tenant_id).where(RefreshToken.expires_at < past).distinct().limit(_BATCH)
+            )
+        )
         found.update(
             session.scalars(
                 select(AuthorizationCode.tenant_id).where(AuthorizationCode.expires_at < past).distinct().limit(_BATCH)
@@ -49,6 +54,10 @@ def _prune(tenant_id: int, past: datetime) -> int:
             delete(AuthorizationCode)
             .where(AuthorizationCode.tenant_id == tenant_id, AuthorizationCode.expires_at < past)
             .returning(AuthorizationCode.tenant_id),
+            # Used ones stay until they could not be used anyway: a second use of one is still recognised.
+            delete(RefreshToken)
+            .where(RefreshToken.tenant_id == tenant_id, RefreshToken.expires_at < past)
+            .returning(RefreshToken.tenant_id),
             delete(TokenFamily)
             .where(TokenFamily.tenant_id == tenant_id, TokenFamily.ends_at < past)
             .returning(TokenFamily.tenant_id),
