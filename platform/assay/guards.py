@@ -1,5 +1,7 @@
 """What every process needs before it touches a secret or calls an address that somebody typed."""
 
+from pathlib import Path
+
 from assay.letterbox import post_of
 from assay.settings import BadSetting, Settings
 from assay_sdk import egress

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 import pluggy
 import structlog
 
-from assay_sdk import Source, hookspecs
+from assay_sdk import Billing, Source, hookspecs
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -23,6 +23,8 @@ class NoSuchSourceError(LookupError):
 @dataclass
 class Plugins:
     sources: dict[str, Source] = field(default_factory=dict)
+    #: None: plans are changed by owners and operators alone.
+    billing: Billing | None = None
     #: Entry points that could not be loaded, with the reason: shown by ``assay doctor``, never fatal.
     broken: dict[str, str] = field(default_factory=dict)
 
@@ -47,6 +49,13 @@ class Plugins:
             raise ValueError(f"Two plugins provide the source {source.name!r}.")
         self.sources[source.name] = source
 
+    def bill_by(self, billing: Billing) -> None:
+        if not _NAME.fullmatch(billing.name):
+            raise ValueError(f"A provider's name is lower-case letters, digits and dashes; not {billing.name!r}.")
+        if self.billing is not None:
+            raise ValueError(f"Two plugins provide billing: {self.billing.name!r} and {billing.name!r}.")
+        self.billing = billing
+
 
 @cache
 def installed() -> Plugins:
@@ -58,6 +67,7 @@ def installed() -> Plugins:
             manager.register(entry.load(), name=entry.name)
             manager.check_pending()
             manager.hook.register_sources(register=plugins.add)
+            manager.hook.register_billing(register=plugins.bill_by)
         except Exception as error:  # noqa: BLE001 # whatever a partner's plugin does, the others must load
             plugins.broken[entry.name] = f"{type(error).__name__}: {error}"
             log.warning("plugin.broken", plugin=entry.name, error=plugins.broken[entry.name])

@@ -112,6 +112,13 @@ def key_ring(value: str) -> str:
     return value
 
 
+def host_names(value: str) -> str:
+    for one in value.split(","):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]", one):
+            raise Refusal(f"holds {one!r}", "names without ports, such as leads.example.com, commas between")
+    return value
+
+
 def networks(value: str) -> str:
     for one in value.split(","):
         try:
@@ -160,6 +167,12 @@ class Settings:
     public_url: str = setting(
         "", address_of("http", "https"), "Address people and senders use; empty: http://HOST:PORT"
     )
+    allowed_hosts: str = setting(
+        "", host_names, "Further names, besides that of the public URL, by which browsers may call us"
+    )
+    hsts_subdomains: bool = setting(
+        True, yes_or_no, "Whether browsers that know us by https ask names below ours by https too"
+    )
     web_threads: int = setting(8, whole_number(1, 256), "Requests a web process answers at the same time")
     web_processes: int = setting(1, whole_number(1, 64), "Processes that answer requests")
     tenant_events_per_second: int = setting(
@@ -196,6 +209,8 @@ class Settings:
         secret=True,
     )
     mail_from: str = setting("", text, "Whom our mails are from, such as Assay <assay@example.com>")
+    plans_file: str = setting("", text, "YAML file of the plans that are offered; empty: our own few (docs/plans.md)")
+    sign_up_plan: str = setting("unlimited", text, "Plan of those who sign up, such as trial")
     trusted_proxies: int = setting(0, whole_number(0, 8), "Reverse proxies in front whose X-Forwarded-* is believed")
     log_level: str = setting("INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least severity that is logged")
     demo: bool = setting(True, yes_or_no, "Whether `assay run` makes a demonstration tenant and sends its traffic")

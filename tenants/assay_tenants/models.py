@@ -41,6 +41,11 @@ class Tenant(Base):
     keep_events: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     #: None: as many as everybody may send; 0: no limit.
     events_per_second: Mapped[int | None] = mapped_column(Integer)
+    #: Of the installation's catalogue of plans.
+    plan: Mapped[str] = mapped_column(Text, server_default="unlimited")
+    plan_since: Mapped[datetime | None] = mapped_column(Instant)
+    #: None: the plan does not end.
+    trial_ends_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Person(Base):

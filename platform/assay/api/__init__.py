@@ -10,6 +10,7 @@ from marshmallow.fields import Integer, List, Nested, String
 
 from assay.api import (
     audit,
+    billing_notices,
     clients,
     companies,
     dead_letters,
@@ -111,4 +112,5 @@ def register(app: Flask, _: Settings) -> None:
         clients,
     ):
         api.register_blueprint(theme.part)
+    app.register_blueprint(billing_notices.blueprint)
     app.register_blueprint(reference.blueprint(api.spec))

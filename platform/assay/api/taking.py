@@ -100,7 +100,7 @@ def _keep(shape: Shape[Any], body: bytes, once: str | None) -> Response:
     id_ = message_id(received_at)
     kept = _kept(shape, body, checked, once)
     tracking = current_app.extensions["tracking"]
-    tracking.admission.admit(tenant, len(checked.records), len(body))
+    tracking.admission.admit(tenant, len(checked.records), len(body), people=shape.name == "leads")
     tracking.writer.keep(Received(tenant, _source_id(tenant), id_, received_at, shape.name, kept))
     answer = {
         "accepted": len(checked.records),

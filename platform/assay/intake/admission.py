@@ -12,10 +12,10 @@ from ipaddress import IPv6Address, ip_address
 
 from assay import roles
 from assay.intake.calls import MAX_ITEMS
-from assay.intake.errors import Backlog, NoRoom, TooFast
+from assay.intake.errors import Backlog, NoRoom, PlanUsedUp, TooFast
 from assay.intake.pace import LEASE, Lender, Pace, Rate, Visitors
 from assay.intake.refusals import Refusals
-from assay.intake.room import Limits, Room
+from assay.intake.room import Limits, Room, Sight
 from assay.places import Places
 from assay.settings import Settings
 
@@ -23,6 +23,8 @@ LONGEST_WAIT = 300
 # Queues are drained in seconds, disks by people.
 BACKLOG_WAIT = timedelta(seconds=30)
 ROOM_WAIT = timedelta(seconds=60)
+# Somebody has to decide.
+PLAN_WAIT = timedelta(seconds=LONGEST_WAIT)
 VISITORS_BURST = timedelta(seconds=10)
 
 _MB = 1024**2
@@ -52,10 +54,11 @@ class Admission:
             refusals,
         )
 
-    def admit(self, tenant_id: int, items: int, size: int) -> None:
-        """Raises TooFast when the tenant sends more than it may, NoRoom when we can take no more from anybody.
+    def admit(self, tenant_id: int, items: int, size: int, *, people: bool = False) -> None:
+        """Raises TooFast or PlanUsedUp when the tenant sends more than it may, NoRoom when we can take no more at all.
 
-        ``items`` are records, ``size`` is in bytes. Who is let in is counted, whatever becomes of the message.
+        ``items`` are records, ``size`` is in bytes; ``people`` are records that each make or change a lead. Who is
+        let in is counted, whatever becomes of the message.
         """
         sight = self.room.seen()
         reason = self.room.reason(sight, size)
@@ -66,6 +69,7 @@ class Admission:
         if most and sight.waiting.get(tenant_id, 0) >= most:
             self.refusals.add(tenant_id, Backlog.code)
             raise Backlog(most, after=BACKLOG_WAIT)
+        self._need_plan(tenant_id, sight, people)
         rate = self.rates.of(tenant_id, sight.rates)
         if rate is None:
             return
@@ -80,6 +84,20 @@ class Admission:
         if reason is not None:
             self.refusals.add(tenant_id, NoRoom.code)
             raise NoRoom(reason, after=ROOM_WAIT)
+
+    def _need_plan(self, tenant_id: int, sight: Sight, people: bool) -> None:
+        plan = sight.plans.get(tenant_id)
+        if plan is None:
+            return
+        used_up = plan.refuses_people if people else plan.refuses_events
+        if used_up:
+            self.refusals.add(tenant_id, PlanUsedUp.code)
+            raise PlanUsedUp(used_up, after=PLAN_WAIT)
+
+    def requests_per_second(self, tenant_id: int) -> int | None:
+        """Of the API, by the tenant's plan; None for no limit."""
+        plan = self.room.seen().plans.get(tenant_id)
+        return plan.plan.requests_per_second if plan else None
 
     def standing(self, tenant_id: int) -> "Standing":
         """The limits of a tenant, and how often it was refused."""

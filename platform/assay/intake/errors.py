@@ -12,6 +12,7 @@ AssayError
 + CallNotAllowed       405: says which method is accepted
 + TooFast              429: more than this account may send; says when it may again
   + Backlog            429: too much of this account waits to be understood
++ PlanUsedUp           429: the account's plan holds no more this month, or its trial is over
 + NoRoom               503: nobody's messages are accepted now, and why; says when to try again
 + CannotKeep           503: not on disk, so not accepted; says when to try again
 + CannotTell           503: settings that can't be looked up now; says when to try again
@@ -116,6 +117,17 @@ class Backlog(TooFast):
         super().__init__(
             f"{most:,} messages of this account wait to be understood, which is as many as may", after=after
         )
+
+
+class PlanUsedUp(AssayError):
+    """The account's plan holds no more; its owners were told."""
+
+    status = 429
+    code = "plan_limit"
+
+    def __init__(self, reason: str, *, after: timedelta) -> None:
+        self.after = after
+        super().__init__(f"{reason}; this was not accepted. Send it again once an owner has chosen a larger plan.")
 
 
 class NoRoom(AssayError):

@@ -5,7 +5,8 @@ A thread looks about once a second; requests read what it saw last.
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -16,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from assay_tenants.database import engine, timetable_session
+from assay_tenants.plans.metering import month_of
+from assay_tenants.plans.standing import Standing, standing_of
 
 # Looking takes at most a twentieth of the time, however much waits.
 PAUSE = 1.0
@@ -36,6 +39,12 @@ _WAITING = text("""
 """)
 _SAMPLE = text("SELECT tenant_id, count(*) FROM intake.waiting TABLESAMPLE SYSTEM (:percent) GROUP BY tenant_id")
 _RATES = text("SELECT id, events_per_second FROM tenancy.tenants WHERE events_per_second IS NOT NULL")
+_PLANS = text("""
+    SELECT t.id, t.plan, t.trial_ends_at, u.events, u.leads
+    FROM tenancy.tenants t
+    LEFT JOIN tenancy.usage u ON u.tenant_id = t.id AND u.month = :month
+    WHERE t.plan <> 'unlimited'
+""")
 _SIZE = text("SELECT pg_database_size(current_database())")
 
 log = structlog.get_logger()
@@ -64,6 +73,8 @@ class Sight:
     waiting: Mapping[int, int] = field(default_factory=dict)
     #: Tenants with a rate of their own.
     rates: Mapping[int, int] = field(default_factory=dict)
+    #: How tenants stand that have a plan with limits.
+    plans: Mapping[int, Standing] = field(default_factory=dict)
 
     @property
     def waiting_of_all(self) -> int:
@@ -93,22 +104,25 @@ class Room:
             self._start()
         sight = self._sight
         if sight is None or self._clock() - sight.at > STALE:
-            return Sight(self._clock(), rates=sight.rates if sight else {})
+            return Sight(self._clock(), rates=sight.rates, plans=sight.plans) if sight else Sight(self._clock())
         return sight
 
     def look(self) -> Sight:
         """Looks now."""
         at = self._clock()
         before = self._sight
-        sight = Sight(at, free=self._free(), rates=before.rates if before else {})
+        sight = Sight(at, free=self._free())
+        if before:
+            sight = replace(sight, rates=before.rates, plans=before.plans)
         is_whole = sight.free is not None or self.limits.folder is None or not self.limits.free
         try:
             with timetable_session() as session:
                 session.execute(text("SET LOCAL statement_timeout = '5s'"))
                 rates = {row.id: row.events_per_second for row in session.execute(_RATES)}
+                plans = _plans(session)
                 waiting = self._waiting(session)
             database = self._database(at)
-            sight = Sight(at, sight.free, database, waiting, rates)
+            sight = Sight(at, sight.free, database, waiting, rates, plans)
             self._is_blind = not is_whole
         except SQLAlchemyError as error:
             self._miss(error)
@@ -197,3 +211,9 @@ class Room:
         if limits.database and sight.database is not None and sight.database + size > limits.database:
             return f"the database has reached {limits.database / 1024**3:,.0f} GB, its limit"
         return None
+
+
+def _plans(session: Session) -> dict[int, Standing]:
+    now = datetime.now(UTC)
+    rows = session.execute(_PLANS, {"month": month_of(now)})
+    return {row.id: standing_of(row.plan, row.trial_ends_at, row.events, row.leads, now) for row in rows}

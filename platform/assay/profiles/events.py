@@ -18,6 +18,7 @@ from assay.profiles.contests import Claim
 from assay.profiles.gathering import Happening
 from assay.profiles.matching import Key
 from assay.profiles.merging import canonical
+from assay_tenants.plans.metering import count_events
 
 _COLUMNS = """id uuid, received_at timestamptz, lead_id bigint, identity_id bigint, type text, occurred_at timestamptz,
     properties jsonb, source_id bigint, sender_id text, message_id uuid"""
@@ -35,7 +36,8 @@ _INSERT = f"""
         SELECT :tenant_id, {_OF_NEWS}, :known_at, :import_id, :retention
         FROM {{rows}} n JOIN fresh ON fresh.event_id = n.id
     )
-    SELECT n.id FROM {{rows}} n WHERE n.id NOT IN (SELECT event_id FROM fresh)
+    SELECT (SELECT count(*) FROM fresh) AS fresh,
+        ARRAY(SELECT n.id FROM {{rows}} n WHERE n.id NOT IN (SELECT event_id FROM fresh)) AS known
 """
 _SEEN = text("""
     SELECT s.event_id, s.received_at FROM json_to_recordset(CAST(:rows AS json)) AS n (id uuid)
@@ -128,7 +130,9 @@ def _insert(
 ) -> set[UUID]:
     table = copied(session, _COLUMNS, lines, form=form)
     asked = {"tenant_id": tenant_id, "known_at": known_at, "import_id": import_id, "retention": retention}
-    return set(session.execute(text(_INSERT.format(rows=table)), asked).scalars())
+    row = session.execute(text(_INSERT.format(rows=table)), asked).one()
+    count_events(session, tenant_id, row.fresh)
+    return set(row.known)
 
 
 def contest(session: Session, tenant_id: int, again: list[Claim], places: Places, known_at: datetime) -> set[int]:

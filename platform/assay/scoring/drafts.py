@@ -11,10 +11,11 @@ from assay.scoring.compiled import compiled_version
 from assay.scoring.diffing import compare
 from assay.scoring.errors import DraftChanged, ModelNameTaken, WrongModelName
 from assay.scoring.examples import Outcome, run_examples
+from assay.scoring.model_queries import count_models
 from assay.scoring.models import ModelRow
 from assay.scoring.queries import read_live_versions, read_model
 from assay.scoring.referring import find_problems, kept_out
-from assay_tenants import audit
+from assay_tenants import audit, plans
 from assay_tenants.database import tenant_session
 
 #: Where GET /api/v1/models/<name> answers something else.
@@ -88,6 +89,7 @@ def create_model(tenant_id: int, text: str, *, by: str | None = None) -> ModelRo
     _label(row, model)
     try:
         with tenant_session(tenant_id) as session:
+            plans.require_place(session, tenant_id, "models", count=lambda: count_models(session, tenant_id))
             session.add(row)
             audit.record(session, tenant_id, "model.created", model.name)
     except IntegrityError as error:

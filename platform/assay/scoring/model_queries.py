@@ -47,6 +47,18 @@ def find_version_of(session: Session, tenant_id: int, model_id: int, content_has
     ).one_or_none()
 
 
+def count_models(session: Session, tenant_id: int) -> int:
+    """Drafts and published ones; those in the archive are not counted."""
+    return session.scalars(
+        select(func.count()).where(ModelRow.tenant_id == tenant_id, ModelRow.archived_at.is_(None))
+    ).one()
+
+
+def count_all_models(tenant_id: int) -> int:
+    with tenant_session(tenant_id) as session:
+        return count_models(session, tenant_id)
+
+
 def last_number(session: Session, tenant_id: int, model_id: int) -> int:
     """Of all versions, whether they score or not; 0 when there is none."""
     return session.scalars(

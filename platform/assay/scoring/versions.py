@@ -18,11 +18,11 @@ from assay.scoring.compiled import compiled_version
 from assay.scoring.diffing import Change, compare
 from assay.scoring.drafts import check_revision, failing_examples, outline
 from assay.scoring.errors import Archived, ReferredTo
-from assay.scoring.model_queries import find_version_of, last_number, number_before_archiving
+from assay.scoring.model_queries import count_models, find_version_of, last_number, number_before_archiving
 from assay.scoring.models import ModelRow, ModelVersion, Publication
 from assay.scoring.queries import LiveVersion, read_live_versions, read_model, read_version
 from assay.scoring.referring import find_problems, kept_out
-from assay_tenants import audit
+from assay_tenants import audit, plans
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Tenant
@@ -90,6 +90,9 @@ def restore(tenant_id: int, name: str, *, by: str, note: str | None = None) -> i
         row = changes.model(name)
         if row.archived_at is None:
             return row.published_version
+        plans.require_place(
+            changes.session, tenant_id, "models", count=lambda: count_models(changes.session, tenant_id)
+        )
         row.archived_at = None
         number = number_before_archiving(changes.session, tenant_id, row.id)
         version = read_version(changes.session, tenant_id, row.id, number) if number is not None else None

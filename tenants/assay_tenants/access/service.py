@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from assay_tenants import audit, factors, secrets
+from assay_tenants import audit, factors, plans, secrets
 from assay_tenants.access import people, verification
 from assay_tenants.access.errors import AddressTaken, ChallengeOver, LogInElsewhere, WrongCredentials
 from assay_tenants.access.passwords import check_strength, hash_password, is_outdated, is_password
@@ -114,6 +114,7 @@ def insert_company(session: Session, person: Person, *, company: str, plugin: st
     """Begins in the directory and ends there."""
     now = datetime.now(UTC)
     tenant_id = session.execute(insert(Tenant).values(name=company, created_at=now).returning(Tenant.id)).scalar_one()
+    plans.begin(session, tenant_id)
     session.execute(
         insert(Membership).values(
             tenant_id=tenant_id,

@@ -22,6 +22,7 @@ from assay_tenants import audit
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Source
+from assay_tenants.plans import require_people
 
 SOURCE = "Imports"
 PLUGIN = "import"
@@ -82,6 +83,7 @@ def new_import(
 ) -> Import:
     """A file that begins to come."""
     fail_abandoned(session, tenant_id)
+    require_people(session, tenant_id)
     now = datetime.now(UTC)
     row = Import(
         tenant_id=tenant_id,

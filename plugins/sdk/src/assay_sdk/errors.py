@@ -2,6 +2,7 @@
 
 PluginError
 + Misunderstood     a message, or one item of it, can't be read: kept as a dead letter with this reason
++ Refused           a request is not from whom it says, or asks for what there is not
 """
 
 
@@ -36,3 +37,7 @@ class Misunderstood(PluginError):
         self.excerpt = excerpt
         self.kind = kind
         super().__init__(reason)
+
+
+class Refused(PluginError):
+    """A request is not from whom it says it is, or asks for something that there is not; says which."""
