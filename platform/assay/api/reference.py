@@ -12,7 +12,10 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from assay.api import errors
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-SECURITY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'", "X-Content-Type-Options": "nosniff"}
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+}
 
 
 @dataclass(frozen=True)

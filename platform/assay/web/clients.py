@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from assay.web.forms import Form
-from assay.web.settings import public_address
+from assay.web.security import address_here
 from assay.web.visitors import ID, fresh, may, needs, visitor
 from assay_tenants import keys
 from assay_tenants.errors import AssayError, BadInput
@@ -111,5 +111,5 @@ def _page(*, issued: IssuedKey | None = None, rotated: bool = False, form: Form 
         usual_life=USUAL_LIFE,
         choices=CHOICES,
         now=datetime.now(UTC),
-        address=public_address(),
+        address=address_here(),
     )

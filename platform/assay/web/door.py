@@ -33,6 +33,7 @@ from assay.web import (
     rescores,
     retention,
     second_step,
+    security,
     settings,
     sso,
     usage,
@@ -41,7 +42,7 @@ from assay.web import (
     words,
 )
 from assay.web.bundles import asset, is_built
-from assay.web.security import add_headers, style_nonce
+from assay.web.security import TAKE_FILES, style_nonce
 
 FORM_TOKEN_LIFETIME = timedelta(hours=12)
 #: Bytes of fields; a file among them goes to disk and has no bound. A model of a million bytes triples when encoded.
@@ -60,7 +61,6 @@ def register(app: Flask, configuration: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=configuration.address.startswith("https://"),
-        ASSAY_PUBLIC_URL=configuration.public_url.rstrip("/"),
     )
     csrf.init_app(app)
     attempts.register(app, configuration.redis_url)
@@ -69,6 +69,7 @@ def register(app: Flask, configuration: Settings) -> None:
     app.context_processor(lambda: {"count_refused": refused.count_shown})
     app.register_blueprint(_blueprint())
     errors.answer_for_unknown_pages(app)
+    security.register(app, configuration)
 
 
 def _blueprint() -> Blueprint:
@@ -110,7 +111,6 @@ def _blueprint() -> Blueprint:
     web.before_request(csrf.protect)
     web.before_request(operators.hold_back)
     web.before_request(login_rules.lead_to_second_factors)
-    web.after_request(add_headers)
     web.after_request(_keep_built_files)
     errors.handle(web)
     return web
@@ -120,6 +120,9 @@ def _bound_body() -> None:
     # The form token is looked for in the form, so a form is read before anybody asked who sends it.
     if g.visitor is None:
         request.max_content_length = LARGEST_FORM_OF_A_STRANGER
+    elif request.endpoint in TAKE_FILES and not visitors.may("imports:write"):
+        # Its file would be on our disk before the page refuses it.
+        request.max_content_length = security.LARGEST_REQUEST
     request.max_form_memory_size = LARGEST_FORM
 
 

@@ -22,7 +22,8 @@ from assay.web.curves import drawing
 from assay.web.messages import readable
 from assay.web.receipts import receipt_of
 from assay.web.rulers import Ruler, ruler
-from assay.web.settings import EXAMPLE_KEY, public_address
+from assay.web.security import address_here
+from assay.web.settings import EXAMPLE_KEY
 from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import NotFound
 
@@ -119,7 +120,7 @@ def index() -> ResponseReturnValue:
         return render_template("parts/lead_results.html", filtered=source == "form#filters", **shown)
     newcomer = not (page.items or published or asked.narrowing or cursor)
     return render_template(
-        "leads/index.html", newcomer=newcomer, address=public_address(), example_key=EXAMPLE_KEY, **shown
+        "leads/index.html", newcomer=newcomer, address=address_here(), example_key=EXAMPLE_KEY, **shown
     )
 
 

@@ -1,11 +1,13 @@
 """What can be set, write keys, and how to use them."""
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from assay.normalise.queries import list_dead_letters
 from assay.web import settings_menu
 from assay.web.forms import Form
+from assay.web.security import address_here
+from assay.web.security import public_address as public_address
 from assay.web.visitors import ID, may, needs, signed_in, visitor
 from assay_tenants import keys
 from assay_tenants.errors import AssayError, BadInput
@@ -14,12 +16,6 @@ from assay_tenants.keys import IssuedKey
 blueprint = Blueprint("settings", __name__)
 
 EXAMPLE_KEY = "YOUR_WRITE_KEY"
-
-
-def public_address() -> str:
-    """Where senders reach us: as configured, otherwise as this visitor does."""
-    configured: str = current_app.config["ASSAY_PUBLIC_URL"]
-    return configured or request.host_url.rstrip("/")
 
 
 @blueprint.get("/settings")
@@ -88,6 +84,6 @@ def _page(
         form=form or Form(),
         wrong_name=wrong_name,
         wrong_key=wrong_key,
-        address=public_address(),
+        address=address_here(),
         example_key=issued.secret if issued else EXAMPLE_KEY,
     )
