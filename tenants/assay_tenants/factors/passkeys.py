@@ -232,7 +232,7 @@ def _signer(session: Session, credential: AuthenticationCredential, site: Site, 
         wanted = wanted.where(Passkey.person_id == person_id)
     passkey = session.scalars(wanted.with_for_update()).one_or_none()
     handle = credential.response.user_handle
-    if passkey is None or (handle is None and person_id is None) or (handle and handle != passkey.user_handle):
+    if passkey is None or (not handle and person_id is None) or (handle and handle != passkey.user_handle):
         raise WrongFactor(_NOT_KNOWN, field="credential")
     if passkey.copied_at is not None:
         raise WrongFactor(_COPIED, field="credential")

@@ -23,7 +23,6 @@ from assay_tenants.mailing.models import Mail
 from assay_tenants.models import Person
 
 SITE = Site("https://assay.example.test", "assay.example.test")
-PASSWORD = "a long enough password"
 PRESENT, VERIFIED, NEW_CREDENTIAL = 0x01, 0x04, 0x40
 
 
@@ -109,9 +108,7 @@ class Somebody:
         return device
 
     def is_asked(self) -> dict[str, Any]:
-        return passkeys.ask(
-            "second_step", SITE, bound_to=passkeys.of_person(self.person_id), person_id=self.person_id
-        )
+        return passkeys.ask("second_step", SITE, bound_to=passkeys.of_person(self.person_id), person_id=self.person_id)
 
     def mails(self) -> list[str]:
         with directory_session() as session:
@@ -124,7 +121,7 @@ def make_somebody(make_tenant: Callable[[], SignedUp]) -> Callable[[], Somebody]
         new = make_tenant()
         with directory_session() as session:
             email = session.scalars(select(Person.email).where(Person.id == new.person_id)).one()
-        return Somebody(new.person_id, new.tenant_id, email, access.log_in(email=email, password=PASSWORD))
+        return Somebody(new.person_id, new.tenant_id, email, access.open_session(new.person_id, proven_by=("password",)))
 
     return make
 
