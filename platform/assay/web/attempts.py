@@ -25,6 +25,7 @@ from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 from redis import Redis, RedisError
 
+from assay_tenants.access import WrongCredentials
 from assay_tenants.errors import AssayError, TooManyAttempts
 
 PASSKEY_LOGINS_FROM_ONE_PLACE = RateLimitItemPerHour(300, namespace="assay")
@@ -95,14 +96,15 @@ def log_in_of(email: str) -> Iterator[None]:
     email = email.strip().lower()
     device = _known_device(email)
     own = Lane(f"device:{device}", 10) if device else Lane(f"person:{email}", 5)
-    with _counted(Lane(f"place:{_place()}", 50), own, reason="Too many wrong passwords."):
+    with _counted(Lane(f"place:{_place()}", 50), own, reason="Too many wrong passwords.", failure=WrongCredentials):
         yield
 
 
 @contextmanager
 def second_step_of(person_id: int) -> Iterator[None]:
     """Around whatever takes a second factor: any refusal that is raised within counts as a wrong one."""
-    with _counted(Lane(f"place:{_place()}", 50), Lane(f"factor:{person_id}", 5), reason="Too many wrong codes."):
+    own = Lane(f"factor:{person_id}", 5)
+    with _counted(Lane(f"place:{_place()}", 50), own, reason="Too many wrong codes.", failure=AssayError):
         yield
 
 
@@ -126,6 +128,11 @@ def count_verification(person_id: int) -> None:
 
 def count_invitation(person_id: int) -> None:
     _count(INVITATIONS_OF_ONE_PERSON, "invite", str(person_id), "You have sent many invitations today.")
+
+
+def retry_after(error: AssayError) -> dict[str, str]:
+    """The header that tells a program how long to wait; none for other errors."""
+    return {"Retry-After": str(int(error.after.total_seconds()))} if isinstance(error, TooManyAttempts) else {}
 
 
 def know_device(response: Response, email: str) -> Response:
@@ -162,7 +169,7 @@ def _signer() -> URLSafeTimedSerializer:
 
 
 @contextmanager
-def _counted(*lanes: Lane, reason: str) -> Iterator[None]:
+def _counted(*lanes: Lane, reason: str, failure: type[AssayError]) -> Iterator[None]:
     taken: list[Lane] = []
     try:
         for lane in lanes:
@@ -174,11 +181,10 @@ def _counted(*lanes: Lane, reason: str) -> Iterator[None]:
         for lane in taken:
             _forgive(lane)
         raise
-    except AssayError:
-        raise
-    except BaseException:
-        for lane in taken:
-            _forgive(lane)
+    except BaseException as error:
+        if not isinstance(error, failure):
+            for lane in taken:
+                _forgive(lane)
         raise
     for lane in lanes:
         _forgive(lane)

@@ -67,6 +67,7 @@ def register(app: Flask, configuration: Settings) -> None:
     words.teach(app.jinja_env)
     app.context_processor(lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor")})
     app.context_processor(lambda: {"count_refused": refused.count_shown})
+    app.context_processor(lambda: {"companies_of": account.companies_of, "outbox_is_open": mails.is_open})
     app.register_blueprint(_blueprint())
     errors.answer_for_unknown_pages(app)
     security.register(app, configuration)

@@ -25,6 +25,15 @@ OPEN: Final[Mapping[str, str]] = {
     "web.second_step.passkey_options": "of whoever has given a right password, or is logged in",
     "web.second_step.sole_passkey_options": "whoever logs in by a passkey has nothing else to show",
     "web.second_step.log_in_by_passkey": "proves itself by the passkey",
+    "web.access.invitation_page": "whoever is invited may have no account yet; the link shows that the address is theirs",
+    "web.access.accept_invitation": "proves itself by the link",
+    "web.recovery.verify_page": "a mail may be opened in another browser; the link shows that the address is theirs",
+    "web.recovery.verify": "proves itself by the link",
+    "web.recovery.forgotten_page": "whoever forgot their password can't log in",
+    "web.recovery.forgotten": "answers the same whoever asks; what follows goes by mail",
+    "web.recovery.reset_page": "proves itself by the link",
+    "web.recovery.reset": "proves itself by the link",
+    "web.mails.index": "for whoever sits at the machine itself, where no mail is sent",
     "web.access.log_out": "ends the session of its own cookie, which may have ended already",
 }
 

@@ -151,7 +151,7 @@ def fresh(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnV
             page = came_from.path if came_from.netloc == request.host else url_for("web.settings.index")
         return redirect(url_for("web.account.confirm_page", next=safe_next(page)), 303)
 
-    return guarded
+    return _stating_the_same(view, guarded)
 
 
 def verified(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
@@ -164,7 +164,34 @@ def verified(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRetu
         require_verified(visitor())
         return view(*args, **kwargs)
 
-    return guarded
+    return _stating_the_same(view, guarded)
+
+
+def personal(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """The view, for whoever has an account of their own here; operators who look in have none."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if not g.visitor:
+            return to_log_in()
+        if isinstance(visitor(), OperatorVisitor):
+            raise NotAPerson
+        return view(*args, **kwargs)
+
+    return _stating_the_same(view, guarded)
+
+
+def _stating_the_same(
+    view: Callable[P, ResponseReturnValue], guarded: Callable[P, ResponseReturnValue]
+) -> Callable[P, ResponseReturnValue]:
+    return stating(getattr(view, "needs", ()), guarded)
+
+
+class NotAPerson(Forbidden):
+    code = "not_a_person"
+
+    def __init__(self) -> None:
+        super().__init__("This page belongs to a person's own account; an operator who looks in has none here.")
 
 
 def cookie_name() -> str:

@@ -77,7 +77,7 @@ def reset(key: str, password: str, *, address: str = "") -> str:
 
 
 def change_password(visitor: Visitor, token: str, *, present: str, password: str, address: str = "") -> None:
-    """Needs the present one; ends all other sessions."""
+    """In place of the present one; ends all other sessions."""
     parsed = secrets.parse(token)
     with directory_session() as session:
         person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
@@ -101,7 +101,7 @@ def confirm_password(visitor: Visitor, password: str) -> None:
     with directory_session() as session:
         person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
     if not is_password(password, person.password_hash):
-        raise WrongCredentials("This is not your password.")
+        raise WrongCredentials("This is not your present password.")
 
 
 def has_password(visitor: Visitor) -> bool:

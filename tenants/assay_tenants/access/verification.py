@@ -126,7 +126,7 @@ def send_again(visitor: Visitor) -> None:
 
 
 def ask_for_address(visitor: Visitor, *, email: str, password: str) -> None:
-    """Sends a link to a new address; it becomes the person's once the link is opened."""
+    """Sends a link to a new address, which becomes the person's once it is opened."""
     email = people.read_address(email)
     with directory_session() as session:
         person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
