@@ -37,6 +37,10 @@ class LetterRoundStarted(Fact):
     """All dead letters of a kind wait to be read again, or to be dismissed."""
 
 
+class ErasureRequested(Fact):
+    """A person waits to be erased."""
+
+
 Listener = Callable[[Fact], None]
 
 _listeners: list[Listener] = []

@@ -16,7 +16,7 @@ from assay.normalise import Normalised
 from assay.profiles import knowing
 from assay.profiles.erasing import tombstones
 from assay.profiles.erasing.models import Tombstone
-from assay.profiles.erasing.scrubbing import all_candidates
+from assay.profiles.erasing.naming import ANYTHING, candidates
 from assay.profiles.erasing.sifting import erasure_of
 from assay.profiles.erasing.verdicts import keys_of, spared
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, Key
@@ -127,8 +127,7 @@ def _candidates(batch: Batch, number: int, kinds: set[str]) -> Iterator[Key]:
         tree = json.loads(original)
     except (ValueError, RecursionError):
         tree = original.replace('"', " ").replace(",", " ").split()
-    # Of a table the cells alone are there: each may be an identifier.
-    yield from all_candidates(tree, kinds, "id" if isinstance(tree, list) else "")
+    yield from candidates(tree, kinds, ANYTHING)
 
 
 def _refuse(batch: Batch, number: int) -> None:

@@ -7,23 +7,22 @@ ids of events without one of their own are made of it.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 from assay.normalise.understanding import Kept, Reading, excerpt_of, readings
 from assay.profiles.erasing.layout import Layout, Member, layout_of
+from assay.profiles.erasing.naming import names_them
 from assay.profiles.erasing.verdicts import is_theirs, spared
-from assay.profiles.matching import ANONYMOUS_ID, EMAIL, Key
+from assay.profiles.matching import ANONYMOUS_ID, Key
 from assay_sdk import Misunderstood, Source
 from assay_sdk.reading import read_leniently
 
 #: Beside our own API's records: which of those that were sent these are.
 _PLACES = b'"places"'
-_NAMING = re.compile(r"(id|mail)\Z", re.IGNORECASE)
-_LEAST_TELLING = 8
-_DIGIT = re.compile(r"\d")
+_DEVICE = re.compile(r"id\Z", re.IGNORECASE)
 
 
 @dataclass
@@ -42,57 +41,20 @@ class Scrubbed:
 def scrub(message: Kept, source: Source | None, erased: Set[Key]) -> Scrubbed | None:
     """None where nothing in it is theirs. ``source`` reads it; without one nobody can, and it goes by what it names."""
     layout = layout_of(message.body)
-    if layout is None:
+    if layout is None or not any(True for _ in layout.places()):
         return _whole(message, source, erased)
     found = _Items(message, source, erased, layout)
     found.look()
-    rest = _bared(layout, found, erased)
-    if not found.gone and not found.changed and rest is layout:
-        return _whole(message, source, erased)
-    left = rest.having(found.left)
-    if not any(True for _ in left.places()) or _is_only_places(left):
+    left = _bared(layout.having(found.left), erased)
+    if not found.gone and not found.changed and left.written() == layout.written():
+        return None
+    if _is_only_places(left):
         return Scrubbed(None, excerpts=found.excerpts, gone=list(found.gone.values()))
     body = left.written()
     if any(_is_theirs(each, erased) for each in _readings(replace(message, body=body), source)):
         # What names them stands beside the list: it is one item, which has a list.
         return _whole(message, source, erased)
     return Scrubbed(body, _places(message, source, body, erased), found.excerpts, list(found.gone.values()))
-
-
-def names_them(tree: Any, erased: Set[Key], name: str = "") -> bool:
-    """Whether something stands in it, where an identifier may stand, that is one of these."""
-    if isinstance(tree, dict):
-        return any(names_them(value, erased, str(key)) for key, value in tree.items())
-    if isinstance(tree, list):
-        return any(names_them(value, erased, name) for value in tree)
-    return any(key in erased for key in candidates(name, tree, {kind for kind, _ in erased}))
-
-
-def candidates(name: str, value: Any, kinds: Set[str]) -> Iterator[Key]:
-    """What a value under this name could be an identifier as; a short one only where the name says that it is one."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return
-    text = str(value).strip()
-    if not text or not (_NAMING.search(name) or "@" in text or _is_telling(text)):
-        return
-    for kind in kinds:
-        yield kind, text.lower() if kind == EMAIL else text
-
-
-def all_candidates(tree: Any, kinds: Set[str], name: str = "") -> Iterator[Key]:
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from all_candidates(value, kinds, str(key))
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from all_candidates(value, kinds, name)
-    else:
-        yield from candidates(name, tree, kinds)
-
-
-def _is_telling(text: str) -> bool:
-    """Of a length and a make that hardly stands anywhere else by chance."""
-    return len(text) >= _LEAST_TELLING and _DIGIT.search(text) is not None
 
 
 class _Items:
@@ -165,18 +127,22 @@ def _whole(message: Kept, source: Source | None, erased: Set[Key]) -> Scrubbed |
     return Scrubbed(body, _places(message, source, body, erased))
 
 
-def _bared(layout: Layout, found: _Items, erased: Set[Key]) -> Layout:
+def _bared(layout: Layout, erased: Set[Key]) -> Layout:
     """Without what a request says of the person beside its items."""
     members: list[Member] = []
     for member in layout.members:
-        tree = None if member.items is not None else _tree(member.value)
-        if tree is not None and names_them(tree, erased):
-            bared = _without(tree, lambda name, value: names_them(value, erased, name))
-            members.append(Member(member.key, json.dumps(bared, ensure_ascii=False).encode()))
-        else:
+        if member.key is None or member.items is not None:
             members.append(member)
-    same = all(one is other for one, other in zip(members, layout.members, strict=True))
-    return layout if same else Layout(layout.is_object, members)
+            continue
+        name = str(_tree(member.key))
+        told = {name: _tree(member.value)}
+        if not names_them(told, erased):
+            members.append(member)
+            continue
+        bared = _without(told, lambda named, value: names_them(value, erased, named))
+        if name in bared:
+            members.append(Member(member.key, json.dumps(bared[name], ensure_ascii=False).encode()))
+    return layout if members == layout.members else Layout(layout.is_object, members)
 
 
 def _places(message: Kept, source: Source | None, body: bytes, erased: Set[Key]) -> list[int] | None:
@@ -185,9 +151,9 @@ def _places(message: Kept, source: Source | None, body: bytes, erased: Set[Key])
     numbers = message.places or range(len(before))
     after = _readings(replace(message, body=body), source)
     places: list[int] = []
-    candidates_left = iter(enumerate(before))
+    left = iter(enumerate(before))
     for each in after:
-        for number, other in candidates_left:
+        for number, other in left:
             if _is_same(other, each, erased):
                 places.append(numbers[number] if number < len(numbers) else number)
                 break
@@ -222,7 +188,7 @@ def _without_devices(tree: Any, erased: Set[Key]) -> Any:
     devices = {value for kind, value in erased if kind == ANONYMOUS_ID}
 
     def is_device(name: str, value: Any) -> bool:
-        return isinstance(value, str) and value.strip() in devices and _NAMING.search(name) is not None
+        return isinstance(value, str) and value.strip() in devices and _DEVICE.search(name) is not None
 
     changed = _without(tree, is_device)
     return None if changed == tree else changed

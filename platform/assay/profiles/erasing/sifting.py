@@ -19,7 +19,8 @@ from assay.plugins import NoSuchSourceError
 from assay.profiles import knowing
 from assay.profiles.erasing import tombstones
 from assay.profiles.erasing.models import Tombstone
-from assay.profiles.erasing.scrubbing import Scrubbed, all_candidates, scrub
+from assay.profiles.erasing.naming import candidates
+from assay.profiles.erasing.scrubbing import Scrubbed, scrub
 from assay.profiles.erasing.verdicts import is_theirs, keys_of, spared
 from assay.profiles.matching import Key
 from assay_sdk import Record, Source
@@ -27,14 +28,16 @@ from assay_sdk.reading import read_leniently
 
 log = structlog.get_logger()
 
-_LOCKED = text(f"""
+_READ = f"""
     SELECT m.id, m.received_at, m.retention, m.source_id, m.call, m.body, m.places
     FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[])) AS w (id, received_at)
     CROSS JOIN {classes("messages")}
     JOIN intake.messages m ON m.tenant_id = :tenant_id AND m.retention = class.retention AND m.id = w.id
         AND m.received_at = w.received_at
-    ORDER BY m.received_at, m.id FOR UPDATE OF m
-""")  # noqa: S608 # of classes that are constants
+    ORDER BY m.received_at, m.id
+"""  # noqa: S608 # of classes that are constants
+_LOCK = text(f"{_READ} FOR UPDATE OF m")
+_LOOK = text(_READ)
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,12 @@ def store(session: Session, tenant_id: int, row: Any, found: Scrubbed) -> None:
     session.execute(letters)
 
 
-def locked(session: Session, tenant_id: int, places: Collection[Place]) -> Sequence[Row[Any]]:
-    """Messages, as they are now, until the end of the transaction; those that are no longer kept are left out."""
+def messages_at(
+    session: Session, tenant_id: int, places: Collection[Place], *, lock: bool = True
+) -> Sequence[Row[Any]]:
+    """Messages as they are now, with ``lock`` until the end of the transaction; those no longer kept are left out."""
     ids, instants = [each.id for each in places], [each.received_at for each in places]
-    return session.execute(_LOCKED, {"tenant_id": tenant_id, "ids": ids, "instants": instants}).all()
+    return session.execute(_LOCK if lock else _LOOK, {"tenant_id": tenant_id, "ids": ids, "instants": instants}).all()
 
 
 def kept_of(row: Any) -> Kept:
@@ -140,7 +145,7 @@ def _scrub_all(
     session: Session, tenant_id: int, touched: set[Place], erased: dict[Key, int], refused: Set[UUID]
 ) -> None:
     names = plugin_names(session, tenant_id)
-    for row in locked(session, tenant_id, touched):
+    for row in messages_at(session, tenant_id, touched):
         theirs = set(erased)
         if row.id in refused:
             theirs |= _named_in(session, tenant_id, bytes(row.body))
@@ -157,4 +162,4 @@ def _named_in(session: Session, tenant_id: int, body: bytes) -> set[Key]:
     except (ValueError, RecursionError):
         return set()
     kinds = set(session.scalars(select(Tombstone.kind).where(Tombstone.tenant_id == tenant_id).distinct()))
-    return set(tombstones.find(session, tenant_id, set(all_candidates(tree, kinds))))
+    return set(tombstones.find(session, tenant_id, set(candidates(tree, kinds))))

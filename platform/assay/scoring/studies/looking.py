@@ -65,7 +65,7 @@ def unpacked(changes: bytes) -> pl.DataFrame:
     return pl.read_ipc(BytesIO(changes))
 
 
-def _packed(changes: pl.DataFrame) -> bytes:
+def packed(changes: pl.DataFrame) -> bytes:
     file = BytesIO()
     changes.write_ipc(file, compression="zstd")
     return file.getvalue()
@@ -81,7 +81,7 @@ def _preview(
     models = [draft] if live is None else [live, draft]
     leads, events = read_facts(study.tenant_id, chosen, event_ids=False, **wanted(models))
     examined = previewing.examine(draft, live, leads, events, study.at, others=_others(session, study, chosen))
-    return Looked(examined.summary, _packed(examined.changes))
+    return Looked(examined.summary, packed(examined.changes))
 
 
 def _others(session: Session, study: Study, chosen: Leads) -> pl.DataFrame:
