@@ -91,3 +91,18 @@ def may(role: Role, permission: Permission) -> bool:
 def within(role: Role, scopes: Collection[Permission]) -> frozenset[Permission]:
     """Of ``scopes``, those that somebody of this role may hand on."""
     return OF_ROLES[role] & frozenset(scopes)
+
+
+def table() -> str:
+    """Who may what, as Markdown: a row for each permission, a column for each role."""
+    roles = list(OF_ROLES)
+    rows = [["Permission", "It lets you", *roles], ["---", "---", *("---" for _ in roles)]]
+    rows += [
+        [
+            f"`{permission}`",
+            IN_WORDS[permission][0].lower() + IN_WORDS[permission][1:],
+            *("yes" if may(role, permission) else "" for role in roles),
+        ]
+        for permission in get_args(Permission)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

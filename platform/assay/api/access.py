@@ -29,11 +29,20 @@ class KeyMissing(NotSignedIn):
         super().__init__(f"This needs an API key or an access token. {HOW}")
 
 
+class Unstated(Forbidden):
+    """A route that nobody has said who may ask."""
+
+    def __init__(self) -> None:
+        super().__init__("This is open to nobody.")
+
+
 def recognise() -> None:
     """Before each request: raises NotSignedIn unless it came with a valid API key or access token."""
     authorization = request.authorization
     if authorization is None or authorization.type != "bearer" or not authorization.token:
         raise KeyMissing
+    if not hasattr(current_app.view_functions[request.endpoint or ""], "needs"):
+        raise Unstated
     found = _bearers.find(authorization.token)
     g.api_caller = found
     act_as(Actor(found.kind, found.id, found.name, request.remote_addr or ""))

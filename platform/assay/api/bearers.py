@@ -18,8 +18,8 @@ from assay_tenants.context import ActorKind
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotSignedIn
 from assay_tenants.key_use import uses
-from assay_tenants.models import Membership
-from assay_tenants.oauth.tokens import TokenRefused, handles_of, read_access_token
+from assay_tenants.models import Membership, Role
+from assay_tenants.oauth.tokens import TokenRefused, handles_of, read_uncut
 from assay_tenants.permissions import Permission, within
 
 SIZE = 10_000
@@ -129,18 +129,30 @@ def _refused_key(secret: str) -> NotSignedIn:
 
 
 def _known_token(token: str) -> Known:
-    bearer = read_access_token(token)
+    bearer = read_uncut(token)
+    if bearer is None:
+        raise TokenRefused
+    handles = handles_of(bearer)
+    # A member's cut says only that they changed: what they are now stands in their membership.
+    if cuts.which_are_cut(bearer.tenant_id, *handles) - {f"member:{bearer.person_id}"}:
+        raise TokenRefused
     scopes = bearer.scopes
     if bearer.person_id is not None:
-        with tenant_session(bearer.tenant_id) as session:
-            role = session.scalar(
-                select(Membership.role).where(
-                    Membership.tenant_id == bearer.tenant_id, Membership.person_id == bearer.person_id
-                )
-            )
-        # Whoever is no member any more has nothing to grant.
+        role = _role_now(bearer.tenant_id, bearer.person_id)
         if role is None:
             raise TokenRefused
         scopes = within(role, scopes)
     caller = Caller(bearer.tenant_id, scopes, "app", bearer.client_id, bearer.app_name, bearer.person_id)
-    return Known(caller, tuple(handles_of(bearer)), datetime.fromtimestamp(bearer.expires_at, UTC))
+    return Known(caller, tuple(handles), datetime.fromtimestamp(bearer.expires_at, UTC))
+
+
+def _role_now(tenant_id: int, person_id: int) -> Role | None:
+    """None: they are no member any more, or may not come in."""
+    with tenant_session(tenant_id) as session:
+        return session.scalar(
+            select(Membership.role).where(
+                Membership.tenant_id == tenant_id,
+                Membership.person_id == person_id,
+                Membership.suspended_at.is_(None),
+            )
+        )

@@ -140,6 +140,7 @@ def get_dead_message(message_id: UUID) -> dict[str, object]:
 
 
 @part.route("/dead-letters/<uuid:message_id>/raw", methods=["GET"])  # type: ignore[untyped-decorator] # no types
+@part.guards("settings:read")
 @part.response(  # type: ignore[untyped-decorator] # as above
     200, {"type": "string", "format": "binary"}, content_type="application/octet-stream"
 )

@@ -98,7 +98,7 @@ class TestList:
         assert "no longer a member" not in person.opens(PAGE).text
         with tenant_session(tenant.tenant_id) as session:
             session.execute(
-                text("UPDATE tenancy.keys SET made_by_id = 0 WHERE tenant_id = :t AND kind = 'api'"),
+                text("UPDATE tenancy.keys SET made_by_id = 999999999 WHERE tenant_id = :t AND kind = 'api'"),
                 {"t": tenant.tenant_id},
             )
         assert "by Ada Example, who is no longer a member" in person.opens(PAGE).text
