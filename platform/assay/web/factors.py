@@ -129,7 +129,7 @@ def show_one_page() -> ResponseReturnValue:
 @blueprint.post("/account/second-factors/show")
 @signed_in
 def show_one() -> ResponseReturnValue:
-    """For a login that was made without, by whoever is asked for a second factor and has one."""
+    """For a login that was made without, and in place of the password where a page asks anew who it is."""
     form = Form.read(request.form, needed={})
     try:
         with attempts.second_step_of(visitor().person_id):
@@ -138,7 +138,7 @@ def show_one() -> ResponseReturnValue:
         form.refuse(error)
         return _show_one_page(form), error.status
     access.prove_again(visitors.token(), proven_by=method)
-    return redirect(url_for("web.leads.index"), 303)
+    return redirect(_next() or url_for("web.leads.index"), 303)
 
 
 class NotFresh(NotSignedIn):
@@ -189,7 +189,17 @@ def _page(form: Form | None = None) -> str:
 
 
 def _show_one_page(form: Form) -> str:
-    return render_template("factors/show_one.html", form=form, methods=factors.list_methods(visitor().person_id))
+    return render_template(
+        "factors/show_one.html",
+        form=form,
+        next=_next(),
+        asked=login_rules.is_due(visitor()),
+        methods=factors.list_methods(visitor().person_id),
+    )
+
+
+def _next() -> str | None:
+    return visitors.safe_next(request.args.get("next"))
 
 
 def _app_page(form: Form, status: int = 200) -> ResponseReturnValue:

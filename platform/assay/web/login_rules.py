@@ -8,6 +8,7 @@ from assay.web.visitors import ID, fresh, needs, visitor
 from assay_tenants import factors
 from assay_tenants.access import Visitor
 from assay_tenants.errors import AssayError, BadInput, NotFound
+from assay_tenants.operators import OperatorVisitor
 from assay_tenants.permissions import may
 
 blueprint = Blueprint("login_rules", __name__)
@@ -15,7 +16,14 @@ blueprint = Blueprint("login_rules", __name__)
 #: What proves more than a password does. A company's own provider asks for as much as that company wants.
 MORE_THAN_A_PASSWORD = frozenset({"totp", "passkey", "recovery", "sso"})
 #: Where whoever has no second factor yet can go: to get one, to prove who they are, to verify an address, and away.
-OPEN_WITHOUT = ("web.static", "web.access.", "web.factors.", "web.second_step.", "web.account.", "web.recovery.")
+OPEN_WITHOUT = frozenset(
+    {
+        *("web.static", "web.access.log_out", "web.access.switch", "web.operators.leave_access"),
+        *("web.account.index", "web.account.confirm_page", "web.account.confirm"),
+        *("web.recovery.send_verification", "web.recovery.verify_page", "web.recovery.verify"),
+    }
+)
+_OWN_THEMES = ("web.factors.", "web.second_step.")
 
 IN_WORDS = {
     "nobody": "Nobody: a password is enough",
@@ -26,14 +34,15 @@ IN_WORDS = {
 
 def is_due(who: Visitor) -> bool:
     """Whether this visitor's company asks for a second factor that this session was not opened with."""
-    if not MORE_THAN_A_PASSWORD.isdisjoint(who.proven_by):
+    if isinstance(who, OperatorVisitor) or not MORE_THAN_A_PASSWORD.isdisjoint(who.proven_by):
         return False
     return factors.needs_one(who.role, factors.rule_of(who.tenant_id))
 
 
 def lead_to_second_factors() -> ResponseReturnValue | None:
     """Before each request: nobody gets past who needs a second factor and has shown none."""
-    if g.visitor is None or (request.endpoint or "").startswith(OPEN_WITHOUT) or not is_due(g.visitor):
+    endpoint = request.endpoint or ""
+    if g.visitor is None or endpoint in OPEN_WITHOUT or endpoint.startswith(_OWN_THEMES) or not is_due(g.visitor):
         return None
     target = url_for("web.factors.index")
     if "HX-Request" in request.headers:

@@ -22,7 +22,7 @@ from flask.typing import ResponseReturnValue
 
 from assay.web import attempts
 from assay.web.forms import Form
-from assay.web.settings import public_address
+from assay.web.security import address_here
 from assay.web.visitors import enter, remember, safe_next, visitor
 from assay_tenants import access, factors
 from assay_tenants.access import ChallengeOver, Pending
@@ -136,8 +136,11 @@ def check(person_id: int, name: str, form: Form) -> Method:
 
 
 def site() -> Site:
-    """Where this installation's passkeys are good; raises NoPasskeysHere."""
-    return Site.of(public_address())
+    """Where this installation's passkeys are good; raises NoPasskeysHere.
+
+    Without a public address it is the name that the visitor uses: a browser gives a passkey to no other name's page.
+    """
+    return Site.of(address_here())
 
 
 def options(ask: Callable[[], passkeys.Options]) -> ResponseReturnValue:
