@@ -21,7 +21,7 @@ LARGEST_REQUEST = 4_000_000
 LARGEST_FILE = MAX_BYTES + 1_000_000
 #: The only routes that take a file.
 TAKE_FILES = frozenset(
-    {"web.imports.start", "web.imports.append", "imports.start_import", "imports.append"},
+    {"web.imports.start", "web.imports.append", "Imports.start_import", "Imports.append"},
 )
 
 _HSTS = "max-age=63072000"
