@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import Any, Literal, NoReturn, TypeVar, cast
 
 import flask_smorest  # type: ignore[import-untyped] # it ships no types
-from flask import Request, Response
+from flask import Request, Response, current_app
 from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.routing import IntegerConverter
 
 from assay.api import errors
-from assay.api.access import recognise, requiring
+from assay.api.access import recognise, requiring, tenant_id
 from assay.api.repeats import PARAMETER, once
 from assay_tenants.errors import BadInput
 from assay_tenants.permissions import Permission
@@ -112,6 +112,7 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         super().__init__(name, __name__, url_prefix=PREFIX, description=description)
         self._prepare_doc_cbks.append(_describe_key)
         self.before_request(recognise)
+        self.before_request(_keep_pace)
         self.after_request(keep_private)
         errors.handle(self)
 
@@ -164,6 +165,10 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
             return view
 
         return register
+
+
+def _keep_pace() -> None:
+    current_app.extensions["tracking"].admission.admit_request(tenant_id())
 
 
 def _several(needs: Permission | tuple[Permission, ...]) -> tuple[Permission, ...]:

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address
 
 from assay import roles
 from assay.intake.calls import MAX_ITEMS
-from assay.intake.errors import Backlog, NoRoom, PlanUsedUp, TooFast
+from assay.intake.errors import Backlog, NoRoom, PlanUsedUp, TooFast, TooManyRequests
 from assay.intake.pace import LEASE, Lender, Pace, Rate, Visitors
 from assay.intake.refusals import Refusals
 from assay.intake.room import Limits, Room, Sight
@@ -26,6 +26,8 @@ ROOM_WAIT = timedelta(seconds=60)
 # Somebody has to decide.
 PLAN_WAIT = timedelta(seconds=LONGEST_WAIT)
 VISITORS_BURST = timedelta(seconds=10)
+# Seconds' worth of requests that may come at once; one of them is kept back for leases.
+REQUESTS_BURST = 3
 
 _MB = 1024**2
 _GB = 1024**3
@@ -34,12 +36,15 @@ _GB = 1024**3
 class Admission:
     """Of one process; its limits are those of all processes together."""
 
-    def __init__(self, rates: "Rates", pace: Pace, visitors: Visitors | None, room: Room, refusals: Refusals) -> None:
+    def __init__(
+        self, rates: "Rates", pace: Pace, visitors: Visitors | None, room: Room, refusals: Refusals, requests: Pace
+    ) -> None:
         self.rates = rates
         self.pace = pace
         self.visitors = visitors
         self.room = room
         self.refusals = refusals
+        self.requests = requests
 
     @classmethod
     def of(cls, settings: Settings) -> "Admission":
@@ -52,6 +57,7 @@ class Admission:
             visitors,
             Room(limits_of(settings), also=refusals.write),
             refusals,
+            Pace(Lender(settings.redis_url, name="requests")),
         )
 
     def admit(self, tenant_id: int, items: int, size: int, *, people: bool = False) -> None:
@@ -94,10 +100,16 @@ class Admission:
             self.refusals.add(tenant_id, PlanUsedUp.code)
             raise PlanUsedUp(used_up, after=PLAN_WAIT)
 
-    def requests_per_second(self, tenant_id: int) -> int | None:
-        """Of the API, by the tenant's plan; None for no limit."""
-        plan = self.room.seen().plans.get(tenant_id)
-        return plan.plan.requests_per_second if plan else None
+    def admit_request(self, tenant_id: int) -> None:
+        """Raises TooManyRequests when the tenant asks the API more often than its plan holds."""
+        standing = self.room.seen().plans.get(tenant_id)
+        per_second = standing.plan.requests_per_second if standing else None
+        if standing is None or per_second is None:
+            return
+        wait = self.requests.take(tenant_id, 1, Rate(per_second, REQUESTS_BURST * per_second)) if per_second else 60.0
+        if wait > 0:
+            self.refusals.add(tenant_id, TooManyRequests.code)
+            raise TooManyRequests(per_second, standing.plan.title, after=_whole(wait))
 
     def standing(self, tenant_id: int) -> "Standing":
         """The limits of a tenant, and how often it was refused."""

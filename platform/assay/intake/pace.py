@@ -89,7 +89,9 @@ class Bucket:
 class Lender:
     """The buckets that all processes share."""
 
-    def __init__(self, redis_url: str, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, redis_url: str, *, name: str = "pace", clock: Callable[[], float] | None = None) -> None:
+        """``name`` tells buckets of one thing from those of another."""
+        self._name = name
         seconds = PATIENCE.total_seconds()
         # By default a call is tried again for half a minute.
         self._redis = Redis.from_url(
@@ -105,7 +107,7 @@ class Lender:
         now = repr(self._clock()) if self._clock else ""
         granted, level = cast(
             "tuple[bytes, bytes]",
-            self._lease(keys=[f"assay:pace:{tenant_id}"], args=[rate.per_second, capacity, least, now]),
+            self._lease(keys=[f"assay:{self._name}:{tenant_id}"], args=[rate.per_second, capacity, least, now]),
         )
         return int(float(granted)), float(level)
 

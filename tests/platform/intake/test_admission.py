@@ -49,6 +49,7 @@ def make_admission(settings: Settings, connected: None) -> Iterator[Callable[...
                 Visitors(visitors) if visitors else None,
                 Room(limits or Limits()),
                 Refusals(address),
+                Pace(Lender(address, name="requests")),
             )
         )
         return made[-1]

@@ -1,6 +1,6 @@
 """What a plan refuses, and to whom."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 
@@ -21,13 +21,12 @@ SMALL = Plan("small", "Small", events_per_month=10, events_at_most=12, leads=2, 
 
 
 @pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def offered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small plan, a trial and one that owners may choose."""
     trial = Plan("short", "Short", models=5, trial_days=7)
     choosable = Plan("large", "Large", models=9, offered=True)
     ours = {plan.name: plan for plan in (*catalogue.OUR_OWN, SMALL, trial, choosable)}
     monkeypatch.setattr(catalogue, "_plans", ours)
-    yield
 
 
 @pytest.mark.parametrize(
@@ -100,9 +99,7 @@ def test_two_who_ask_at_once_do_not_count_the_same(offered: None, tenant: Signed
 def test_a_trial_that_is_over_takes_nothing_new(offered: None, tenant: SignedUp) -> None:
     plans.change_plan(tenant.tenant_id, "short")
     with tenant_session(tenant.tenant_id) as session:
-        session.execute(
-            text("UPDATE tenancy.tenants SET trial_ends_at = now() WHERE id = :t"), {"t": tenant.tenant_id}
-        )
+        session.execute(text("UPDATE tenancy.tenants SET trial_ends_at = now() WHERE id = :t"), {"t": tenant.tenant_id})
     with tenant_session(tenant.tenant_id) as session:
         for refused in (
             lambda: plans.require_place(session, tenant.tenant_id, "members", count=lambda: 0),
@@ -135,9 +132,7 @@ class TestChange:
             pytest.param("unlimited", "can't be chosen here", id="not offered"),
         ],
     )
-    def test_an_owner_chooses_only_what_is_offered(
-        self, offered: None, tenant: SignedUp, name: str, said: str
-    ) -> None:
+    def test_an_owner_chooses_only_what_is_offered(self, offered: None, tenant: SignedUp, name: str, said: str) -> None:
         with pytest.raises(BadInput, match=said):
             plans.change_plan(tenant.tenant_id, name, chosen_by_owner=True)
         assert plans.change_plan(tenant.tenant_id, "large", chosen_by_owner=True).title == "Large"
