@@ -1,6 +1,7 @@
 """The audit log: who changed what, from where; found, read and taken along."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -46,7 +47,7 @@ def export() -> ResponseReturnValue:
 
 
 def _shown(form: Form, page: Page) -> dict[str, object]:
-    asked = {name: form[name] for name in (*SEARCHED, "subject") if form[name]}
+    asked: dict[str, Any] = {name: form[name] for name in (*SEARCHED, "subject") if form[name]}
     more = url_for("web.audit.index", **asked, cursor=page.next_cursor) if page.next_cursor else None
     return {"form": form, "entries": page.items, "more": more, "asked": asked, "words": audit_words}
 

@@ -119,19 +119,19 @@ def find_operator(token: str) -> OperatorVisitor | None:
         ).one_or_none()
     if found is None or (access := told_of(found[0])).state != "open":
         return None
-    told = {
-        "tenant_id": access.tenant_id,
-        "person_id": 0,
-        "name": f"{access.operator} (operator)",
-        "email": "",
-        "company": found[1],
-        "role": access.role,
-        "verified": True,
-        "session_id": 0,
-        "proven_at": access.entered_at or access.opened_at,
-        "proven_by": ("link",),
-    }
-    return OperatorVisitor(access=access, **{k: v for k, v in told.items() if k in Visitor.__dataclass_fields__})
+    return OperatorVisitor(
+        tenant_id=access.tenant_id,
+        person_id=0,
+        name=f"{access.operator} (operator)",
+        email="",
+        company=found[1],
+        role=access.role,
+        verified=True,
+        session_id=0,
+        proven_at=access.entered_at or access.opened_at,
+        proven_by=("link",),
+        access=access,
+    )
 
 
 def note_look(access: Access, path: str) -> None:
