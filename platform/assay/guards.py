@@ -7,6 +7,7 @@ from assay.settings import BadSetting, Settings
 from assay_sdk import egress
 from assay_tenants import mailing, plans, resealing, sealing
 from assay_tenants.errors import BadInput
+from assay_tenants.sso import domains
 
 
 def guard(settings: Settings) -> None:
@@ -20,6 +21,7 @@ def guard(settings: Settings) -> None:
         )
     sealing.configure(settings.sealing_keys)
     egress.configure(settings.egress_allow.split(","))
+    domains.configure(settings.nameserver)
     offer_plans(settings)
 
 

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -119,6 +119,18 @@ def host_names(value: str) -> str:
     return value
 
 
+def nameserver(value: str) -> str:
+    address, _, port = value.partition(":")
+    try:
+        ip_address(address)
+        known = not port or 0 < int(port) < 65536
+    except ValueError:
+        known = False
+    if not known:
+        raise Refusal(f"is no name server: {value!r}", "an IPv4 address such as 10.1.0.2, or 10.1.0.2:5353")
+    return value
+
+
 def networks(value: str) -> str:
     for one in value.split(","):
         try:
@@ -161,6 +173,9 @@ class Settings:
     )
     egress_allow: str = setting(
         "", networks, "Addresses and networks, such as 10.1.0.0/16, called for tenants although they are not public"
+    )
+    nameserver: str = setting(
+        "", nameserver, "Name server, ADDRESS or ADDRESS:PORT, asked for proofs of domains; empty: the machine's own"
     )
     host: str = setting("127.0.0.1", text, "Address to listen on")
     port: int = setting(8000, whole_number(1, 65535), "Port to listen on; `assay run` takes the next free one")

@@ -29,6 +29,7 @@ from assay_tenants.access import WrongCredentials
 from assay_tenants.errors import AssayError, TooManyAttempts
 
 PASSKEY_LOGINS_FROM_ONE_PLACE = RateLimitItemPerHour(300, namespace="assay")
+SINGLE_SIGN_ONS_FROM_ONE_PLACE = RateLimitItemPerHour(1000, namespace="assay")
 SIGN_UPS_FROM_ONE_PLACE = RateLimitItemPerHour(60, namespace="assay")
 RESETS_OF_ONE_ADDRESS = RateLimitItemPerHour(3, namespace="assay")
 RESETS_FROM_ONE_PLACE = RateLimitItemPerHour(30, namespace="assay")
@@ -111,6 +112,11 @@ def second_step_of(person_id: int) -> Iterator[None]:
 def count_passkey_login() -> None:
     """A passkey can't be guessed; looking one up costs something all the same."""
     _count(PASSKEY_LOGINS_FROM_ONE_PLACE, "passkey-from", _place(), "Too many logins came from your network.")
+
+
+def count_single_sign_on() -> None:
+    """Going to the provider and coming back: a whole office may do both in the same quarter of an hour."""
+    _count(SINGLE_SIGN_ONS_FROM_ONE_PLACE, "sso-from", _place(), "Too many logins came from your network.")
 
 
 def count_sign_up() -> None:

@@ -23,7 +23,7 @@ from assay_tenants.models import Membership, Person, Role
 from assay_tenants.permissions import PERMISSIONS
 from assay_tenants.sso.domains import verified_domains
 from assay_tenants.sso.enforcing import domain_of
-from assay_tenants.sso.joining import give_role, join
+from assay_tenants.sso.joining import GRANTABLE, give_role, join, read_role
 from assay_tenants.sso.models import Provider, ScimUser
 
 BY = "provisioning"
@@ -56,8 +56,8 @@ class Wanted:
     email: str
     name: str
     active: bool
-    #: None: the usual one for a new member, and as it is for others.
-    role: Role | None
+    #: Of which the highest counts; none: the usual role for a new member, and for others the one they have.
+    role_words: tuple[str, ...]
     external_id: str | None
     #: What is kept and told again, word for word.
     document: Mapping[str, Any]
@@ -85,7 +85,6 @@ class Narrowing:
 
     user_name: str | None = None
     external_id: str | None = None
-    email: str | None = None
 
 
 def list_users(tenant_id: int, narrowing: Narrowing | None = None) -> list[Provisioned]:
@@ -97,8 +96,6 @@ def list_users(tenant_id: int, narrowing: Narrowing | None = None) -> list[Provi
             query = query.where(func.coalesce(ScimUser.user_key, Membership.email) == wanted.user_name.lower())
         if wanted.external_id is not None:
             query = query.where(ScimUser.external_id == wanted.external_id)
-        if wanted.email is not None:
-            query = query.where(Membership.email == wanted.email.lower())
         return [_provisioned(*row) for row in session.execute(query).all()]
 
 
@@ -113,7 +110,7 @@ def create_user(tenant_id: int, wanted: Wanted) -> Provisioned:
     with _unique(), directory_session() as session:
         enter_tenant(session, tenant_id)
         _check(session, tenant_id, wanted)
-        role = wanted.role or _usual_role(session, tenant_id)
+        role = _role(session, tenant_id, wanted) or _usual_role(session, tenant_id)
         enter_directory(session)
         person = people.find_person(session, wanted.email)
         if person is not None and session.get(Membership, (tenant_id, person.id)) is not None:
@@ -154,8 +151,8 @@ def change_user(tenant_id: int, user_id: str, wanted: Wanted, *, version: int | 
             members.suspend_member(session, tenant_id, person_id)
         elif wanted.active and not before.is_active:
             members.resume_member(session, tenant_id, person_id)
-        if wanted.role is not None:
-            give_role(session, tenant_id, person_id, wanted.role, by=BY)
+        if (role := _role(session, tenant_id, wanted)) is not None:
+            give_role(session, tenant_id, person_id, role, by=BY)
         _keep(session, tenant_id, person_id, wanted)
         return _get(session, tenant_id, user_id)
 
@@ -225,6 +222,15 @@ def _check(session: Session, tenant_id: int, wanted: Wanted) -> None:
         raise BadInput(
             f"{wanted.email} is outside the domains that this account has verified ({known}).", field="userName"
         )
+
+
+def _role(session: Session, tenant_id: int, wanted: Wanted) -> Role | None:
+    """By the mapping of the provider, or by a role's own name; raises BadInput."""
+    mapping = session.scalars(select(Provider.roles).where(Provider.tenant_id == tenant_id)).one_or_none() or {}
+    # A member who was shown to the client as the owner that they are may come back so.
+    words = [word for word in wanted.role_words if word.lower() != "owner"]
+    given = {mapping.get(word) or read_role(word, field="roles") for word in words}
+    return next((role for role in GRANTABLE if role in given), None)
 
 
 def _usual_role(session: Session, tenant_id: int) -> Role:
