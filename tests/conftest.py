@@ -16,6 +16,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from sqlalchemy import text
 
 from assay import embedded, pipeline
 from assay.embedded import Embedded
@@ -131,6 +132,25 @@ def tenant(make_tenant: Callable[[], SignedUp]) -> SignedUp:
 @pytest.fixture
 def neighbour(make_tenant: Callable[[], SignedUp]) -> SignedUp:
     return make_tenant()
+
+
+class Mails(list[str]):
+    """What was written to an address, oldest first: the subject, then the text."""
+
+    @property
+    def key(self) -> str:
+        """The secret of the link in the latest."""
+        return self[-1].partition("key=")[2].split()[0]
+
+
+@pytest.fixture
+def mails_to(connected: None) -> Callable[[str], Mails]:
+    def read(email: str) -> Mails:
+        query = text("SELECT subject || chr(10) || body FROM tenancy.mails WHERE recipient = :to ORDER BY id")
+        with database.directory_session() as session:
+            return Mails(session.scalars(query, {"to": email}))
+
+    return read
 
 
 @pytest.fixture

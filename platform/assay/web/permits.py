@@ -25,7 +25,7 @@ OPEN: Final[Mapping[str, str]] = {
     "web.second_step.passkey_options": "of whoever has given a right password, or is logged in",
     "web.second_step.sole_passkey_options": "whoever logs in by a passkey has nothing else to show",
     "web.second_step.log_in_by_passkey": "proves itself by the passkey",
-    "web.access.invitation_page": "whoever is invited may have no account yet; the link shows that the address is theirs",
+    "web.access.invitation_page": "whoever is invited may have no account yet",
     "web.access.accept_invitation": "proves itself by the link",
     "web.recovery.verify_page": "a mail may be opened in another browser; the link shows that the address is theirs",
     "web.recovery.verify": "proves itself by the link",

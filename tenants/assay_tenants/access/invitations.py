@@ -127,7 +127,7 @@ def send_again(tenant_id: int, invitation_id: int, *, may: Collection[Permission
         return _invited(row)
 
 
-def withdraw(tenant_id: int, invitation_id: int, *, may: Collection[Permission]) -> None:
+def withdraw(tenant_id: int, invitation_id: int, *, may: Collection[Permission]) -> Invited:
     with tenant_session(tenant_id) as session:
         row = _get(session, tenant_id, invitation_id)
         check_reach(row.role, may)
@@ -135,6 +135,7 @@ def withdraw(tenant_id: int, invitation_id: int, *, may: Collection[Permission])
         audit.record(
             session, tenant_id, "member.invitation_withdrawn", row.id, before={"email": row.email, "role": row.role}
         )
+        return _invited(row)
 
 
 def open_invitation(key: str) -> Opened | None:
