@@ -76,6 +76,15 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def word_of(*words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value.lower() not in words:
+            raise Refusal(f"is unknown: {value!r}", ", ".join(words))
+        return value.lower()
+
+    return read
+
+
 def yes_or_no(value: str) -> bool:
     answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if value.lower() not in answers:
@@ -227,6 +236,9 @@ class Settings:
     plans_file: str = setting("", text, "YAML file of the plans that are offered; empty: our own few (docs/plans.md)")
     sign_up_plan: str = setting("unlimited", text, "Plan of those who sign up, such as trial")
     trusted_proxies: int = setting(0, whole_number(0, 8), "Reverse proxies in front whose X-Forwarded-* is believed")
+    oauth_registration: str = setting(
+        "off", word_of("off", "token", "open"), "Apps that register by protocol: off, with a company's token, or open"
+    )
     log_level: str = setting("INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least severity that is logged")
     demo: bool = setting(True, yes_or_no, "Whether `assay run` makes a demonstration tenant and sends its traffic")
     demo_events_per_minute: int = setting(8, whole_number(1, 6000), "Pace of the demonstration's traffic")

@@ -116,6 +116,13 @@ class SignedAssertion(JWTBearerClientAssertion):  # type: ignore[misc] # untyped
             raise InvalidClientError(description="This client does not prove itself by signatures.")
         return client.public_keys()
 
+    def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            header, claims = super().extract_assertion(assertion)
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidClientError(description="The assertion is no JWT.") from None
+        return header, claims
+
     def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
         """Authlib's own takes whatever algorithms joserfc recommends, and lets some of joserfc's errors through."""
         try:

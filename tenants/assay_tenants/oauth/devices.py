@@ -79,8 +79,7 @@ def start(app: AppView, *, scopes: Collection[str], address: str) -> Started:
             ).one_or_none()
             if made:
                 break
-    shown = f"{user_code[:4]}-{user_code[4:]}"
-    return Started(device_code, shown, int(LIFETIME.total_seconds()), PAUSE)
+    return Started(device_code, shown(user_code), int(LIFETIME.total_seconds()), PAUSE)
 
 
 def find_waiting(user_code: str) -> Waiting:
@@ -187,5 +186,15 @@ def _decide(user_code: str, **values: object) -> None:
         raise NotFound("code on a device that waits; it may have expired")
 
 
+def shown(user_code: str) -> str:
+    """As the device shows it, however it was typed."""
+    letters = _letters(user_code)
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def _letters(user_code: str) -> str:
+    return re.sub(r"[^A-Z]", "", user_code.upper())[:_LENGTH]
+
+
 def _hash(user_code: str) -> bytes:
-    return secrets.digest(re.sub(r"[^A-Z]", "", user_code.upper()))
+    return secrets.digest(_letters(user_code))

@@ -21,6 +21,7 @@ from authlib.oauth2.rfc6749.errors import AccessDeniedError
 from authlib.oauth2.rfc9207 import IssuerParameter
 from authlib.oidc.core.errors import ConsentRequiredError, InteractionRequiredError, LoginRequiredError
 
+from assay_tenants.context import Actor, act_as
 from assay_tenants.oauth.apps import GRANT_TYPES
 from assay_tenants.oauth.clients import ASSERTION, Client, SignedAssertion, find_client
 from assay_tenants.oauth.endpoints import Introspection, Revocation
@@ -80,6 +81,12 @@ class _OurIssuer(IssuerParameter):  # type: ignore[misc] # untyped
 class _Server(AuthlibServer):  # type: ignore[misc] # untyped
     def query_client(self, client_id: str) -> Client | None:
         return find_client(client_id)
+
+    def authenticate_client(self, request: Request, methods: Iterable[str], endpoint: str = "token") -> Client:
+        """What follows is this app's doing."""
+        client: Client = super().authenticate_client(request, methods, endpoint)
+        act_as(Actor("app", client.client_id, client.app.name, request.address))
+        return client
 
     def save_token(self, token: object, request: object) -> None:
         """Each flow keeps what it gives out, in the transaction that makes it."""

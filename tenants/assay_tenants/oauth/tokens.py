@@ -135,7 +135,7 @@ def _key_of(token: str) -> ECKey | None:
     header, _, _ = token.partition(".")
     try:
         kid = json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
-    except (NotBase64, ValueError, KeyError, TypeError):
+    except (NotBase64, ValueError, KeyError, TypeError, RecursionError):
         return None
     return signing.find(kid) if isinstance(kid, str) else None
 
