@@ -1,6 +1,7 @@
 """Where the resources are mounted, who may come in, and errors in SCIM's own shape."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -50,7 +51,7 @@ def register(app: Flask, _: Settings) -> None:
     app.register_blueprint(door)
 
 
-def serves(rule: str, **views: str) -> None:
+def serves(rule: str, *, endpoint: str = "", **views: str) -> None:
     """At ``rule``, by method, the views of `assay.scim.users` with these names; other methods are answered 405."""
 
     def dispatch(**arguments: str) -> ResponseReturnValue:
@@ -64,7 +65,8 @@ def serves(rule: str, **views: str) -> None:
         with users.POLICY:
             return view(**arguments)
 
-    door.add_url_rule(rule, endpoint=rule.strip("/").replace("/", "_") or "root", view_func=dispatch, methods=METHODS)
+    named = endpoint or re.sub(r"\W+", "_", rule).strip("_")
+    door.add_url_rule(rule, endpoint=named, view_func=dispatch, methods=METHODS)
 
 
 serves("/ServiceProviderConfig", GET="service_provider_config")
@@ -74,7 +76,7 @@ serves("/Schemas", GET="schemas")
 serves("/Schemas/<name>", GET="schema")
 serves("/Users", GET="find", POST="create")
 serves("/Users/.search", POST="search")
-serves("/.search", POST="search")
+serves("/.search", POST="search", endpoint="search_all")
 serves("/Users/<user_id>", GET="show", PUT="replace", PATCH="patch", DELETE="remove")
 
 
