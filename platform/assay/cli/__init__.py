@@ -19,6 +19,7 @@ COMMANDS = {
     "models": "Brings a folder of model files to a server.",
     "import": "Brings a file of leads or events to a server.",
     "operator": "Opens a tenant's pages to an operator, for a reason and some minutes; checks audit logs.",
+    "people": "Helps persons who are locked out: takes their second factors away.",
     "plan": "Which plan a tenant is on, and which there are.",
     "plugins": "Lists the installed plugins.",
     "demo": "Makes the demonstration tenant and sends its traffic.",
