@@ -26,6 +26,18 @@ _NOBODY = _hasher.hash("no one has this password")
 LEAST_SCORE = 3
 # It looks at every pair of places in the password: longer ones are judged by their beginning.
 _JUDGED = 100
+_LEAST_OF_ITS_OWN = 8
+_LETTER = re.compile(r"[^\W_]")
+_OWN = "It is made of your own name, address or company; take a few words that have nothing to do with them."
+# What zxcvbn found in it, the weightiest first.
+_REASONS = {
+    "passwords": "It is, or resembles, one of the most used passwords.",
+    "repeat": "Repeating something makes it longer, not harder.",
+    "spatial": "Rows of keys are among the first guesses.",
+    "sequence": "Rows like abcdef or 98765 are among the first guesses.",
+    "date": "Dates and years are among the first guesses.",
+    "regex": "Dates and years are among the first guesses.",
+}
 _WORDS = re.compile(r"[^\W_]{3,}")
 
 
@@ -62,6 +74,8 @@ def check_strength(password: str, *, about: Iterable[str]) -> None:
 
     known = {text.lower() for text in about if text}
     hints = sorted(known | {word for text in known for word in _WORDS.findall(text)} | {"assay"})
+    if _little_is_left(password.lower(), hints):
+        raise BadInput(f"This password is too easy to guess. {_OWN}", field="password")
     verdict = zxcvbn(password[:_JUDGED], user_inputs=hints, max_length=_JUDGED)
     if verdict["score"] < LEAST_SCORE:
         raise BadInput(f"This password is too easy to guess. {_why(verdict)}", field="password")
@@ -70,24 +84,20 @@ def check_strength(password: str, *, about: Iterable[str]) -> None:
 def _why(verdict: dict[str, Any]) -> str:
     parts = verdict["sequence"]
     if any(part.get("dictionary_name") == "user_inputs" for part in parts):
-        return "It is made of your own name, address or company; take a few words that have nothing to do with them."
-    patterns = {part["pattern"] for part in parts}
-    names = {part.get("dictionary_name") for part in parts}
-    if "repeat" in patterns:
-        return "Repeating something makes it longer, not harder. Take four or five words that don't belong together."
-    if "spatial" in patterns:
-        return "Rows of keys are among the first guesses. Take four or five words that don't belong together."
-    if "sequence" in patterns:
-        return (
-            "Rows like abcdef or 98765 are among the first guesses. Take four or five words that don't belong together."
-        )
-    if "passwords" in names:
-        return (
-            "It is, or resembles, one of the most used passwords. Take four or five words that don't belong together."
-        )
-    if patterns & {"date", "regex"}:
-        return "Dates and years are among the first guesses. Take four or five words that don't belong together."
+        return _OWN
+    found = {part["pattern"] for part in parts} | {part.get("dictionary_name") for part in parts}
+    for sign, reason in _REASONS.items():
+        if sign in found:
+            return f"{reason} Take four or five words that don't belong together."
     return "Make it longer: four or five words that don't belong together are easy to remember and hard to guess."
+
+
+def _little_is_left(password: str, hints: list[str]) -> bool:
+    """Whether it is names and addresses with a few characters between them: whoever knows them tries that first."""
+    rest = password
+    for hint in sorted((hint for hint in hints if len(hint) > 2), key=len, reverse=True):
+        rest = rest.replace(hint, "")
+    return rest != password and len(_LETTER.findall(rest)) < _LEAST_OF_ITS_OWN
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
