@@ -33,7 +33,7 @@ _ALWAYS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     (
         "Permissions-Policy",
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), display-capture=(), "
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), display-capture=(), "
         "browsing-topics=(), publickey-credentials-get=(self), publickey-credentials-create=(self)",
     ),
 )
