@@ -3,15 +3,44 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+import threading
+from collections.abc import Mapping, MutableMapping
+from io import StringIO
+from types import TracebackType
+from typing import Any, TextIO
 
 import structlog
 
 from assay.settings import MASK
 
-_SECRET_NAME = re.compile(r"passw|secret|token|authorization|cookie|write_key|api_key", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+@", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"passw|secret|token|authorization|cookie|credential|private|assertion|write_key|api_key|verifier|sealed|otp",
+    re.IGNORECASE,
+)
+# How secrets look wherever they stand: in a message, a path, a header, a line of a traceback.
+_LOOKS = (
+    # Whatever we issue names its purpose and its tenant, which may be known.
+    (r"\b([a-z]{2,4}_[0-9a-f]{1,16}_)[A-Za-z0-9]{40,64}", rf"\1{MASK}"),
+    # A signed token of anybody's, which carries more than it should.
+    (r"\beyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)*", MASK),
+    (r"\b(bearer|basic)(\s+|%20)[\w.~+/=-]{8,}", rf"\1 {MASK}"),
+    (r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s@/\"']+@", rf"\1{MASK}@"),
+    (r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(-----END|$)", rf"\1{MASK}\2"),
+    (r"\$argon2\w*\$[^\s\"']+", MASK),
+    # In a query, short names carry secrets too.
+    (
+        r"([?&](amp;)?[\w.-]*(passw\w*|secret|token|verifier|assertion|key|code|state|nonce|challenge|otp|sig)=)"
+        r"[^\s&#\"'<>\\]+",
+        rf"\1{MASK}",
+    ),
+    # As a form, a header, a cookie, JSON, or Python would write them.
+    (
+        r"((passw(or)?d|secret|token|verifier|assertion|(write|api)[_-]?key|assay_(session|form|device))"
+        r"[\"'\\]*\s?[=:]\s?[\"'\\]*)(?!•|None\b|null\b|true\b|false\b)[^\s&;,\"'\\(){}\[\]<>]{6,}",
+        rf"\1{MASK}",
+    ),
+)
+_SECRETS = tuple((re.compile(pattern, re.IGNORECASE), shown) for pattern, shown in _LOOKS)
 # The database quotes rows and values that it refuses, and those are somebody's facts.
 _QUOTED_ROW = re.compile(r"^(DETAIL|CONTEXT): .*$", re.MULTILINE)
 _QUOTED_VALUE = re.compile(r'(invalid input (?:syntax|value) for [^:\n]*|out of range[^:\n]*): "[^\n]*"')
@@ -30,7 +59,7 @@ def configure(level: str, *, process: str) -> None:
     ]
     renderer: list[structlog.typing.Processor] = (
         # The plain formatter: a rich one would load a megabyte of code into each process, and print local variables.
-        [without_secrets, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [without_secrets, structlog.dev.ConsoleRenderer(exception_formatter=_traceback)]
         if on_terminal
         else [
             structlog.processors.format_exc_info,
@@ -41,12 +70,13 @@ def configure(level: str, *, process: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer, _last_look],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # They report each job or request as news.
-    for noisy in ("rq", "rq.worker", "rq.job", "httpx", "urllib3", "alembic"):
+    # They report each job or request as news, some with what it carries.
+    for noisy in ("rq", "rq.worker", "rq.job", "httpx", "httpcore", "urllib3", "alembic", "authlib", "webauthn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     structlog.configure(
         processors=[
@@ -57,6 +87,22 @@ def configure(level: str, *, process: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def watch_for_crashes() -> None:
+    """What nobody catches is logged like all else: Python itself would print it as it is."""
+
+    def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        structlog.get_logger().critical("process.failed", exc_info=(kind, error, trace))
+
+    def thread_crashed(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None:
+            crashed(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+    sys.excepthook, threading.excepthook = crashed, thread_crashed
 
 
 def in_process(name: str) -> structlog.typing.Processor:
@@ -74,10 +120,40 @@ def without_facts(text: str) -> str:
     return _QUOTED_VALUE.sub(rf"\1: {MASK}", _QUOTED_ROW.sub(rf"\1: {MASK}", text))
 
 
+def hide(text: str) -> str:
+    """The text without whatever looks like a secret or like somebody's facts."""
+    for pattern, shown in _SECRETS:
+        text = pattern.sub(shown, text)
+    return without_facts(text)
+
+
 def without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if _SECRET_NAME.search(name):
-            event[name] = MASK
-        elif isinstance(value, str):
-            event[name] = without_facts(_PASSWORD_IN_URL.sub(rf"\1{MASK}@", value))
+        event[name] = _hidden(name, value)
     return event
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if _SECRET_NAME.search(name) and not isinstance(value, bool | int | float | None):
+        return MASK
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, Mapping):
+        return {key: _hidden(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        # An exception on its way to be told is one too.
+        return value if name == "exc_info" else [_hidden("", inner) for inner in value]
+    if isinstance(value, bytes):
+        return hide(value.decode("utf-8", "replace"))
+    return value
+
+
+def _traceback(stream: TextIO, exc_info: Any) -> None:
+    told = StringIO()
+    structlog.dev.plain_traceback(told, exc_info)
+    stream.write(hide(told.getvalue()))
+
+
+def _last_look(_: Any, __: str, line: Any) -> str:
+    """Over what objects said of themselves while the line was put together."""
+    return hide(str(line))

@@ -14,6 +14,7 @@ from assay.settings import BadSetting, Settings
 def enter(process: str) -> Settings:
     settings = completed(Settings.from_environ())
     logs.configure(settings.log_level, process=process)
+    logs.watch_for_crashes()
     return settings
 
 
