@@ -9,13 +9,14 @@ from flask import current_app, g, request
 from assay.api.bearers import HOW, Bearers, Caller
 from assay_tenants.context import Actor, act_as
 from assay_tenants.errors import AssayError, Forbidden, NotSignedIn
+from assay_tenants.oauth.issuer import issuer
 from assay_tenants.permissions import IN_WORDS, Permission
 
 View = TypeVar("View", bound=Callable[..., object])
 
 REALM = "assay"
 #: Where a client finds out who grants tokens for this API (RFC 9728).
-RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
+RESOURCE_METADATA = "/.well-known/oauth-protected-resource/api/v1"
 #: What a header may carry between quotes.
 _QUOTABLE = {code: chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\'}
 
@@ -110,8 +111,10 @@ def _quotable(text: str) -> str:
 
 
 def _resource_metadata() -> str | None:
-    for rule in current_app.url_map.iter_rules():
-        if rule.rule.startswith(RESOURCE_METADATA):
-            address: str = current_app.config.get("ASSAY_PUBLIC_URL") or request.host_url.rstrip("/")
-            return address + rule.rule
-    return None
+    if RESOURCE_METADATA not in current_app.extensions.setdefault("assay_rules", _rules()):
+        return None
+    return issuer().address + RESOURCE_METADATA
+
+
+def _rules() -> frozenset[str]:
+    return frozenset(rule.rule for rule in current_app.url_map.iter_rules())

@@ -26,6 +26,7 @@ from assay.web import (
     merges,
     models,
     operators,
+    permits,
     previews,
     privacy,
     recovery,
@@ -108,6 +109,7 @@ def _blueprint() -> Blueprint:
     for theme in themes:
         web.register_blueprint(theme.blueprint)
     web.before_request(visitors.recognise)
+    web.before_request(permits.refuse_unstated)
     web.before_request(_bound_body)
     web.before_request(csrf.protect)
     web.before_request(operators.hold_back)

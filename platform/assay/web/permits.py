@@ -34,7 +34,34 @@ OPEN: Final[Mapping[str, str]] = {
     "web.recovery.reset_page": "proves itself by the link",
     "web.recovery.reset": "proves itself by the link",
     "web.mails.index": "for whoever sits at the machine itself, where no mail is sent",
+    "web.sso.log_in_page": "whoever is not logged in starts here",
+    "web.sso.log_in": "leads to the company's own provider",
+    "web.sso.again": "leads to the company's own provider",
+    "web.sso.come_back": "proves itself by what the provider signed",
+    "web.operators.link_page": "proves itself by the link",
+    "web.operators.enter_access": "proves itself by the link",
+    "web.operators.leave_access": "ends the session of its own cookie, which may have ended already",
     "web.access.log_out": "ends the session of its own cookie, which may have ended already",
+}
+
+#: What is not of these pages and asks for no session and no API key, each with what it proves itself by, if it must.
+OUTSIDE: Final[Mapping[str, str]] = {
+    "is_healthy": "says that we are there, and nothing of anybody's",
+    "api.openapi": "says what there is, and nothing of anybody's",
+    "api.docs": "says what there is, and nothing of anybody's",
+    "api.static": "styles, the same for everybody",
+    "oauth.of_server": "metadata, the same for everybody",
+    "oauth.of_us": "metadata, the same for everybody",
+    "oauth.of_api": "metadata, the same for everybody",
+    "oauth.jwks": "public keys",
+    "oauth.token": "apps prove themselves by what they send",
+    "oauth.revoke": "apps prove themselves by what they send",
+    "oauth.introspect": "apps prove themselves by what they send",
+    "oauth.device_authorization": "apps prove themselves by what they send; a person confirms the rest",
+    "oauth.register": "off, or with a token that a tenant made, or open as the installation chose",
+    "oauth.userinfo": "proves itself by an access token",
+    "oauth_pages.authorize": "leads whoever is not logged in to log in",
+    "billing_notices.receive": "proves itself by its signature",
 }
 
 
