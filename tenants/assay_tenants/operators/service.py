@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from assay_tenants import audit, secrets
+from assay_tenants import audit, mailing, secrets
 from assay_tenants.context import actor
 from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
-from assay_tenants.models import Tenant
+from assay_tenants.models import Membership, Tenant
 from assay_tenants.operators.models import OperatorAccess, OperatorRole, OperatorRule
 
 LINK_PREFIX = "ol"
@@ -109,7 +109,29 @@ def open_access(
         session.flush()
         told = {"operator": by, "reason": reason, "role": role, "may_write": may_write, "minutes": minutes}
         audit.record(session, tenant_id, "operator.asked" if asks else "operator.opened", row.id, after=told)
+        if asks:
+            _ask(session, row)
         return Opened(told_of(row), secret)
+
+
+def _ask(session: Session, row: OperatorAccess) -> None:
+    """By mail, those who may answer."""
+    addresses = session.scalars(
+        select(Membership.email).where(
+            Membership.tenant_id == row.tenant_id,
+            Membership.role.in_(("owner", "admin")),
+            Membership.suspended_at.is_(None),
+        )
+    ).all()
+    what = "look and change things" if row.may_write else "look"
+    for address in addresses:
+        mailing.send(
+            session,
+            to=address,
+            subject="An operator asks to look at your account",
+            text=f"{row.operator} asks to {what}, as {row.role}, for {row.minutes} minutes.\n\nReason: {row.reason}\n\n"
+            "Allow or refuse it under Settings, Operators' access. Unanswered, it lapses after three days.\n",
+        )
 
 
 def list_accesses(tenant_id: int, *, limit: int = PAGE) -> list[Access]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import text, update
@@ -208,6 +209,16 @@ class TestConsent:
         assert allowed.expires_at - datetime.now(UTC) < timedelta(minutes=7)
         assert browser.sends(link, on=link).status_code == 303
         assert browser.opens("/leads").status_code == 200
+
+    def test_those_who_may_answer_are_asked_by_mail(self, asking: Any, open_access: Any, servers: Any) -> None:
+        open_access(reason="ticket 4713")
+        with psycopg.connect(servers.places.postgres_url("postgres")) as superuser:
+            query = (
+                "SELECT recipient, body FROM tenancy.mails WHERE tenant_id = %s AND subject LIKE 'An operator asks%%'"
+            )
+            ((recipient, body),) = superuser.execute(query, [asking.tenant_id]).fetchall()
+        assert recipient.startswith("ada")
+        assert "ticket 4713" in body
 
     def test_refused_it_stays_shut(self, asking: Any, open_access: Any) -> None:
         opened = open_access()
