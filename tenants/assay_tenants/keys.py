@@ -6,7 +6,7 @@ than they have through a key: not by making one, and not by rotating a mightier 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
@@ -47,7 +47,7 @@ class IssuedKey:
     id: int
     kind: KeyKind
     name: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)

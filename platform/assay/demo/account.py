@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -20,8 +20,8 @@ TEMPLATE, TEMPLATE_MODEL = "encharge", "encharge"
 @dataclass
 class Account:
     email: str
-    password: str
-    write_key: str
+    password: str = field(repr=False)
+    write_key: str = field(repr=False)
     tenant_id: int
     #: The history ends here, whenever it is sent.
     since: datetime

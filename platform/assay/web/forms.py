@@ -8,7 +8,7 @@ from assay_tenants.errors import AssayError
 
 @dataclass
 class Form:
-    values: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(repr=False, default_factory=dict)
     #: By field; what belongs to no field stands under "".
     errors: dict[str, str] = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """Sign-up and login: what a stranger can do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
@@ -44,7 +44,7 @@ _TENANTS_TOLD = 10
 class SignedUp:
     tenant_id: int
     person_id: int
-    write_key: str
+    write_key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Entrance:
 
     person_id: int
     #: Of the new session; None while a second factor is still to be proven.
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     #: The secret of a login under way: for ``complete``, once a second factor was proven.
-    challenge: str | None = None
+    challenge: str | None = field(default=None, repr=False)
     methods: tuple[factors.Method, ...] = ()
 
 

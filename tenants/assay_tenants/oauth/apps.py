@@ -8,7 +8,7 @@ What others see of an app is in `catalogue`, what they let it do in `grants`.
 
 import secrets as random
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ class Registered:
     """An app at the one moment when its secret can be read; a public one, or one that signs, has none."""
 
     client_id: str
-    secret: str | None
+    secret: str | None = field(repr=False)
 
 
 @dataclass(frozen=True)

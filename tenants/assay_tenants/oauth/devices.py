@@ -3,7 +3,7 @@
 import re
 import secrets as random
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
@@ -34,9 +34,9 @@ Outcome = Literal["authorization_pending", "slow_down", "access_denied", "expire
 
 @dataclass(frozen=True)
 class Started:
-    device_code: str
+    device_code: str = field(repr=False)
     #: As it is shown: ``BCDF-GHJK``.
-    user_code: str
+    user_code: str = field(repr=False)
     #: Seconds.
     expires_in: int
     interval: int

@@ -8,7 +8,7 @@ salt in its row, and neither is enough alone. Any other second use means that so
 import hmac
 import secrets as random
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -48,12 +48,12 @@ class ScopeRefused(Exception):
 
 @dataclass(frozen=True)
 class Issued:
-    access_token: str
+    access_token: str = field(repr=False)
     #: Seconds.
     expires_in: int
     scopes: tuple[str, ...]
-    refresh_token: str | None = None
-    id_token: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    id_token: str | None = field(default=None, repr=False)
 
 
 def start(

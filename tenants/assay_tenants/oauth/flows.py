@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -102,7 +102,7 @@ class RequiredS256(CodeChallenge):  # type: ignore[misc] # untyped
 
 @dataclass(frozen=True)
 class Code(AuthorizationCodeMixin):  # type: ignore[misc] # untyped
-    code: FoundCode
+    code: FoundCode = field(repr=False)
 
     def get_redirect_uri(self) -> str:
         return self.code.redirect_uri

@@ -5,7 +5,7 @@ import secrets as random
 from base64 import urlsafe_b64decode
 from binascii import Error as NotBase64
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,7 +59,7 @@ class Bearer:
 
 @dataclass(frozen=True)
 class Minted:
-    token: str
+    token: str = field(repr=False)
     jti: str
     expires_in: int
 

@@ -1,6 +1,6 @@
 """Accesses: opened by an operator, allowed and ended by the tenant, over by themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
@@ -67,7 +67,7 @@ class Access:
 class Opened:
     access: Access
     #: Opens one session in one browser; shown once.
-    secret: str
+    secret: str = field(repr=False)
 
 
 def open_access(

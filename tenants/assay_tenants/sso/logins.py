@@ -4,7 +4,7 @@ import hmac
 import secrets as random
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
@@ -40,7 +40,7 @@ _LONGEST_CODE = 4_000
 
 @dataclass(frozen=True)
 class Entered:
-    token: str
+    token: str = field(repr=False)
     tenant_id: int
     #: Of ours, to go on to; empty: none was asked for.
     page: str
@@ -51,7 +51,7 @@ class Return:
     """What came back from a provider, in the address that it sent the browser to."""
 
     state: str
-    code: str = ""
+    code: str = field(default="", repr=False)
     issuer: str = ""
     error: str = ""
     error_description: str = ""

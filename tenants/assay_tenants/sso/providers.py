@@ -34,7 +34,7 @@ class Wanted:
     issuer: str
     client_id: str
     #: None: as it is.
-    client_secret: str | None
+    client_secret: str | None = field(repr=False)
     vouches: bool = False
     makes_members: bool = True
     default_role: str = "viewer"

@@ -1,6 +1,6 @@
 """What a provisioning client shows: shown once when it is made, stored hashed, expiring, rotated without a gap."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -28,7 +28,7 @@ class IssuedToken:
 
     id: int
     name: str
-    secret: str
+    secret: str = field(repr=False)
     expires_at: datetime
 
 
