@@ -17,6 +17,7 @@ from assay_tenants import access
 from assay_tenants.access import Visitor, list_companies
 from assay_tenants.errors import Forbidden, NotFound
 from assay_tenants.oauth import grants, server
+from assay_tenants.oauth.clients import find_client
 from assay_tenants.oauth.flows import Consent
 from assay_tenants.oauth.grants import Standing
 from assay_tenants.oauth.models import NOBODY
@@ -156,7 +157,7 @@ def _is_known(asked: Asked) -> bool:
 
 def _trusts(client_id: str) -> bool:
     """Whether people are sent on to an app unasked: a company answers for it, or somebody here let it in."""
-    app = server.find_client(client_id)
+    app = find_client(client_id)
     if app is None:
         return False
     if app.app.tenant_id != NOBODY or not g.visitor:
@@ -198,10 +199,10 @@ def _must_log_in_again(asked: Asked, who: Visitor) -> bool:
 
 
 def _asked_at() -> datetime | None:
+    seconds = int(_ASKED_FOR.total_seconds())
+    at: datetime
     try:
-        _, at = _signer().loads(
-            request.args.get(ASKED, ""), max_age=int(_ASKED_FOR.total_seconds()), return_timestamp=True
-        )
+        _, at = _signer().loads(request.args.get(ASKED, ""), max_age=seconds, return_timestamp=True)
     except BadSignature:
         return None
     return at

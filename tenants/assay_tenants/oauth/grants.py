@@ -272,7 +272,7 @@ def role_of(session: Session, tenant_id: int, person_id: int) -> Role | None:
     ).one_or_none()
 
 
-def _in_force(tenant_id: int, person_id: int, client_id: str) -> Select[tuple[Grant]]:
+def _in_force(tenant_id: int, person_id: int, client_id: str) -> Select[Grant]:
     return select(Grant).where(
         Grant.tenant_id == tenant_id,
         Grant.person_id == person_id,

@@ -67,7 +67,8 @@ class Request(OAuth2Request):  # type: ignore[misc] # untyped
 
     @property
     def resources(self) -> list[str]:
-        return self.payload.datalist.get("resource", [])  # type: ignore[no-any-return] # untyped
+        named: list[str] = self.payload.datalist.get("resource", [])
+        return named
 
     def audience(self) -> str:
         """What the token is to be for; the API unless told otherwise. Raises InvalidTarget for what is not ours."""

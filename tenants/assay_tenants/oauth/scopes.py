@@ -17,7 +17,7 @@ WORDS: Final[dict[str, str]] = {
     "profile": "See your name",
     "email": "See your e-mail address",
     "offline_access": "Stay connected while you are away",
-    **IN_WORDS,
+    **{str(permission): words for permission, words in IN_WORDS.items()},
 }
 
 #: Whoever has one of these can let others in, or lock somebody out: a consent page says so.
@@ -34,7 +34,7 @@ def in_order(scopes: Iterable[str]) -> list[str]:
 
 
 def permissions_of(scopes: Iterable[str]) -> frozenset[Permission]:
-    return PERMISSIONS & frozenset(scopes)  # type: ignore[return-value] # each of them is one
+    return PERMISSIONS & frozenset(scopes)
 
 
 def for_role(role: Role, scopes: Collection[str]) -> list[str]:
