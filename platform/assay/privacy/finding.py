@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Text, column, select, text, tuple_, values
 from sqlalchemy.orm import Session
 
+from assay.profiles import merges
 from assay.profiles.erasing import tombstones
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, VENDOR, Key
 from assay.profiles.models import KnownAs, Lead
@@ -85,6 +86,15 @@ def find(tenant_id: int, *, keys: Collection[Key] = (), lead_id: int | None = No
         people = [person for each in sorted(ids) if (person := _read(session, tenant_id, each)) is not None]
         erased = tombstones.find(session, tenant_id, keys) if keys else {}
     return Found(people, max(erased.values(), default=None))
+
+
+def get(tenant_id: int, lead_id: int) -> Person:
+    """Raises LeadGone."""
+    with tenant_session(tenant_id) as session:
+        person = _read(session, tenant_id, min(lead_id, LARGEST_ID))
+        if person is None:
+            raise merges.gone(session, tenant_id, lead_id)
+        return person
 
 
 def leads_of(session: Session, tenant_id: int, keys: Collection[Key]) -> set[int]:

@@ -75,7 +75,7 @@ def letters(erasing: Erasing) -> None:
 
 
 def items_of(
-    tenant_id: int, session: Session, needles: Needles, after: UUID
+    session: Session, tenant_id: int, needles: Needles, after: UUID
 ) -> tuple[list[tuple[UUID, bytes]], UUID | None]:
     """The person's own items in the next messages, each with its message's id; None at the end of all."""
     named, last = _named(session, tenant_id, needles, after)

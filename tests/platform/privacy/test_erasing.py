@@ -188,7 +188,8 @@ def test_a_table_that_nobody_thought_of_is_looked_through(house, servers) -> Non
     with owner.begin() as connection:
         connection.execute(
             text(
-                "CREATE TABLE profiles.added_later (tenant_id bigint, id bigint, note jsonb, PRIMARY KEY (tenant_id, id));"
+                "CREATE TABLE profiles.added_later"
+                " (tenant_id bigint, id bigint, note jsonb, PRIMARY KEY (tenant_id, id));"
                 " GRANT SELECT ON profiles.added_later TO assay_app;"
                 f' INSERT INTO profiles.added_later VALUES ({house.tenant_id}, 7, \'{{"of": "{ANN[1]}"}}\')'
             )
