@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from assay.letterbox import LOOPBACK
 from assay_tenants.errors import NotFound
-from assay_tenants.mailing import courier, post
+from assay_tenants.mailing import courier, current_post
 
 blueprint = Blueprint("mails", __name__)
 
@@ -25,7 +25,7 @@ def index() -> ResponseReturnValue:
 
 def is_open() -> bool:
     """Mails hold links that open accounts: they are shown on the very machine that Assay runs on, or not at all."""
-    return post().is_private and _comes_from_here()
+    return current_post().is_private and _comes_from_here()
 
 
 def _comes_from_here() -> bool:

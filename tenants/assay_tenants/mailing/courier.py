@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from assay_tenants.database import directory_session
 from assay_tenants.mailing.models import Mail, MailState
-from assay_tenants.mailing.post import NotNow, Undeliverable, hand_over, post
+from assay_tenants.mailing.post import NotNow, Undeliverable, current_post, hand_over
 
 ROUND = timedelta(seconds=1)
 #: What a courier that died had in hand is free again after this; longer than a server may take to answer.
@@ -62,7 +62,7 @@ def deliver_one() -> bool:
     parcel = _take()
     if parcel is None:
         return False
-    way = post()
+    way = current_post()
     if not way.smtp_url:
         # Where only the machine's owner reaches us, a line in the log is as good as a mail; elsewhere it holds secrets.
         told = {"text": parcel.body} if way.is_private else {}

@@ -38,7 +38,7 @@ def configure(post: Post) -> None:
     _post = post
 
 
-def post() -> Post:
+def current_post() -> Post:
     return _post
 
 
