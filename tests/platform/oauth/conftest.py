@@ -12,13 +12,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
 from assay.settings import Settings
 from assay_tenants.access.service import SignedUp, log_in
-from assay_tenants.database import directory_session
-from assay_tenants.models import Person
+from assay_tenants.database import directory_session, tenant_session
+from assay_tenants.models import Membership, Person
 from assay_tenants.oauth import apps, issuer
 
 PASSWORD = "a long enough password"  # the same as the tenants of the tests are made with
@@ -172,3 +172,34 @@ def partner(make_app: Callable[..., Client]) -> Client:
 @pytest.fixture
 def public(make_app: Callable[..., Client]) -> Client:
     return make_app(kind="public", name="Quartz in a browser")
+
+
+@pytest.fixture
+def set_role() -> Callable[[SignedUp, str], None]:
+    def change(tenant: SignedUp, role: str) -> None:
+        with tenant_session(tenant.tenant_id) as session:
+            session.execute(
+                update(Membership)
+                .where(Membership.tenant_id == tenant.tenant_id, Membership.person_id == tenant.person_id)
+                .values(role=role)
+            )
+
+    return change
+
+
+@pytest.fixture
+def join() -> Callable[[SignedUp, SignedUp], None]:
+    """Makes the first one's person a member of the second's company as well."""
+
+    def add(who: SignedUp, company: SignedUp) -> None:
+        with tenant_session(who.tenant_id) as session:
+            here = session.scalars(
+                select(Membership).where(Membership.tenant_id == who.tenant_id, Membership.person_id == who.person_id)
+            ).one()
+        values = {"name": here.name, "email": here.email, "created_at": here.created_at, "verified": True}
+        with tenant_session(company.tenant_id) as session:
+            session.execute(
+                insert(Membership).values(tenant_id=company.tenant_id, person_id=who.person_id, role="admin", **values)
+            )
+
+    return add
