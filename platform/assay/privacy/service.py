@@ -45,7 +45,7 @@ class Certificate:
     #: Rows that went or were changed, by table.
     counts: dict[str, int]
     #: Rows that were looked through afterwards, by table.
-    scanned: dict[str, int]
+    scanned: dict[str, int | None]
     #: Where something names the person still: table, column, how many rows, and the ids of some.
     found: list[dict[str, Any]]
     #: Records that came later and were turned away.

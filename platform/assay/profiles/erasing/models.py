@@ -85,8 +85,8 @@ class Erasure(Base):
     counts: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     #: Where the last look through all tables found something.
     found: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
-    #: Rows that it looked through, by table.
-    scanned: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    #: Rows that it looked through, by table; None: the application's own role can't read it.
+    scanned: Mapped[dict[str, int | None]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     #: Records of this person that came since.
     turned_away: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     lifted_at: Mapped[datetime | None] = mapped_column(Instant)

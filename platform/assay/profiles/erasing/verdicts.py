@@ -33,9 +33,10 @@ def is_theirs(record: Record, erased: Set[Key]) -> bool:
 def spared(record: Record, erased: Set[Key]) -> Record:
     """Of somebody else: without devices of the erased person."""
     ids = _without(record.ids, erased)
-    previous = _without(record.previous, erased) if isinstance(record, Alias) else None
-    if isinstance(record, Alias) and previous is not record.previous:
-        return replace(record, ids=ids, previous=previous)
+    if isinstance(record, Alias):
+        previous = _without(record.previous, erased)
+        same = ids is record.ids and previous is record.previous
+        return record if same else replace(record, ids=ids, previous=previous)
     return record if ids is record.ids else replace(record, ids=ids)
 
 
