@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 BRAND = "assay_"
 #: What a scanner looks for; the last six characters are `checksum` of all before them.
-PASTED = re.compile(r"assay_(?:ak|wk)_[0-9a-f]{1,15}_[A-Za-z0-9]{50}", re.ASCII)
+PASTED = re.compile(r"assay_[a-z]{2}_[0-9a-f]{1,15}_[A-Za-z0-9]{50}", re.ASCII)
 _SHAPE = re.compile(
     r"(?P<brand>assay_)?(?P<prefix>[a-z]{2})_(?P<tenant>[0-9a-f]{1,15})_(?P<random>[A-Za-z0-9]{43,64})", re.ASCII
 )

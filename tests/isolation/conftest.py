@@ -10,25 +10,30 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
-from assay import api, intake
 from assay.intake import imports
 from assay.intake.ids import message_id
 from assay.intake.models import Message
 from assay.normalise import replaying
 from assay.normalise.models import DeadLetter
+from assay.privacy import service as erasures
 from assay.profiles import deciding, kinship
 from assay.profiles.marks import Reveal, SensitiveField, UnwatchedSignal
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, judgements, rescoring, service, studies
 from assay.scoring.studies.service import drain_studies
-from assay.settings import Settings
-from assay_tenants import database
+from assay_tenants import access, database, operators
+from assay_tenants.access import invitations, members, sessions
 from assay_tenants.access.service import SignedUp
-from assay_tenants.database import tenant_session
+from assay_tenants.database import directory_session, enter_tenant, tenant_session
+from assay_tenants.factors.models import Passkey
 from assay_tenants.keys import issue_key
+from assay_tenants.models import Person
+from assay_tenants.oauth import apps, grants, registration
+from assay_tenants.permissions import PERMISSIONS
+from assay_tenants.sso import scim_tokens
 
 MODEL = "{model: secret-model, rules: [{id: a, on: page.viewed, points: 1}], stages: [{name: Hot, from: 1}]}"
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -193,6 +198,90 @@ def _person(tenant_id: int, value: str) -> int:
     return lead.id
 
 
+@dataclass(frozen=True)
+class House:
+    """What belongs to the tenant's people, programs and partners rather than to its leads."""
+
+    person_id: int
+    session_id: int
+    passkey_id: int
+    invitation_id: int
+    key_id: int
+    client_id: str
+    secret_id: int
+    grant_id: int
+    registration_token_id: int
+    scim_token_id: int
+    access_id: int
+    erasure_id: int
+
+
+@pytest.fixture
+def house(victim: Victim, tenant: SignedUp) -> House:
+    tenant_id, everything = victim.tenant_id, PERMISSIONS
+    with directory_session() as session:
+        person = Person(email=f"secret{tenant_id}@quartz.example.test", name="Secret Person", created_at=YESTERDAY)
+        session.add(person)
+        session.flush()
+        about: dict[str, Any] = {"person_id": tenant.person_id, "name": "Secret key", "created_at": YESTERDAY}
+        raw: dict[str, Any] = {"credential_id": uuid4().bytes, "public_key": b"secret", "user_handle": b"secret"}
+        key = Passkey(**about, **raw, rp_id="localhost", sign_count=0, synced=False)
+        session.add(key)
+        session.flush()
+        enter_tenant(session, tenant_id)
+        members.add_member(session, tenant_id, person, "admin")
+        verify = "UPDATE tenancy.memberships SET verified = true WHERE tenant_id = :t"
+        session.execute(text(verify), {"t": tenant_id})
+    invited = invitations.invite(tenant_id, email="secret@example.test", role="viewer", by="Ada", may=everything)
+    app = apps.register_app(tenant_id, name="Secret app", redirect_uris=["https://x.test/cb"], scopes=["leads:read"])
+    apps.rotate_secret(tenant_id, app.client_id)
+    grant_id, _ = grants.give(tenant_id, tenant.person_id, apps.get_app(tenant_id, app.client_id), ["leads:read"])
+    registration.make_token(tenant_id, name="Secret token")
+    session_token = access.open_session(tenant.person_id, proven_by=("password",))
+    visitor = access.find_visitor(session_token)
+    assert visitor is not None
+    return House(
+        person_id=person.id,
+        session_id=sessions.list_sessions(visitor)[0].id,
+        passkey_id=key.id,
+        invitation_id=invited.id,
+        key_id=issue_key(tenant_id, kind="api", name="Secret key").id,
+        client_id=app.client_id,
+        secret_id=apps.list_secrets(tenant_id, app.client_id)[0].id,
+        grant_id=grant_id,
+        registration_token_id=registration.list_tokens(tenant_id)[0].id,
+        scim_token_id=scim_tokens.issue(tenant_id, name="Secret token", days=scim_tokens.LIFETIMES[0]).id,
+        access_id=operators.open_access(tenant_id, by="Otto", reason="Secret reason to look").access.id,
+        erasure_id=erasures.request(tenant_id, by="Ada", keys={("email", "secret@gone.test")}, confirmed=True).id,
+    )
+
+
+#: What nobody has, by the type of what somebody has.
+NOBODYS: dict[type, object] = {int: 999_999_999, str: "nobodys-own", UUID: UUID(int=7)}
+
+
+@pytest.fixture
+def values(victim: Victim, kin: Kin, house: House) -> dict[str, tuple[object, object]]:
+    """For each argument in a path: the tenant's own, and one that nobody has. New arguments are added here."""
+    own: dict[str, object] = {
+        **vars(victim),
+        **vars(kin),
+        **vars(house),
+        "name": victim.model,
+        "key": victim.judgement,
+        "number": 1,
+        "token_id": house.registration_token_id,
+        "verb": "check",
+    }
+    nobodys = {name: NOBODYS[type(value)] for name, value in own.items()}
+    return {name: (value, nobodys[name]) for name, value in own.items()} | {
+        "number": (1, 77),
+        "verb": ("check", "check"),
+        "other_id": (kin.other_id, 999_999_998),
+        "client_id": (house.client_id, f"app_1_{'n' * 22}"),
+    }
+
+
 def refused_message(tenant_id: int) -> UUID:
     id_ = message_id(YESTERDAY)
     with tenant_session(tenant_id) as session:
@@ -203,10 +292,7 @@ def refused_message(tenant_id: int) -> UUID:
 
 
 @pytest.fixture(scope="session")
-def api_app(settings: Settings, connected: None) -> Flask:
-    app = Flask("assay", static_folder=None)
-    for door in (intake, api):
-        door.register(app, settings)
+def api_app(app: Flask) -> Flask:
     return app
 
 
