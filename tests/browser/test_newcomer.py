@@ -151,6 +151,7 @@ def watch_a_score_move(page: Page, address: str, write_key: str) -> None:
 
 
 def log_out(page: Page) -> None:
+    page.locator("header summary").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
