@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from assay.web import attempts
 from assay.web.forms import Form
 from assay.web.visitors import ID, leave, personal, safe_next, signed_in, token, visitor
-from assay_tenants import access
+from assay_tenants import access, factors
 from assay_tenants.access import Visitor, members, recovery, sessions, verification
 from assay_tenants.access.devices import device
 from assay_tenants.errors import AssayError
@@ -161,6 +161,7 @@ def _confirm(form: Form) -> str:
         form=form,
         next=safe_next(request.args.get("next")),
         has_password=recovery.has_password(visitor()),
+        methods=factors.list_methods(visitor().person_id),
     )
 
 

@@ -36,7 +36,7 @@ def is_due(who: Visitor) -> bool:
     """Whether this visitor's company asks for a second factor that this session was not opened with."""
     if isinstance(who, OperatorVisitor) or not MORE_THAN_A_PASSWORD.isdisjoint(who.proven_by):
         return False
-    return factors.needs_one(who.role, factors.rule_of(who.tenant_id))
+    return factors.needs_one(who.role, who.second_factor)
 
 
 def lead_to_second_factors() -> ResponseReturnValue | None:

@@ -13,6 +13,7 @@ from assay_tenants.access.errors import LogInElsewhere, NotAMember, NotVerified
 from assay_tenants.context import Actor, acting
 from assay_tenants.database import directory_session, enter_directory, enter_tenant, tenant_session
 from assay_tenants.errors import NotFound
+from assay_tenants.factors.models import LoginRule, WhoNeedsOne
 from assay_tenants.models import LoginSession, Membership, Person, Role, Tenant
 
 SESSION_PREFIX = "ss"
@@ -44,6 +45,8 @@ class Visitor:
     #: When they last proved who they are, and by what.
     proven_at: datetime = _LONG_AGO
     proven_by: tuple[str, ...] = ()
+    #: Whom of its members the company asks for a second factor; None: it said nothing.
+    second_factor: WhoNeedsOne | None = None
 
     def is_fresh(self) -> bool:
         return datetime.now(UTC) - self.proven_at < FRESH_FOR
@@ -153,9 +156,10 @@ def find_visitor(token: str) -> Visitor | None:
     now = datetime.now(UTC)
     with tenant_session(parsed.tenant_id) as session:
         row = session.execute(
-            select(Membership, Tenant.name, LoginSession)
+            select(Membership, Tenant.name, LoginSession, LoginRule.second_factor)
             .join(LoginSession, LoginSession.person_id == Membership.person_id)
             .join(Tenant, Tenant.id == Membership.tenant_id)
+            .outerjoin(LoginRule, LoginRule.tenant_id == Membership.tenant_id)
             .where(
                 Membership.tenant_id == parsed.tenant_id,
                 Membership.suspended_at.is_(None),
@@ -167,7 +171,7 @@ def find_visitor(token: str) -> Visitor | None:
         ).one_or_none()
         if row is None:
             return None
-        member, company, login = row
+        member, company, login, second_factor = row
         if now - login.last_seen_at > SEEN_EVERY:
             session.execute(
                 update(LoginSession)
@@ -185,6 +189,7 @@ def find_visitor(token: str) -> Visitor | None:
         session_id=login.id,
         proven_at=login.proven_at,
         proven_by=tuple(login.proven_by),
+        second_factor=second_factor,
     )
 
 

@@ -280,3 +280,17 @@ def test_owners_reset_nobody_of_the_neighbours(person: Any, neighbour: Any) -> N
         f"/settings/security/members/{person_id_of(person.tenant_id)}/reset", on="/settings/security"
     )
     assert (refused.status_code, "Your own second factors" in refused.text) == (403, True)
+
+
+def test_a_factor_stands_in_for_the_password_where_a_page_asks_anew(person: Any) -> None:
+    app, _ = add_app(person)
+    with tenant_session(person.tenant_id) as session:
+        session.execute(
+            update(LoginSession)
+            .where(LoginSession.tenant_id == person.tenant_id)
+            .values(proven_at=NOW - timedelta(minutes=16))
+        )
+    assert f"{PAGE}/show?next={PAGE}" in person.opens(f"/account/confirm?next={PAGE}").text
+    shown = person.sends(f"{PAGE}/show?next={PAGE}", on=f"{PAGE}/show", code=app.now())
+    assert shown.location == PAGE
+    assert person.sends(f"{PAGE}/codes", on=PAGE).status_code == 200
