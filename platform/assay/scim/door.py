@@ -80,7 +80,7 @@ serves("/.search", POST="search", endpoint="search_all")
 serves("/Users/<user_id>", GET="show", PUT="replace", PATCH="patch", DELETE="remove")
 
 
-@door.route("/", defaults={"rest": ""}, methods=METHODS)
+@door.route("/", defaults={"rest": ""}, methods=METHODS, strict_slashes=False)
 @door.route("/<path:rest>", methods=METHODS)
 def nothing(rest: str) -> ResponseReturnValue:
     raise NotFound

@@ -37,7 +37,7 @@ __all__ = ["POLICY", "as_error"]
 
 #: Without ``count``.
 USUAL_RESULTS = 100
-#: Of a patch that comes to late each time; then the client is told.
+#: Of a patch that comes too late each time; then the client is told.
 _TRIES = 5
 
 
@@ -92,6 +92,9 @@ def replace(user_id: str) -> Response:
     user = User.model_validate(body(), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
     before = provisioning.get_user(tenant_id(), user_id)
     user.replace(of_member(before, _address()))
+    if user.active is None:
+        # Whoever was switched off, here or there, stays so until somebody says otherwise.
+        user.active = before.is_active
     after = provisioning.change_user(tenant_id(), user_id, to_wanted(user, before), version=_expected(before))
     return _user(after, Context.RESOURCE_REPLACEMENT_RESPONSE)
 
@@ -102,7 +105,8 @@ def patch(user_id: str) -> Response:
         before = provisioning.get_user(tenant_id(), user_id)
         _expected(before)
         user = of_member(before, _address())
-        asked.patch(user)
+        if not asked.patch(user):
+            return _user(before, Context.RESOURCE_PATCH_RESPONSE)
         try:
             after = provisioning.change_user(tenant_id(), user_id, to_wanted(user, before), version=before.version)
         except Changed:
