@@ -20,7 +20,7 @@ _SECRET_NAME = re.compile(
 # How secrets look wherever they stand: in a message, a path, a header, a line of a traceback.
 _LOOKS = (
     # Whatever we issue names its purpose and its tenant, which may be known.
-    (r"\b([a-z]{2,4}_[0-9a-f]{1,16}_)[A-Za-z0-9]{40,64}", rf"\1{MASK}"),
+    (r"(?<![a-z0-9])((assay_)?[a-z]{2,4}_[0-9a-f]{1,16}_)[a-z0-9]{40,80}", rf"\1{MASK}"),
     # A signed token of anybody's, which carries more than it should.
     (r"\beyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)*", MASK),
     (r"\b(bearer|basic)(\s+|%20)[\w.~+/=-]{8,}", rf"\1 {MASK}"),

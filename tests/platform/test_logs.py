@@ -80,6 +80,7 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlc2lnbmF0dXJl"
     ("told", "hidden", "left"),
     [
         pytest.param(f"GET /api?x={ISSUED}&y=1", "A1A1A1", "ak_1f_", id="a key of ours"),
+        pytest.param(f"the key assay_{ISSUED}A1A1A1 of", "A1A1A1", "assay_ak_1f_", id="a key for programs"),
         pytest.param(f"Authorization: Bearer {ISSUED}", "A1A1A1", "Authorization", id="bearer"),
         pytest.param("authorization: Basic YWRhOmh1bnRlcjI=", "YWRhOmh1", "Basic", id="basic"),
         pytest.param(f"got {JWT} from", "c2lnbmF0", "from", id="signed token"),
