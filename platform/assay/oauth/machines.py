@@ -134,7 +134,8 @@ def _ask(endpoint: Callable[[Request], Answer]) -> Response:
     """One of the endpoints that take a form and that a client proves itself to."""
     if request.query_string:
         return _error(400, "invalid_request", "Parameters belong in the body: addresses end up in logs.")
-    if request.mimetype != "application/x-www-form-urlencoded":
+    # Without any parameter there may be no body, and then no type of one.
+    if request.mimetype not in ("application/x-www-form-urlencoded", ""):
         return _error(400, "invalid_request", "The body is a form: application/x-www-form-urlencoded.")
     client_id, shows_secret = _who_says()
     try:

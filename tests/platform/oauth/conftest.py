@@ -16,9 +16,10 @@ from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
 from assay.settings import Settings
-from assay_tenants.access.service import SignedUp, log_in
-from assay_tenants.database import directory_session, tenant_session
-from assay_tenants.models import Membership, Person
+from assay_tenants.access import open_session
+from assay_tenants.access.service import SignedUp, sign_up
+from assay_tenants.database import tenant_session
+from assay_tenants.models import Membership
 from assay_tenants.oauth import apps, issuer
 
 PASSWORD = "a long enough password"  # the same as the tenants of the tests are made with
@@ -125,13 +126,37 @@ def provider(settings: Settings, app: Flask, monkeypatch: pytest.MonkeyPatch) ->
     return issuer.configure(settings.address)
 
 
+def _signed_up(name: str) -> SignedUp:
+    return sign_up(
+        company=f"Quartz & Co {name}",
+        name="Ada Example",
+        email=f"ada-{secrets.token_hex(6)}@quartz.example.test",
+        password=PASSWORD,
+        plugin="segment",
+        verified=True,
+    )
+
+
+def _logged_in(tenant: SignedUp) -> str:
+    return open_session(tenant.person_id, tenant_id=tenant.tenant_id, proven_by=("password",))
+
+
+@pytest.fixture(scope="module")
+def tenant(connected: None) -> SignedUp:
+    """Of a whole module: signing up takes longer than most of these tests, which have apps of their own."""
+    return _signed_up("Here")
+
+
+@pytest.fixture(scope="module")
+def neighbour(connected: None) -> SignedUp:
+    return _signed_up("Next Door")
+
+
 @pytest.fixture
 def browser_of(app: Flask) -> Callable[[SignedUp], Browser]:
     def browser(tenant: SignedUp) -> Browser:
-        with directory_session() as session:
-            email = session.scalars(select(Person.email).where(Person.id == tenant.person_id)).one()
         client = app.test_client()
-        client.set_cookie("assay_session", log_in(email=email, password=PASSWORD))
+        client.set_cookie("assay_session", _logged_in(tenant))
         return Browser(client)
 
     return browser
@@ -140,6 +165,17 @@ def browser_of(app: Flask) -> Callable[[SignedUp], Browser]:
 @pytest.fixture
 def browser(browser_of: Callable[[SignedUp], Browser], tenant: SignedUp) -> Browser:
     return browser_of(tenant)
+
+
+@pytest.fixture
+def own(connected: None) -> SignedUp:
+    """A tenant of one test alone."""
+    return _signed_up("Alone")
+
+
+@pytest.fixture
+def own_browser(browser_of: Callable[[SignedUp], Browser], own: SignedUp) -> Browser:
+    return browser_of(own)
 
 
 @pytest.fixture

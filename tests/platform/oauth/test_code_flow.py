@@ -98,11 +98,11 @@ def test_the_second_time_nobody_is_asked(browser: Browser, partner: Client) -> N
     assert asked_again.status_code == 200
 
 
-def test_for_more_than_before_one_is_asked(browser: Browser, partner: Client, tenant: SignedUp) -> None:
-    partner.tokens_from(browser, scope="openid")
-    assert browser.opens(partner.asks(scope="openid leads:read")).status_code == 200
-    partner.tokens_from(browser, scope="openid leads:read")
-    assert len(grants.list_grants(tenant.tenant_id)) == 1
+def test_for_more_than_before_one_is_asked(own_browser: Browser, partner: Client, own: SignedUp) -> None:
+    partner.tokens_from(own_browser, scope="openid")
+    assert own_browser.opens(partner.asks(scope="openid leads:read")).status_code == 200
+    partner.tokens_from(own_browser, scope="openid leads:read")
+    assert len(grants.list_grants(own.tenant_id)) == 1
 
 
 def test_a_no_goes_back_to_the_app(browser: Browser, partner: Client) -> None:
@@ -126,55 +126,57 @@ def test_consent_takes_the_form_of_its_own_page(browser: Browser, partner: Clien
 
 
 def test_what_the_role_has_not_is_not_given(
-    browser: Browser, make_app: Callable[..., Client], tenant: SignedUp, set_role: Callable[[SignedUp, str], None]
+    own_browser: Browser, make_app: Callable[..., Client], own: SignedUp, set_role: Callable[[SignedUp, str], None]
 ) -> None:
-    app = make_app(tenant, scopes=["openid", "leads:read", "settings:write"])
-    set_role(tenant, "viewer")
-    page = browser.opens(app.asks(scope="openid leads:read settings:write"))
+    app = make_app(own, scopes=["openid", "leads:read", "settings:write"])
+    set_role(own, "viewer")
+    page = own_browser.opens(app.asks(scope="openid leads:read settings:write"))
     assert "which your role has not" in page.text
-    got = app.tokens_from(browser, scope="openid leads:read settings:write")
+    got = app.tokens_from(own_browser, scope="openid leads:read settings:write")
     assert got["scope"] == "openid leads:read"
 
 
 def test_others_may_use_what_somebody_installed(
-    browser: Browser, partner: Client, tenant: SignedUp, set_role: Callable[[SignedUp, str], None]
+    own_browser: Browser, partner: Client, own: SignedUp, set_role: Callable[[SignedUp, str], None]
 ) -> None:
-    set_role(tenant, "viewer")
-    page = browser.opens(partner.asks())
+    set_role(own, "viewer")
+    page = own_browser.opens(partner.asks())
     assert "is not installed at Quartz" in page.text
     assert 'value="allow"' not in page.text
-    refused = browser.sends(partner.asks(), on=partner.asks(), decision="allow")
+    refused = own_browser.sends(partner.asks(), on=partner.asks(), decision="allow")
     assert refused.status_code == 403
-    set_role(tenant, "admin")
-    partner.tokens_from(browser, scope="openid")
-    set_role(tenant, "viewer")
-    assert partner.tokens_from(browser)["scope"] == SCOPES
+    set_role(own, "admin")
+    partner.tokens_from(own_browser, scope="openid")
+    set_role(own, "viewer")
+    assert partner.tokens_from(own_browser)["scope"] == SCOPES
 
 
-def test_consent_and_installation_are_in_the_audit_log(browser: Browser, partner: Client, tenant: SignedUp) -> None:
-    partner.tokens_from(browser)
-    with tenant_session(tenant.tenant_id) as session:
-        entries = session.query(AuditEntry).where(AuditEntry.tenant_id == tenant.tenant_id).all()
+def test_consent_and_installation_are_in_the_audit_log(own_browser: Browser, partner: Client, own: SignedUp) -> None:
+    partner.tokens_from(own_browser)
+    with tenant_session(own.tenant_id) as session:
+        entries = session.query(AuditEntry).where(AuditEntry.tenant_id == own.tenant_id).all()
     told = {entry.action: entry for entry in entries}
     assert told["app.installed"].actor_kind == "person"
     assert told["grant.given"].after["app"] == "Quartz Reports"
 
 
 def test_a_person_of_two_companies_chooses(
-    browser: Browser, partner: Client, tenant: SignedUp, join: Callable[[SignedUp, SignedUp], None], make_tenant: Any
+    own_browser: Browser, partner: Client, own: SignedUp, join: Callable[[SignedUp, SignedUp], None], make_tenant: Any
 ) -> None:
     other = make_tenant()
-    join(tenant, other)
-    page = browser.opens(partner.asks())
+    join(own, other)
+    page = own_browser.opens(partner.asks())
     assert page.text.count("<option") == 2
-    switched = browser.sends(partner.asks(), on=partner.asks(), decision="switch", company=str(other.tenant_id))
+    switched = own_browser.sends(partner.asks(), on=partner.asks(), decision="switch", company=str(other.tenant_id))
     assert switched.status_code == 303
-    token = partner.tokens_from(browser)["access_token"]
+    token = partner.tokens_from(own_browser)["access_token"]
     assert read_access_token(token).tenant_id == other.tenant_id
 
 
-def test_a_yes_for_a_company_that_one_has_left_meanwhile_counts_nothing(browser: Browser, partner: Client) -> None:
-    answer = browser.sends(partner.asks(), on=partner.asks(), decision="allow", tenant="1")
+def test_a_yes_for_a_company_that_one_has_left_meanwhile_counts_nothing(
+    browser: Browser, partner: Client, neighbour: SignedUp
+) -> None:
+    answer = browser.sends(partner.asks(), on=partner.asks(), decision="allow", tenant=str(neighbour.tenant_id))
     assert answer.status_code == 303
     assert answer.location.startswith("/oauth/authorize?")
 
