@@ -121,7 +121,8 @@ def make_somebody(make_tenant: Callable[[], SignedUp]) -> Callable[[], Somebody]
         new = make_tenant()
         with directory_session() as session:
             email = session.scalars(select(Person.email).where(Person.id == new.person_id)).one()
-        return Somebody(new.person_id, new.tenant_id, email, access.open_session(new.person_id, proven_by=("password",)))
+        token = access.open_session(new.person_id, proven_by=("password",))
+        return Somebody(new.person_id, new.tenant_id, email, token)
 
     return make
 
