@@ -13,7 +13,7 @@ from assay_tenants.sso.errors import BadProvider
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 #: Asymmetric alone: what a provider signs, nobody else can have signed.
-ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
+ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 AUTHENTICATION: Final = ("client_secret_basic", "client_secret_post", "none")
 LARGEST_DOCUMENT = 500_000
 _LONGEST_ISSUER = 500

@@ -18,8 +18,10 @@ KEPT_SECONDS = 3600.0
 PAUSE_SECONDS = 30.0
 _MOST_PROVIDERS = 500
 _MOST_KEYS = 50
-_TYPE_OF: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
-_CURVE_OF: Final = {"ES256": "P-256", "EdDSA": "Ed25519"}
+_TYPE_OF: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
+_CURVE_OF: Final = {"ES256": "P-256", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
+#: RFC 9864 gave one algorithm a second name.
+_NAMES: Final = dict.fromkeys(("EdDSA", "Ed25519"), ("EdDSA", "Ed25519"))
 _LEAST_RSA_BITS = 2048
 
 
@@ -76,7 +78,7 @@ def _fitting(keys: tuple[Key, ...], algorithm: str, key_id: str | None) -> list[
         key
         for key in keys
         if key.key_type == _TYPE_OF[algorithm]
-        and key.get("alg", algorithm) == algorithm
+        and key.get("alg", algorithm) in _NAMES.get(algorithm, (algorithm,))
         and (algorithm not in _CURVE_OF or key.get("crv") == _CURVE_OF[algorithm])
         and (key_id is None or key.get("kid") == key_id)
     ]

@@ -174,7 +174,7 @@ def _end_other_sessions(session: Session, tenant_id: int, spare_person_id: int) 
         delete(LoginSession).where(
             LoginSession.tenant_id == tenant_id,
             LoginSession.person_id.in_(theirs),
-            ~LoginSession.proven_by.contains([PROOF]),
+            func.array_position(LoginSession.proven_by, PROOF).is_(None),
         )
     )
 
