@@ -14,6 +14,7 @@ from assay_tenants.access import letters, people
 from assay_tenants.access.errors import AddressTaken, LinkOver, NotVerified
 from assay_tenants.access.members import add_member, check_reach
 from assay_tenants.access.passwords import check_strength, hash_password
+from assay_tenants.access.places import require_member_place
 from assay_tenants.access.sessions import Visitor
 from assay_tenants.context import Actor, acting
 from assay_tenants.database import directory_session, enter_directory, enter_tenant, tenant_session
@@ -89,6 +90,7 @@ def invite(tenant_id: int, *, email: str, role: Role, by: str, may: Collection[P
             raise Conflict(
                 "This address is invited already; send that invitation again, or withdraw it.", field="email"
             )
+        require_member_place(session, tenant_id)
         key = secrets.issue(PREFIX, tenant_id)
         now = datetime.now(UTC)
         values = {
@@ -119,6 +121,8 @@ def send_again(tenant_id: int, invitation_id: int, *, may: Collection[Permission
         now = datetime.now(UTC)
         if (wait := row.sent_at + RESENT_AFTER - now) > timedelta(0):
             raise TooManyAttempts("It was sent a moment ago. Try again in a minute.", after=wait)
+        if row.expires_at <= now:
+            require_member_place(session, tenant_id)
         key = secrets.issue(PREFIX, tenant_id)
         row.token_hash, row.sent_at, row.expires_at = secrets.digest(key), now, now + LIFETIME
         session.flush()

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from assay_tenants import plans
+from assay_tenants.access import invitations
 from assay_tenants.access.service import SignedUp
 from assay_tenants.audit.models import AuditEntry
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
+from assay_tenants.permissions import PERMISSIONS
 from assay_tenants.plans import catalogue, changing
 from assay_tenants.plans.catalogue import Plan
 from assay_tenants.plans.standing import Standing
@@ -147,3 +149,23 @@ def test_who_signs_up_begins_on_the_plan_of_the_installation(
 ) -> None:
     monkeypatch.setattr(changing, "_at_sign_up", "short")
     assert plans.get_standing(make_tenant().tenant_id).plan.name == "short"
+
+
+class TestMembers:
+    def test_an_invitation_takes_a_place_until_it_is_over(self, offered: None, tenant: SignedUp) -> None:
+        plans.change_plan(tenant.tenant_id, "small")
+        invite(tenant.tenant_id, "first")
+        with pytest.raises(plans.PlanLimit, match="holds 2 members, and there are 2"):
+            invite(tenant.tenant_id, "second")
+        with tenant_session(tenant.tenant_id) as session:
+            session.execute(
+                text("UPDATE tenancy.invitations SET expires_at = now() WHERE tenant_id = :t"), {"t": tenant.tenant_id}
+            )
+        invite(tenant.tenant_id, "second")
+        with pytest.raises(plans.PlanLimit):
+            invite(tenant.tenant_id, "first")
+
+
+def invite(tenant_id: int, name: str) -> None:
+    address = f"{name}{tenant_id}@quartz.example.test"
+    invitations.invite(tenant_id, email=address, role="viewer", by="Ada Example", may=PERMISSIONS)
