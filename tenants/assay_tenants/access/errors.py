@@ -50,6 +50,12 @@ class NotVerified(Forbidden):
         )
 
 
+class OwnLoginNeeded(Forbidden):
+    """A member, but not with what this session has proven."""
+
+    code = "own_login_needed"
+
+
 class LinkOver(NotFound):
     code = "link_over"
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from assay_tenants import audit, secrets, sso
 from assay_tenants.access import people
-from assay_tenants.access.errors import LogInElsewhere, NotAMember, NotVerified
+from assay_tenants.access.errors import NotAMember, NotVerified, OwnLoginNeeded
 from assay_tenants.context import Actor, acting
 from assay_tenants.database import directory_session, enter_directory, enter_tenant, tenant_session
 from assay_tenants.errors import NotFound
@@ -98,9 +98,9 @@ def insert_session(
     proven_by: tuple[str, ...],
     address: str,
     agent: str,
-    proven_at: datetime | None = None,
+    former: LoginSession | None = None,
 ) -> str:
-    """Begins in the directory and ends there."""
+    """Begins in the directory and ends there. In place of a ``former`` one, it lasts no longer and is no fresher."""
     person = session.scalars(select(Person).where(Person.id == person_id)).one()
     may_enter = _may_enter(session, person, proven_by)
     if tenant_id is None:
@@ -113,6 +113,7 @@ def insert_session(
     now = datetime.now(UTC)
     enter_tenant(session, tenant_id)
     session.execute(delete(LoginSession).where(LoginSession.tenant_id == tenant_id, _is_over(now)))
+    expires_at = now + (sso.SESSION_LIFETIME if sso.PROOF in proven_by else SESSION_LIFETIME)
     try:
         session.execute(
             insert(LoginSession).values(
@@ -120,9 +121,9 @@ def insert_session(
                 token_hash=secrets.digest(token),
                 person_id=person_id,
                 created_at=now,
-                expires_at=now + (sso.SESSION_LIFETIME if sso.PROOF in proven_by else SESSION_LIFETIME),
+                expires_at=min(expires_at, former.expires_at) if former else expires_at,
                 last_seen_at=now,
-                proven_at=proven_at or now,
+                proven_at=former.proven_at if former else now,
                 proven_by=list(proven_by),
                 address=address,
                 agent=agent[:_LONGEST_AGENT],
@@ -226,35 +227,38 @@ def prove_again(token: str, *, proven_by: str) -> None:
 def switch_tenant(token: str, tenant_id: int, *, address: str = "", agent: str = "") -> str:
     """A session in another company of the same person in place of this one; how and when they proved it goes along.
 
-    Raises NotFound for a company that they are no member of, LogInElsewhere where how they proved it does not count.
+    Raises NotFound for a company that they are no member of, OwnLoginNeeded for one that asks for another proof.
     """
     visitor = find_visitor(token)
     parsed = secrets.parse(token)
     if visitor is None or parsed is None:
         raise NotFound("session")
-    if sso.PROOF in visitor.proven_by and tenant_id != visitor.tenant_id:
-        with directory_session() as session:
-            if tenant_id not in people.tenants_of(session, visitor.person_id):
-                raise NotFound("company")
-        raise LogInElsewhere(sso.COUNTS_HERE_ALONE)
-    try:
-        with directory_session() as session:
+    with directory_session() as session:
+        if tenant_id not in people.tenants_of(session, visitor.person_id):
+            raise NotFound("company")
+        former = session.scalars(
+            select(LoginSession).where(
+                LoginSession.tenant_id == parsed.tenant_id, LoginSession.token_hash == parsed.hash
+            )
+        ).one_or_none()
+        if former is None:
+            raise NotFound("session")
+        if sso.PROOF in visitor.proven_by and tenant_id != visitor.tenant_id:
+            # Else one company's provider could open every other company that its people work for.
+            raise OwnLoginNeeded(sso.COUNTS_HERE_ALONE)
+        try:
             new = insert_session(
                 session,
                 visitor.person_id,
                 tenant_id=tenant_id,
                 proven_by=visitor.proven_by,
-                proven_at=visitor.proven_at,
+                former=former,
                 address=address,
                 agent=agent,
             )
-            session.execute(
-                delete(LoginSession).where(
-                    LoginSession.tenant_id == parsed.tenant_id, LoginSession.token_hash == parsed.hash
-                )
-            )
-    except NotAMember:
-        raise NotFound("company") from None
+        except NotAMember:
+            raise OwnLoginNeeded(sso.ASKED) from None
+        session.delete(former)
     return new
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from assay_tenants.access import enter, find_visitor, members, switch_tenant
-from assay_tenants.access.errors import LogInElsewhere
+from assay_tenants.access.errors import LogInElsewhere, OwnLoginNeeded
 from assay_tenants.access.service import sign_up
 from assay_tenants.access.sessions import list_sessions
 from assay_tenants.audit.models import AuditEntry
@@ -281,10 +281,10 @@ def test_enforced_passwords_are_refused_but_for_one_owner(company, tenant, neigh
     visitor = find_visitor(token or "")
     assert visitor is not None
     assert visitor.tenant_id == own.tenant_id
-    with pytest.raises(LogInElsewhere, match="single sign-on alone"):
+    with pytest.raises(OwnLoginNeeded, match="its own single sign-on"):
         switch_tenant(token or "", company.tenant_id)
     through = company.logs_in("olga", subject="o").token
-    with pytest.raises(LogInElsewhere, match="counts for that company alone"):
+    with pytest.raises(OwnLoginNeeded, match="counts for that company alone"):
         switch_tenant(through, own.tenant_id)
     assert len(list_sessions(visitor)) >= 2
 
