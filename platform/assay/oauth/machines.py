@@ -26,8 +26,11 @@ from assay_tenants.oauth.tokens import read_access_token
 
 log = structlog.get_logger()
 
+View = Callable[[], ResponseReturnValue]
+
 #: Bytes of a body: a form of tokens, or the metadata and keys of a client.
 LARGEST_BODY = 64_000
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 JWKS_AGE = timedelta(minutes=5)
 METADATA_AGE = timedelta(hours=1)
 RETRY_AFTER = timedelta(seconds=5)
@@ -43,6 +46,7 @@ def blueprint() -> Blueprint:
     oauth.after_request(_let_browsers_read)
     for family in (404, 405, HTTPException, Exception):
         oauth.register_error_handler(family, _render)
+    guarded: dict[View, View] = {}
     for rule, view, methods in (
         ("/oauth/token", token, ["POST"]),
         ("/oauth/device_authorization", device_authorization, ["POST"]),
@@ -57,7 +61,9 @@ def blueprint() -> Blueprint:
         ("/.well-known/oauth-protected-resource/api/v1", of_api, ["GET"]),
         ("/.well-known/oauth-protected-resource", of_us, ["GET"]),
     ):
-        oauth.add_url_rule(rule, view_func=view, methods=methods)
+        # All methods, so that an error about one has our shape as well.
+        guarded.setdefault(view, _only(methods, view))
+        oauth.add_url_rule(rule, endpoint=view.__name__, view_func=guarded[view], methods=_METHODS)
     return oauth
 
 
@@ -128,6 +134,16 @@ def of_api() -> ResponseReturnValue:
 
 def of_us() -> ResponseReturnValue:
     return _json(metadata.of_resource(issuer().address), keep=METADATA_AGE)
+
+
+def _only(methods: list[str], view: View) -> View:
+    def guarded() -> ResponseReturnValue:
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in methods:
+            raise MethodNotAllowed(methods)
+        return view()
+
+    return guarded
 
 
 def _ask(endpoint: Callable[[Request], Answer]) -> Response:
@@ -219,7 +235,7 @@ def _let_browsers_read(response: Response) -> Response:
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, Retry-After"
         if request.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST"
             response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
             response.headers["Access-Control-Max-Age"] = "600"
     return response

@@ -249,6 +249,8 @@ def _check_keys(kind: AppKind, jwks: dict[str, Any]) -> None:
     given = jwks.get("keys")
     if not isinstance(given, list) or not 1 <= len(given) <= 10:
         raise BadInput('The keys are a JWKS document with 1 to 10 public keys: {"keys": […]}.', field="jwks")
+    if not all(isinstance(key, dict) and key.get("kty") in _SIGNS and "d" not in key for key in given):
+        raise BadInput("The keys are public ones, of the kinds RSA, EC and OKP.", field="jwks")
     try:
         read = KeySet.import_key_set({"keys": given})
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):

@@ -135,6 +135,7 @@ def register(metadata: object, token: str | None) -> dict[str, Any]:
             jwks=asked.get("jwks"),
         )
     except AssayError as refused:
+        _give_back(token)
         raise _of(refused) from None
     return _answer(made.client_id, made.secret, method)
 
@@ -188,6 +189,19 @@ def _use(token: str | None) -> int:
     if used is None:
         raise _no_token()
     return parsed.tenant_id
+
+
+def _give_back(token: str | None) -> None:
+    """It registered nothing after all."""
+    parsed = secrets.parse(token) if token else None
+    if parsed is None:
+        return
+    with tenant_session(parsed.tenant_id) as session:
+        session.execute(
+            update(RegistrationToken)
+            .where(RegistrationToken.tenant_id == parsed.tenant_id, RegistrationToken.token_hash == parsed.hash)
+            .values(uses_left=RegistrationToken.uses_left + 1)
+        )
 
 
 def _answer(client_id: str, secret: str | None, method: str) -> dict[str, Any]:

@@ -50,12 +50,12 @@ class Request(OAuth2Request):  # type: ignore[misc] # untyped
         self, method: str, path: str, parameters: Iterable[tuple[str, str]], headers: Mapping[str, str], address: str
     ) -> None:
         # Our address, not the one that a proxy let the request have: whether that is https is what counts.
-        super().__init__(method, issuer().address + path, headers=dict(headers))
+        super().__init__(method, issuer().address + path)
         self.payload = _Payload(_checked(parameters))
         #: Of the network that it came from.
         self.address = address
         if method == "POST":
-            _check_credentials(self.payload.data, self.headers.get("Authorization"))
+            self.headers = _credentials(self.payload.data, headers.get("Authorization", ""))
 
     @property
     def args(self) -> dict[str, str]:
@@ -112,20 +112,24 @@ def _checked(parameters: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return values
 
 
-def _check_credentials(form: Mapping[str, str], authorization: str | None) -> None:
-    """RFC 6749 2.3: one way to prove oneself at a time, and a header that can be read."""
-    basic = _basic(authorization) if authorization and authorization.split(" ")[0].lower() == "basic" else None
-    ways = (basic is not None) + ("client_secret" in form) + ("client_assertion" in form)
-    if ways > 1:
+def _credentials(form: Mapping[str, str], authorization: str) -> dict[str, str]:
+    """The header that proves a client, if it can be read; one way at a time (RFC 6749 2.3)."""
+    scheme, _, encoded = authorization.partition(" ")
+    basic = _user_of(encoded.strip()) if scheme.lower() == "basic" else None
+    if (basic is not None) + ("client_secret" in form) + ("client_assertion" in form) > 1:
         raise InvalidRequestError("The client proves itself in more than one way.")
-    if basic is not None and form.get("client_id", basic) != basic:
+    if basic is None:
+        return {}
+    if form.get("client_id", basic) != basic:
         raise InvalidRequestError("The header names another client than the form.")
+    return {"Authorization": f"Basic {encoded.strip()}"}
 
 
-def _basic(authorization: str) -> str:
-    """The user name of an Authorization header."""
+def _user_of(encoded: str) -> str:
     try:
-        text = base64.b64decode(authorization.partition(" ")[2].strip(), validate=True).decode("ascii")
+        user, colon, _ = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        raise InvalidClientError(description="The Authorization header can not be read.", status_code=401) from None
-    return text.partition(":")[0]
+        user = colon = ""
+    if not colon:
+        raise InvalidClientError(description="The Authorization header can not be read.", status_code=401)
+    return user
