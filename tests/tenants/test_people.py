@@ -310,6 +310,19 @@ class TestSessions:
         assert seen(timedelta(minutes=9)) == first
         assert seen(timedelta(minutes=11)) > first
 
+    def test_going_to_another_company_makes_none_last_longer_or_fresher(self, address) -> None:
+        began = datetime.now(UTC)
+        sign_up(address)
+        visitor, token = come_in(address)
+        other = access.make_company(visitor, company="Second", plugin="segment")
+        with time_machine.travel(began + timedelta(days=2)):
+            token = access.switch_tenant(token, other.tenant_id)
+            assert not access.find_visitor(token).is_fresh()
+        for day in range(4, 15, 2):
+            with time_machine.travel(began + timedelta(days=day, minutes=1)):
+                found = access.find_visitor(token)
+            assert (found is not None) == (day < 14)
+
     def test_a_proof_is_fresh_for_a_quarter_of_an_hour(self, address) -> None:
         sign_up(address)
         _, token = come_in(address)

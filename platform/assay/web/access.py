@@ -10,6 +10,7 @@ from assay.web.security import address_here
 from assay.web.visitors import enter, fresh, leave, personal, remember, safe_next, signed_in, token, visitor
 from assay_tenants import access
 from assay_tenants.access import Entrance, invitations
+from assay_tenants.access.errors import OwnLoginNeeded
 from assay_tenants.errors import AssayError
 
 blueprint = Blueprint("access", __name__)
@@ -63,6 +64,8 @@ def log_in_page() -> ResponseReturnValue:
 @blueprint.post("/log-in")
 def log_in() -> ResponseReturnValue:
     form = Form.read(request.form, needed=LOG_IN, unstripped={"password"})
+    if form["email"] and not form["password"] and logins.tenant_for(form["email"]) is not None:
+        return sso.send_on(form["email"], safe_next(request.args.get("next")))
     if form.errors:
         return _log_in(form), 422
     try:
@@ -114,7 +117,11 @@ def accept_invitation() -> ResponseReturnValue:
 @personal
 def _come_in_as_member(key: str) -> ResponseReturnValue:
     tenant_id = invitations.accept_as(visitor(), key)
-    return _go_to(tenant_id, "You are a member of {company} now.")
+    try:
+        return _go_to(tenant_id, "You are a member of {company} now.")
+    except OwnLoginNeeded as needed:
+        flash(f"You are a member there now. {needed.message}", "good")
+        return redirect(url_for("web.account.index"), 303)
 
 
 @blueprint.post("/switch")

@@ -83,22 +83,6 @@ You get this mail so that nobody can change it behind your back. If that was not
     )
 
 
-def factors_changed(name: str, what: str, address: str) -> Letter:
-    """``what`` is a whole sentence: what was changed."""
-    return Letter(
-        "The way you log in was changed",
-        f"""\
-Hello {_in(name)},
-
-{what} It was done just now{_from(address)}.
-
-You get this mail so that nobody can change it behind your back. If that was not you, change your password at once and
-look at your sessions:
-
-{link_to("/account")}{_SIGNED}""",
-    )
-
-
 def invitation(company: str, by: str, role: Role, key: str) -> Letter:
     return Letter(
         f"You are invited to {quoted(company)} on Assay",

@@ -7,9 +7,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from assay_tenants import audit, factors, plans, secrets
+from assay_tenants import audit, factors, plans, secrets, sso
 from assay_tenants.access import people, verification
-from assay_tenants.access.errors import AddressTaken, ChallengeOver, LogInElsewhere, WrongCredentials
+from assay_tenants.access.errors import AddressTaken, ChallengeOver, LogInElsewhere, OwnLoginNeeded, WrongCredentials
 from assay_tenants.access.passwords import check_strength, hash_password, is_outdated, is_password
 from assay_tenants.access.sessions import (
     SESSION_LIFETIME,
@@ -105,6 +105,8 @@ def sign_up(*, company: str, name: str, email: str, password: str, plugin: str, 
 def make_company(visitor: Visitor, *, company: str, plugin: str) -> SignedUp:
     """A further company of somebody who has an account; they are its first owner."""
     company = people.read_name("company", company)
+    if sso.PROOF in visitor.proven_by:
+        raise OwnLoginNeeded(sso.COUNTS_HERE_ALONE)
     with directory_session() as session:
         person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
         return insert_company(session, person, company=company, plugin=plugin)
