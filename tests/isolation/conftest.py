@@ -217,7 +217,7 @@ class House:
 
 
 @pytest.fixture
-def house(victim: Victim, tenant: SignedUp) -> House:
+def house(app: Flask, victim: Victim, tenant: SignedUp) -> House:
     tenant_id, everything = victim.tenant_id, PERMISSIONS
     with directory_session() as session:
         person = Person(email=f"secret{tenant_id}@quartz.example.test", name="Secret Person", created_at=YESTERDAY)

@@ -1,11 +1,15 @@
 """Every route of the API, asked with the neighbour's key."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import get_ident
 
 from flask import Flask
+from sqlalchemy import event
 from werkzeug.routing import Rule
 
 from assay.scoring import cursors
+from assay_tenants import database
 
 MODEL = "{model: secret-model, rules: [{id: a, on: page.viewed, points: 2}]}"
 YAML = {"Content-Type": "application/yaml"}
@@ -44,6 +48,23 @@ def path(app: Flask, rule: Rule, values: dict[str, tuple[object, object]], which
 
 def options_of(rule: Rule) -> dict[str, object]:
     return {"query_string": QUERIES.get(rule.rule, {}), **BODIES.get(rule.rule, {})}
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Those that this thread sends meanwhile."""
+    seen: list[str] = []
+    here = get_ident()
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if get_ident() == here:
+            seen.append(statement)
+
+    event.listen(database.engine(), "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(database.engine(), "before_cursor_execute", note)
 
 
 def test_the_neighbours_ids_are_answered_like_ids_that_do_not_exist(api_app, make_caller, neighbour, values) -> None:
