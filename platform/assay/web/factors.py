@@ -4,17 +4,41 @@ import re
 from collections.abc import Callable
 
 import segno
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from assay.web import attempts, login_rules, second_step, visitors
 from assay.web.forms import Form
 from assay.web.visitors import ID, fresh, signed_in, visitor
-from assay_tenants import access, factors
-from assay_tenants.errors import AssayError, BadInput, Conflict, NotSignedIn
+from assay_tenants import access, factors, sso
+from assay_tenants.errors import AssayError, BadInput, Conflict, Forbidden, NotSignedIn
 from assay_tenants.factors import passkeys, recovery, totp
 
 blueprint = Blueprint("factors", __name__)
+
+#: Pages on which nothing changes, and where more can be proven.
+LOOKING = frozenset({"web.factors.index", "web.factors.show_one_page", "web.factors.show_one"})
+
+
+class ProvidersWord(Forbidden):
+    code = "providers_word"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You came in through your company's single sign-on, whose word counts for that company alone; second "
+            "factors are yours wherever you work. Log in with your password, or show a factor that you have."
+        )
+
+
+@blueprint.before_request
+def take_no_providers_word() -> None:
+    """A company's provider can say that anybody is anybody: it must not add a passkey that opens another company."""
+    if g.visitor and request.endpoint not in LOOKING and not _is_own_proof():
+        raise ProvidersWord
+
+
+def _is_own_proof() -> bool:
+    return bool(set(visitor().proven_by) - {sso.PROOF})
 
 
 @blueprint.get("/account/second-factors")
@@ -185,6 +209,7 @@ def _page(form: Form | None = None) -> str:
         asked=login_rules.is_due(visitor()),
         name_length=passkeys.NAME_LENGTH.stop - 1,
         no_passkeys=_why_no_passkeys(),
+        providers_word=None if _is_own_proof() else ProvidersWord().message,
     )
 
 

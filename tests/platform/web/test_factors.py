@@ -123,6 +123,21 @@ class TestAdding:
         assert options["rp"] == {"id": "localhost", "name": "Assay"}
 
 
+@pytest.mark.parametrize("what", ["app", "app/remove", "passkeys", "passkeys/options", "passkeys/1/remove", "codes"])
+def test_the_word_of_a_companys_provider_changes_nothing(person: Any, what: str) -> None:
+    app, _ = add_app(person)
+    with tenant_session(person.tenant_id) as session:
+        session.execute(
+            update(LoginSession).where(LoginSession.tenant_id == person.tenant_id).values(proven_by=["sso"])
+        )
+    before = factors.overview(person_id_of(person.tenant_id))
+    assert person.sends(f"{PAGE}/{what}", on=PAGE, name="x", credential="{}").status_code == 403
+    assert factors.overview(person_id_of(person.tenant_id)) == before
+    assert "counts for that company alone" in person.opens(PAGE).text
+    person.sends(f"{PAGE}/show", on=f"{PAGE}/show", code=app.now())
+    assert person.sends(f"{PAGE}/codes", on=PAGE).status_code == 200
+
+
 class TestSecondStep:
     def test_a_code_leads_in(self, person: Any, visit: Any) -> None:
         app, _ = add_app(person)
