@@ -9,6 +9,8 @@ from assay_tenants import mailing, plans, resealing, sealing
 from assay_tenants.errors import BadInput
 from assay_tenants.sso import domains
 
+resealing.look_in("assay.profiles.erasing.models")
+
 
 def guard(settings: Settings) -> None:
     """Gives this process the keys that seal, and the addresses that may be called although they are not public."""

@@ -27,13 +27,13 @@ from assay_tenants.sealing import SealedColumn, SealingError
 
 log = structlog.get_logger()
 
-#: Modules that register sealed columns.
-HOMES = (
+#: Modules that register sealed columns; those of later storeys are added by `look_in`.
+HOMES = [
     "assay_tenants.connections.models",
     "assay_tenants.factors.models",
     "assay_tenants.oauth.signing",
     "assay_tenants.sso.models",
-)
+]
 TURN = timedelta(seconds=20)
 #: What a process with an old ring has sealed meanwhile is found after this.
 AGAIN_AFTER = timedelta(days=1)
@@ -139,10 +139,15 @@ def reseal(*, turn: timedelta = TURN) -> int:
         return 0
     until, done = monotonic() + turn.total_seconds(), 0
     for column in sealing.columns():
-        progress = _resume(column)
-        while progress is not None and monotonic() < until:
-            resealed, progress = _step(column, progress, until)
-            done += resealed
+        try:
+            resealed = _walk(column, until)
+        except ProgrammingError as error:
+            # A column that can't be reached must not keep the others under an old key.
+            log.error("resealing.failed", column=column.name, error=str(error.orig).partition("\n")[0])  # noqa: TRY400
+            continue
+        if resealed:
+            log.info("resealing.done", column=column.name, values=resealed)
+        done += resealed
     return done
 
 
@@ -168,6 +173,19 @@ def stand() -> Standing:
 def load() -> None:
     for module in HOMES:
         import_module(module)
+
+
+def look_in(*modules: str) -> None:
+    """These modules register sealed columns too."""
+    HOMES.extend(module for module in modules if module not in HOMES)
+
+
+def _walk(column: SealedColumn, until: float) -> int:
+    done, progress = 0, _resume(column)
+    while progress is not None and monotonic() < until:
+        resealed, progress = _step(column, progress, until)
+        done += resealed
+    return done
 
 
 def _ours_is_newest() -> bool:
@@ -216,8 +234,8 @@ def _step(column: SealedColumn, progress: Resealing, until: float) -> tuple[int,
         row.left_over += left
         has_ended = column.door == "directory" or not tenants
         row.ended_at = datetime.now(UTC) if has_ended else None
-    if has_ended:
-        log.info("resealing.ended", column=column.name, key=row.key_id, left_over=row.left_over)
+    if has_ended and row.left_over:
+        log.warning("resealing.left_over", column=column.name, values=row.left_over)
     return done, None if has_ended else row
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 from redis import Redis, RedisError
 from rq import SimpleWorker
@@ -200,6 +201,8 @@ def check_sealing(settings: Settings) -> Iterator[Finding]:
     if not settings.sealing_keys:
         yield Finding("sealing keys", "none", "`assay run` makes one beside its database; else set ASSAY_SEALING_KEYS.")
         return
+    # Knows all places where something is sealed.
+    import_module("assay.guards")
     try:
         with sealing.using(settings.sealing_keys) as ring, database.connected_to(settings.database_url):
             resealing.announce()

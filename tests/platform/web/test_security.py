@@ -3,11 +3,14 @@
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import update_wrapper
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
@@ -18,6 +21,8 @@ from assay.settings import Settings
 from assay.web import security
 from assay.web.security import Hardened, address_here, may_lead_to, public_address
 from assay.web.visitors import safe_next
+from assay_tenants.access.service import SignedUp
+from assay_tenants.keys import issue_key
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = sorted(
@@ -106,7 +111,8 @@ class TestHeaders:
         judge(answer, path)
 
     def test_what_breaks(self, app: Flask, person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(app.view_functions, "web.leads.index", lambda: 1 / 0)
+        broken = update_wrapper(lambda: 1 / 0, app.view_functions["web.leads.index"])
+        monkeypatch.setitem(app.view_functions, "web.leads.index", broken)
         monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
         answer = person.opens("/leads")
         assert answer.status_code == 500
@@ -386,6 +392,34 @@ class TestNames:
         page = client.get("/log-in", headers={"Host": "evil.example"})
         assert "evil.example" not in page.text
         assert "evil.example" not in str(client.get("/leads", headers={"Host": "evil.example"}).headers)
+
+
+class TestRedisAway:
+    """What is limited there fails shut where guessing would pay, and open where work would be lost."""
+
+    @pytest.fixture(scope="class")
+    def lonely(self, serve: Callable[..., AbstractContextManager[int]], connected: None) -> Iterator[httpx.Client]:
+        with (
+            serve(ASSAY_REDIS_URL="redis://127.0.0.1:1/0") as port,
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+        ):
+            yield client
+
+    @pytest.mark.parametrize("path", ["/log-in", "/sign-up", "/forgotten"])
+    def test_nobody_is_let_in_uncounted(self, lonely: httpx.Client, path: str) -> None:
+        token = re.search(r'name="csrf_token" value="([^"]+)"', lonely.get(path).text)
+        assert token
+        fields = {"email": "ada@quartz.example.test", "password": "open sesame please", "company": "A", "name": "Ada"}
+        answer = lonely.post(path, data={"csrf_token": token[1], **fields})
+        assert answer.status_code == 503
+        assert "assay_session" not in str(answer.headers)
+
+    def test_who_has_a_key_is_served(self, lonely: httpx.Client, tenant: SignedUp) -> None:
+        key = issue_key(tenant.tenant_id, kind="api", name="Lonely").secret
+        assert lonely.get("/api/v1/leads", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        event = {"userId": "u", "event": "Opened", "messageId": "lonely"}
+        assert lonely.post("/v1/track", json=event, auth=(tenant.write_key, "")).status_code == 200
+        assert lonely.get("/healthz").status_code == 200
 
 
 def _around(app: Flask, settings: Settings) -> FlaskClient:
