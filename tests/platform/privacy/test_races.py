@@ -129,4 +129,4 @@ def test_a_batch_of_a_tenant_without_erasures_pays_one_question(house) -> None:
             assert not session.execute(
                 text("SELECT EXISTS (SELECT FROM profiles.tombstones WHERE tenant_id = :t)"), {"t": house.tenant_id}
             ).scalar_one()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
