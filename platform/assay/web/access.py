@@ -4,7 +4,7 @@ from flask import Blueprint, Response, flash, g, make_response, redirect, render
 from flask.typing import ResponseReturnValue
 
 from assay import plugins
-from assay.web import attempts
+from assay.web import attempts, sso
 from assay.web.forms import Form
 from assay.web.security import address_here
 from assay.web.visitors import enter, fresh, leave, personal, remember, safe_next, signed_in, token, visitor
@@ -12,6 +12,7 @@ from assay_tenants import access
 from assay_tenants.access import Entrance, invitations
 from assay_tenants.access.errors import OwnLoginNeeded
 from assay_tenants.errors import AssayError
+from assay_tenants.sso import logins
 
 blueprint = Blueprint("access", __name__)
 
