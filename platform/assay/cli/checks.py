@@ -196,6 +196,15 @@ def check_key(settings: Settings) -> Iterator[Finding]:
         yield Finding("secret key", "none yet", "`assay run` makes one; in production set ASSAY_SECRET_KEY.")
 
 
+def check_address(settings: Settings) -> Iterator[Finding]:
+    if not settings.public_url and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        yield Finding(
+            "public URL",
+            f"not set, though others reach us at {settings.host}",
+            "Set ASSAY_PUBLIC_URL: links in mails are made of it, never of the name that a request states.",
+        )
+
+
 def check_sealing(settings: Settings) -> Iterator[Finding]:
     """Which keys seal what, and which of them may go."""
     if not settings.sealing_keys:
@@ -226,7 +235,16 @@ def _standing(ring: sealing.Ring, standing: resealing.Standing) -> Iterator[Find
         yield Finding("sealing keys", f"{broken} values that nobody sealed", "Restore them from a backup.")
 
 
-CHECKS = (check_names, check_key, check_database, check_migrations, check_sealing, check_redis, check_plugins)
+CHECKS = (
+    check_names,
+    check_key,
+    check_address,
+    check_database,
+    check_migrations,
+    check_sealing,
+    check_redis,
+    check_plugins,
+)
 
 
 def _engine(url: str) -> Engine:
