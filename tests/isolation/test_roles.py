@@ -108,14 +108,29 @@ def _without_form_tokens(app, monkeypatch) -> None:
     monkeypatch.setitem(app.config, "WTF_CSRF_METHODS", set())
 
 
-@pytest.mark.usefixtures("_without_form_tokens")
-@pytest.mark.parametrize("role", OF_ROLES)
-def test_every_page_is_for_the_roles_that_the_table_names(app, tenant, role) -> None:
+def test_what_a_viewer_may_not_do_is_not_offered(app, tenant) -> None:
+    browser = app.test_client()
+    browser.set_cookie(COOKIE, open_session(tenant.person_id, tenant_id=tenant.tenant_id, proven_by=("password",)))
+    offered = {"/leads": 'href="/imports"', "/models": 'href="/new-model"', "/settings": "/settings/keys/write"}
+    for page, what in offered.items():
+        assert what in browser.get(page).text
+    become(tenant, "viewer")
+    for page, what in offered.items():
+        assert what not in browser.get(page).text, page
+
+
+def become(tenant, role: str) -> None:
     with directory_session() as session:
         session.execute(
             text("UPDATE tenancy.memberships SET role = :role WHERE tenant_id = :t"),
             {"role": role, "t": tenant.tenant_id},
         )
+
+
+@pytest.mark.usefixtures("_without_form_tokens")
+@pytest.mark.parametrize("role", OF_ROLES)
+def test_every_page_is_for_the_roles_that_the_table_names(app, tenant, role) -> None:
+    become(tenant, role)
     browser = app.test_client()
     browser.set_cookie(COOKIE, open_session(tenant.person_id, tenant_id=tenant.tenant_id, proven_by=("password",)))
     wrong, asked = {}, 0

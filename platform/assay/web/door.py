@@ -66,7 +66,9 @@ def register(app: Flask, configuration: Settings) -> None:
     csrf.init_app(app)
     attempts.register(app, configuration.redis_url)
     words.teach(app.jinja_env)
-    app.context_processor(lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor")})
+    app.context_processor(
+        lambda: {"asset": asset, "style_nonce": style_nonce, "visitor": g.get("visitor"), "may": visitors.may}
+    )
     app.context_processor(lambda: {"count_refused": refused.count_shown})
     app.context_processor(lambda: {"companies_of": account.companies_of, "outbox_is_open": mails.is_open})
     app.register_blueprint(_blueprint())
