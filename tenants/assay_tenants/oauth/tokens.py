@@ -12,9 +12,12 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+from sqlalchemy import select
 
-from assay_tenants.cuts import is_cut
+from assay_tenants.cuts import which_are_cut
+from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotSignedIn
+from assay_tenants.models import Membership
 from assay_tenants.oauth import signing
 from assay_tenants.oauth.issuer import issuer
 from assay_tenants.oauth.scopes import IDENTITY, permissions_of
@@ -110,9 +113,27 @@ def read_access_token(token: str) -> Bearer:
     Raises SQLAlchemy's errors while nothing can tell whether it was cut: then it is worth nothing.
     """
     bearer = read_uncut(token)
-    if bearer is None or is_cut(bearer.tenant_id, *handles_of(bearer)):
+    if bearer is None:
+        raise TokenRefused
+    member = f"member:{bearer.person_id}"
+    cut = which_are_cut(bearer.tenant_id, *handles_of(bearer))
+    # A member's cut says only that they changed: what they are now stands in their membership.
+    if cut - {member} or (member in cut and not _is_member(bearer)):
         raise TokenRefused
     return bearer
+
+
+def _is_member(bearer: Bearer) -> bool:
+    with tenant_session(bearer.tenant_id) as session:
+        return bool(
+            session.scalar(
+                select(Membership.person_id).where(
+                    Membership.tenant_id == bearer.tenant_id,
+                    Membership.person_id == bearer.person_id,
+                    Membership.suspended_at.is_(None),
+                )
+            )
+        )
 
 
 def read_uncut(token: str) -> Bearer | None:

@@ -50,6 +50,13 @@ def test_what_is_cut_is_refused_at_once(tenant: SignedUp, handle: str) -> None:
         read_access_token(minted.token)
 
 
+def test_of_a_member_who_changed_and_stays_it_is_good(tenant: SignedUp) -> None:
+    minted = mint(tenant.tenant_id, person_id=tenant.person_id)
+    with tenant_session(tenant.tenant_id) as session:
+        cuts.cut(session, tenant.tenant_id, f"member:{tenant.person_id}", tokens.last_death())
+    assert read_access_token(minted.token).person_id == tenant.person_id
+
+
 def test_a_neighbours_cut_is_not_ours(tenant: SignedUp, neighbour: SignedUp) -> None:
     minted = mint(tenant.tenant_id)
     with tenant_session(neighbour.tenant_id) as session:
