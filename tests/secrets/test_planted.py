@@ -188,10 +188,10 @@ def _fail(found: Harvest, client: httpx.Client, settings: Settings) -> None:
                 client.get(f"/{value}").text.replace(value, ""),
                 client.get("/leads", headers={"Cookie": f"assay_session={altered}"}).text,
             ]
-        for name in QUERIES:
-            found.pages.append(client.get(f"/api/v1/leads?{name}={secret}").text)
-            client.get(f"/nowhere?{name}={secret}")
-            client.get(f"/reset?{name}={secret}")
+    for name in QUERIES:
+        for path in ("/api/v1/leads", "/nowhere", "/reset"):
+            page = client.get(path, params={name: found.planted["API key"]})
+            found.pages.append(page.text if path != "/reset" else "")
     client_id, client_secret = found.planted["client id"], found.planted["client secret"]
     for given in (client_secret, client_secret + "x"):
         form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": "https://a.example/cb"}
