@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from assay_tenants import audit, secrets
+from assay_tenants import audit, secrets, sso
 from assay_tenants.access import letters, people
 from assay_tenants.access.errors import LinkOver, WrongCredentials
 from assay_tenants.access.passwords import is_password
@@ -130,7 +130,9 @@ def ask_for_address(visitor: Visitor, *, email: str, password: str) -> None:
     email = people.read_address(email)
     with directory_session() as session:
         person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
-    if person.password_hash is None:
+        # Else an address of another domain would be a way round single sign-on.
+        is_kept = bool(sso.demanding(session, person.id, person.email))
+    if person.password_hash is None or is_kept:
         raise BadInput("Your address is kept by your company's own login; have it changed there.", field="email")
     if not is_password(password, person.password_hash):
         raise WrongCredentials("This is not your present password.", field="address_password")

@@ -15,7 +15,7 @@ PROOF: Final = "sso"
 #: The provider is asked again twice a day: whoever is disabled there is out by then.
 SESSION_LIFETIME = timedelta(hours=12)
 REFUSED = "Your company logs in with single sign-on: leave the password empty and go on to your company's own login."
-ASKED = "This company is entered with its own single sign-on alone."
+ASKED = "This company is entered through its own single sign-on. Log out, and come in through its own login."
 COUNTS_HERE_ALONE = (
     "You came in through your company's single sign-on, whose word counts for that company alone. To enter another "
     "one, log out, and log in there."

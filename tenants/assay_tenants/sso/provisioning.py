@@ -251,6 +251,9 @@ def _change_person(session: Session, before: Provisioned, wanted: Wanted) -> Non
                 f"{person.email} works for other companies too, so their address can't be changed from here; they "
                 "change it themselves."
             )
+        if before.role == "owner":
+            # Admins make provisioning's tokens: by an address of theirs they could choose the owner's next password.
+            raise Conflict(f"{person.email} is an owner, so their address can't be changed from here; they change it.")
         if people.find_person(session, wanted.email) is not None:
             raise Taken(f"{wanted.email} is another person's address.")
         audit.record(
@@ -264,6 +267,7 @@ def _change_person(session: Session, before: Provisioned, wanted: Wanted) -> Non
         person.email = wanted.email
         session.flush()
         session.execute(update(Membership).where(Membership.person_id == person.id).values(email=wanted.email))
+        people.drop_links_of(session, person.id)
     if len(companies) == 1 and name and name != person.name:
         person.name = name
         session.flush()

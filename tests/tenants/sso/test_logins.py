@@ -10,8 +10,10 @@ from assay_tenants.access import enter, find_visitor, members, switch_tenant
 from assay_tenants.access.errors import LogInElsewhere, OwnLoginNeeded
 from assay_tenants.access.service import sign_up
 from assay_tenants.access.sessions import list_sessions
+from assay_tenants.access.verification import ask_for_address
 from assay_tenants.audit.models import AuditEntry
 from assay_tenants.database import directory_session, tenant_session
+from assay_tenants.errors import BadInput
 from assay_tenants.models import LoginSession, Membership, Person
 from assay_tenants.sso import keys, logins, providers
 from assay_tenants.sso.errors import LoginGone, LoginRefused, NotSetUp, ProviderAway
@@ -283,6 +285,8 @@ def test_enforced_passwords_are_refused_but_for_one_owner(company, tenant, neigh
     assert visitor.tenant_id == own.tenant_id
     with pytest.raises(OwnLoginNeeded, match="its own single sign-on"):
         switch_tenant(token or "", company.tenant_id)
+    with pytest.raises(BadInput, match="kept by your company"):
+        ask_for_address(visitor, email="olga@elsewhere.test", password=PASSWORD)
     through = company.logs_in("olga", subject="o").token
     with pytest.raises(OwnLoginNeeded, match="counts for that company alone"):
         switch_tenant(through, own.tenant_id)
