@@ -62,6 +62,8 @@ def decide() -> ResponseReturnValue:
     if request.form.get("tenant") != str(who.tenant_id):
         return _page(user_code, waiting, app)
     access.require_verified(who)
+    if POWERFUL & set(waiting.scopes) and not who.is_fresh():
+        return redirect(url_for("web.account.confirm_page", next=url_for("oauth_pages.device")), 303)
     grant_id, given = grants.give(who.tenant_id, who.person_id, app, waiting.scopes)
     devices.let_in(
         user_code,

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from assay.oauth import devices, pace
-from assay.web import errors
+from assay.web import errors, login_rules
 from assay.web.door import csrf
 from assay.web.security import may_lead_to
 from assay.web.visitors import fresh, leave, recognise, remember, signed_in, token, visitor
@@ -37,6 +37,7 @@ def blueprint() -> Blueprint:
     pages.before_request(_bound_body)
     pages.before_request(recognise)
     pages.before_request(csrf.protect)
+    pages.before_request(login_rules.lead_to_second_factors)
     errors.handle(pages)
     pages.register_error_handler(pace.CannotCount, _cannot_count)
     pages.add_url_rule("/oauth/authorize", "authorize", authorize, methods=["GET"])

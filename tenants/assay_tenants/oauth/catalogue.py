@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.models import Tenant
-from assay_tenants.oauth.models import App, AppKind
+from assay_tenants.oauth.models import App, AppKind, AppSecret
 
 _CLIENT_ID = re.compile(r"app_(?P<tenant>[0-9a-f]{1,15})_[A-Za-z0-9]{22}", re.ASCII)
 
@@ -33,16 +35,46 @@ class AppView:
     signs: bool
 
 
+@dataclass(frozen=True)
+class Known:
+    """An app, and what it proves itself by."""
+
+    view: AppView
+    secret_hashes: tuple[bytes, ...]
+    jwks: dict[str, Any] | None
+
+
 def find_app(client_id: str) -> AppView | None:
     """The app of this id, whoever made it; None when there is none or it was removed."""
+    known = find_known(client_id)
+    return known.view if known else None
+
+
+def find_known(client_id: str) -> Known | None:
+    """The same with its living secrets' hashes and its public keys, in one statement: each token is asked for so."""
     owner = owner_of(client_id)
     if owner is None:
         return None
+    maker = select(Tenant.name).where(Tenant.id == owner).scalar_subquery()
+    hashes = (
+        select(func.array_agg(AppSecret.secret_hash))
+        .where(
+            AppSecret.tenant_id == owner,
+            AppSecret.client_id == client_id,
+            or_(AppSecret.expires_at.is_(None), AppSecret.expires_at > datetime.now(UTC)),
+        )
+        .scalar_subquery()
+    )
     with tenant_session(owner) as session:
-        app = session.scalars(
-            select(App).where(App.tenant_id == owner, App.client_id == client_id, App.removed_at.is_(None))
+        row = session.execute(
+            select(App, maker, hashes).where(
+                App.tenant_id == owner, App.client_id == client_id, App.removed_at.is_(None)
+            )
         ).one_or_none()
-        return view_of(app, maker_of(session, owner)) if app else None
+    if row is None:
+        return None
+    app, name, secret_hashes = row
+    return Known(view_of(app, name or ""), tuple(bytes(one) for one in secret_hashes or ()), app.jwks)
 
 
 def list_catalogue(*, limit: int = 200) -> list[tuple[str, str, str]]:

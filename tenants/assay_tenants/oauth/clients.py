@@ -9,14 +9,13 @@ from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from assay_tenants import secrets
 from assay_tenants.database import tenant_session
-from assay_tenants.oauth.catalogue import AppView, find_app
+from assay_tenants.oauth.catalogue import Known, find_app, find_known
 from assay_tenants.oauth.issuer import issuer
-from assay_tenants.oauth.models import App, AppSecret, ClientAssertion
+from assay_tenants.oauth.models import ClientAssertion
 from assay_tenants.oauth.scopes import in_order
 from assay_tenants.oauth.uris import is_among
 
@@ -33,8 +32,9 @@ _NEVER = b"\0" * 32
 class Client(ClientMixin):  # type: ignore[misc] # untyped
     """One app, for the time of one request."""
 
-    def __init__(self, app: AppView) -> None:
-        self.app = app
+    def __init__(self, known: Known) -> None:
+        self.app = known.view
+        self._known = known
 
     @property
     def client_id(self) -> str:
@@ -60,7 +60,7 @@ class Client(ClientMixin):  # type: ignore[misc] # untyped
             return False
         given = secrets.digest(client_secret)
         # All are compared, each in the same time whatever it holds.
-        return sum(hmac.compare_digest(given, known) for known in self._secret_hashes() or [_NEVER]) > 0
+        return sum(hmac.compare_digest(given, known) for known in self._known.secret_hashes or (_NEVER,)) > 0
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         if self.app.kind == "public":
@@ -74,29 +74,12 @@ class Client(ClientMixin):  # type: ignore[misc] # untyped
         return grant_type in self.app.grant_types
 
     def public_keys(self) -> KeySet:
-        with tenant_session(self.app.tenant_id) as session:
-            jwks = session.scalars(
-                select(App.jwks).where(App.tenant_id == self.app.tenant_id, App.client_id == self.app.client_id)
-            ).one()
-        return KeySet.import_key_set({"keys": (jwks or {}).get("keys", [])})
-
-    def _secret_hashes(self) -> list[bytes]:
-        with tenant_session(self.app.tenant_id) as session:
-            return [
-                bytes(known)
-                for known in session.scalars(
-                    select(AppSecret.secret_hash).where(
-                        AppSecret.tenant_id == self.app.tenant_id,
-                        AppSecret.client_id == self.app.client_id,
-                        or_(AppSecret.expires_at.is_(None), AppSecret.expires_at > datetime.now(UTC)),
-                    )
-                )
-            ]
+        return KeySet.import_key_set({"keys": (self._known.jwks or {}).get("keys", [])})
 
 
 def find_client(client_id: str) -> Client | None:
-    app = find_app(client_id)
-    return Client(app) if app else None
+    known = find_known(client_id)
+    return Client(known) if known else None
 
 
 class SignedAssertion(JWTBearerClientAssertion):  # type: ignore[misc] # untyped

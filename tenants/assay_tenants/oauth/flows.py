@@ -31,7 +31,7 @@ from assay_tenants.oauth.codes import FoundCode
 from assay_tenants.oauth.families import GrantRefused, Issued
 from assay_tenants.oauth.issuer import issuer
 from assay_tenants.oauth.requests import Request
-from assay_tenants.oauth.scopes import IDENTITY
+from assay_tenants.oauth.scopes import IDENTITY, for_role
 from assay_tenants.oauth.tokens import mint_access_token
 
 #: 43 letters are the whole of a SHA-256; a verifier has 43 to 128.
@@ -204,8 +204,11 @@ class ByItself(ClientCredentialsGrant):  # type: ignore[misc] # untyped
         asked = self.request.payload.scope
         allowed = client.get_allowed_scope(asked)
         scopes = [scope for scope in (allowed or "").split() if scope not in IDENTITY]
-        if not scopes or (asked and IDENTITY & set(asked.split())):
+        # Admins register apps and see their secrets: an app that acts by itself must not do what they may not.
+        within = for_role("admin", scopes)
+        if not within or (asked and (IDENTITY & set(asked.split()) or within != scopes)):
             raise InvalidScopeError()
+        scopes = within
         if client.app.tenant_id == 0:
             raise UnauthorizedClientError("An app that registered itself belongs to nobody it could act for.")
         minted = mint_access_token(

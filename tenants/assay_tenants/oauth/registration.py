@@ -158,7 +158,8 @@ def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if set(metadata.get("grant_types", [])) - set(GRANT_TYPES):
         raise _wrong(f"The grant types are {', '.join(GRANT_TYPES)}.")
     known = {name: metadata[name] for name in (*_NAMED, *_LISTS, "jwks") if metadata.get(name)}
-    claims = ClientMetadataClaims({name: value for name, value in known.items() if name != "redirect_uris"}, {})
+    strict = {name: value for name, value in known.items() if name not in ("redirect_uris", "jwks")}
+    claims = ClientMetadataClaims(strict, {})
     try:
         claims.validate()
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as wrong:

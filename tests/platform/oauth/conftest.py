@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -26,6 +27,13 @@ PASSWORD = "a long enough password"  # the same as the tenants of the tests are 
 BACK = "https://reports.example.test/callback"
 #: Of everything that an app can ask for: the widest that a test needs.
 SCOPES = "openid profile email offline_access leads:read models:read"
+
+
+def client_elsewhere(app: Flask) -> FlaskClient:
+    """One from a network of its own: wrong secrets are counted by where they come from."""
+    client = app.test_client()
+    client.environ_base["REMOTE_ADDR"] = str(ip_address(secrets.randbits(128)))
+    return client
 
 
 def basic(client_id: str, secret: str | None) -> dict[str, str]:
@@ -155,7 +163,7 @@ def neighbour(connected: None) -> SignedUp:
 @pytest.fixture
 def browser_of(app: Flask) -> Callable[[SignedUp], Browser]:
     def browser(tenant: SignedUp) -> Browser:
-        client = app.test_client()
+        client = client_elsewhere(app)
         client.set_cookie("assay_session", _logged_in(tenant))
         return Browser(client)
 
@@ -180,7 +188,7 @@ def own_browser(browser_of: Callable[[SignedUp], Browser], own: SignedUp) -> Bro
 
 @pytest.fixture
 def stranger(app: Flask) -> Browser:
-    return Browser(app.test_client())
+    return Browser(client_elsewhere(app))
 
 
 @pytest.fixture
@@ -195,7 +203,7 @@ def make_app(app: Flask, neighbour: SignedUp) -> Callable[..., Client]:
             "grant_types": [apps.CODE, apps.REFRESH],
         }
         made = apps.register_app(owner.tenant_id, **(given | more))
-        return Client(app.test_client(), made.client_id, made.secret)
+        return Client(client_elsewhere(app), made.client_id, made.secret)
 
     return make
 
@@ -239,3 +247,8 @@ def join() -> Callable[[SignedUp, SignedUp], None]:
             )
 
     return add
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return client_elsewhere(app)

@@ -1,7 +1,9 @@
 """Requests for authorization: what may be asked, of whom, and what an app is told."""
 
+import secrets
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote
 
@@ -136,8 +138,9 @@ def test_nothing_that_is_sent_breaks_us(
     auth = {"Authorization": "Basic " + header.encode("ascii", "ignore").decode().replace("\r", "").replace("\n", "")}
     for path in ("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"):
         for headers in ({}, auth):
-            answer = partner.http.post(path, data=sent, headers=headers)
+            place = {"REMOTE_ADDR": str(ip_address(secrets.randbits(128)))}
+            answer = partner.http.post(path, data=sent, headers=headers, environ_base=place)
             assert answer.status_code < 500, answer.text
-            assert answer.status_code == 429 or "error" in answer.json
+            assert "error" in answer.json
     mixed = MultiDict([("client_id", partner.client_id), ("redirect_uri", BACK), *parameters])
     assert browser.http.get("/oauth/authorize", query_string=mixed).status_code < 500

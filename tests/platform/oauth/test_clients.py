@@ -17,7 +17,7 @@ from assay_tenants.access.service import SignedUp
 from assay_tenants.errors import NotSignedIn
 from assay_tenants.oauth import apps, issuer, signing
 from assay_tenants.oauth.tokens import read_access_token
-from tests.platform.oauth.conftest import Browser, Client, basic
+from tests.platform.oauth.conftest import Browser, Client, basic, client_elsewhere
 
 API = {"grant_type": "client_credentials", "scope": "leads:read"}
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -70,7 +70,7 @@ def test_a_secret_may_come_in_the_form(server: Client) -> None:
 def test_who_does_not_prove_itself_gets_nothing(
     app: Flask, form: dict[str, str], headers: dict[str, str], status: int, error: str | None
 ) -> None:
-    answer = app.test_client().post("/oauth/token", data=API | form, headers=headers)
+    answer = client_elsewhere(app).post("/oauth/token", data=API | form, headers=headers)
     assert answer.json["error"] in (error, "invalid_client")
     assert answer.status_code == status
     assert answer.headers["Cache-Control"] == "no-store"

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from assay.settings import Settings
 from assay_tenants.access.service import SignedUp
 from assay_tenants.oauth import apps, issuer, registration
-from tests.platform.oauth.conftest import BACK, Browser, Client
+from tests.platform.oauth.conftest import BACK, Browser, Client, client_elsewhere
 
 GIVEN = {"client_name": "Registers itself", "redirect_uris": [BACK], "token_endpoint_auth_method": "none"}
 
@@ -51,7 +51,7 @@ def opened(settings: Settings) -> Iterator[None]:
 
 
 def test_an_app_registers_itself(opened: None, app: Flask, browser: Browser) -> None:
-    http = app.test_client()
+    http = client_elsewhere(app)
     answer = http.post("/oauth/register", json=GIVEN)
     assert answer.status_code == 201, answer.text
     made = answer.json
@@ -111,15 +111,14 @@ def test_a_companys_token_registers_apps_of_that_company(
     app: Flask, tenant: SignedUp, settings: Settings, opened: None
 ) -> None:
     issuer.configure(settings.address, registration="token")
-    http = app.test_client()
+    http = client_elsewhere(app)
     token = registration.make_token(tenant.tenant_id, name="Pipeline")
     bearer = {"Authorization": f"Bearer {token}"}
-    place = {"REMOTE_ADDR": "192.0.2.252"}
-    assert http.post("/oauth/register", json=GIVEN, environ_base=place).status_code == 401
-    wrong = http.post("/oauth/register", json=GIVEN | {"redirect_uris": []}, headers=bearer, environ_base=place)
+    assert http.post("/oauth/register", json=GIVEN).status_code == 401
+    wrong = http.post("/oauth/register", json=GIVEN | {"redirect_uris": []}, headers=bearer)
     assert wrong.status_code == 400, "a mistake does not use the token up"
-    made = http.post("/oauth/register", json=GIVEN, headers=bearer, environ_base=place)
+    made = http.post("/oauth/register", json=GIVEN, headers=bearer)
     assert made.status_code == 201
     assert apps.get_app(tenant.tenant_id, made.json["client_id"]).name == "Registers itself"
-    again = http.post("/oauth/register", json=GIVEN, headers=bearer, environ_base=place)
+    again = http.post("/oauth/register", json=GIVEN, headers=bearer)
     assert (again.status_code, again.json["error"]) == (401, "invalid_token")
