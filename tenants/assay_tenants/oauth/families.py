@@ -22,7 +22,7 @@ from assay_tenants.database import tenant_session
 from assay_tenants.models import Membership
 from assay_tenants.oauth import identity
 from assay_tenants.oauth.catalogue import AppView
-from assay_tenants.oauth.grants import role_of
+from assay_tenants.oauth.members import role_of
 from assay_tenants.oauth.models import Grant, RefreshToken, TokenFamily
 from assay_tenants.oauth.scopes import for_role
 from assay_tenants.oauth.tokens import LIFETIME, last_death, mint_access_token

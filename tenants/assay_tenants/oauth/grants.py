@@ -21,6 +21,7 @@ from assay_tenants.errors import Forbidden, NotFound
 from assay_tenants.models import Membership, Role
 from assay_tenants.oauth.catalogue import AppView, find_app, owner_of
 from assay_tenants.oauth.issuer import issuer
+from assay_tenants.oauth.members import role_of
 from assay_tenants.oauth.models import Grant, Installation
 from assay_tenants.oauth.scopes import for_role, in_order
 from assay_tenants.oauth.tokens import last_death
@@ -261,15 +262,6 @@ def tenants_with(client_id: str) -> list[int]:
                 .order_by(Installation.tenant_id)
             )
         )
-
-
-def role_of(session: Session, tenant_id: int, person_id: int) -> Role | None:
-    """None for who is no member, or is suspended."""
-    return session.scalars(
-        select(Membership.role).where(
-            Membership.tenant_id == tenant_id, Membership.person_id == person_id, Membership.suspended_at.is_(None)
-        )
-    ).one_or_none()
 
 
 def _in_force(tenant_id: int, person_id: int, client_id: str) -> Select[Grant]:

@@ -12,14 +12,13 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
-from sqlalchemy import select
 
 from assay_tenants.cuts import which_are_cut
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotSignedIn
-from assay_tenants.models import Membership
 from assay_tenants.oauth import signing
 from assay_tenants.oauth.issuer import issuer
+from assay_tenants.oauth.members import role_of
 from assay_tenants.oauth.scopes import IDENTITY, permissions_of
 from assay_tenants.permissions import Permission
 
@@ -124,16 +123,10 @@ def read_access_token(token: str) -> Bearer:
 
 
 def _is_member(bearer: Bearer) -> bool:
+    if bearer.person_id is None:
+        return False
     with tenant_session(bearer.tenant_id) as session:
-        return bool(
-            session.scalar(
-                select(Membership.person_id).where(
-                    Membership.tenant_id == bearer.tenant_id,
-                    Membership.person_id == bearer.person_id,
-                    Membership.suspended_at.is_(None),
-                )
-            )
-        )
+        return role_of(session, bearer.tenant_id, bearer.person_id) is not None
 
 
 def read_uncut(token: str) -> Bearer | None:
