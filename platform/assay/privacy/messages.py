@@ -65,8 +65,8 @@ def letters(erasing: Erasing) -> None:
     texts = [f"{row.excerpt}\n{row.reason}\n{row.field or ''}" for row in found]
     gone = [
         row
-        for row, told, maybe in zip(found, texts, erasing.needles.rough(texts), strict=True)
-        if maybe and erasing.needles.names(told)
+        for row, maybe in zip(found, erasing.needles.rough(texts), strict=True)
+        if maybe and any(erasing.needles.names(told) for told in (row.excerpt, row.reason, row.field))
     ]
     if gone:
         places = {"messages": [row.message_id for row in gone], "positions": [row.position for row in gone]}

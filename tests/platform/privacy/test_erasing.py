@@ -220,3 +220,16 @@ def test_it_must_be_confirmed_and_be_of_somebody(house, neighbour) -> None:
     assert done.state == "done"
     with pytest.raises(service.ErasedAlready):
         service.request(house.tenant_id, by="Ada", keys=[ANN], confirmed=True)
+
+
+@pytest.mark.parametrize("user_id", ["annlee", "google/ann-4711", "jürgen-4711"])
+def test_refused_items_go_though_their_message_is_past(house, user_id) -> None:
+    item = {"type": "nonsense", "userId": user_id}
+    body = json.dumps({"batch": [track("Page Viewed", userId=user_id), item, {**item, "userId": "bob"}]})
+    first, second = (house.send(each.encode()) for each in (body, body.replace("/", "\\/")))
+    house.work()
+    house.rows("DELETE FROM intake.messages WHERE tenant_id = :t AND id = :id RETURNING id", id=first)
+    assert house.erase(house.lead_of("user_id", user_id)).state == "done"
+    letters = house.rows("SELECT excerpt FROM intake.dead_letters WHERE tenant_id = :t")
+    assert [json.loads(row.excerpt)["userId"] for row in letters] == ["bob", "bob"]
+    assert [each["userId"] for each in json.loads(house.body(second) or b"")["batch"]] == ["bob"]
