@@ -198,11 +198,15 @@ def resume_member(session: Session, tenant_id: int, person_id: int) -> None:
 
 
 def _remove(session: Session, member: Membership, action: str) -> None:
+    from assay_tenants.oauth import grants  # here: most who read members never need Authlib
+
     tenant_id, person_id = member.tenant_id, member.person_id
     if member.role == "owner":
         _keep_an_owner(session, tenant_id, person_id)
     _end_sessions(session, tenant_id, person_id)
     _cut(session, tenant_id, person_id)
+    # Else the apps would be back in their name as soon as they are invited anew.
+    grants.revoke_grants_of(session, tenant_id, person_id)
     session.execute(delete(Membership).where(Membership.tenant_id == tenant_id, Membership.person_id == person_id))
     audit.record(session, tenant_id, action, person_id, before={"email": member.email, "role": member.role})
 

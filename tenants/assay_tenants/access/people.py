@@ -53,7 +53,8 @@ def make_person(
 def find_or_make(session: Session, *, email: str, name: str) -> Person:
     """Through the directory: the person whose address somebody we trust vouches for, such as the company's provider.
 
-    An account that never verified the address may be a stranger's, made beforehand: its password and its sessions end.
+    An account that never verified the address may be a stranger's, made beforehand: its password and its sessions end,
+    and so do its links, of which one may lead to the stranger's own mailbox.
     """
     person = session.scalars(select(Person).where(Person.email == email).with_for_update()).one_or_none()
     now = datetime.now(UTC)
@@ -63,6 +64,7 @@ def find_or_make(session: Session, *, email: str, name: str) -> Person:
     if person.email_verified_at is None:
         person.password_hash = None
         end_sessions_of(session, person.id)
+        drop_links_of(session, person.id)
         mark_verified(session, person, now)
     return person
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from assay_tenants import audit, secrets, sso
 from assay_tenants.access import letters, people
-from assay_tenants.access.errors import LogInElsewhere, WrongCredentials
+from assay_tenants.access.errors import LinkOver, LogInElsewhere, WrongCredentials
 from assay_tenants.access.passwords import check_strength, hash_password, is_password
 from assay_tenants.access.sessions import Visitor
 from assay_tenants.access.verification import find_link, make_link, use_link
@@ -66,9 +66,12 @@ def reset(key: str, password: str, *, address: str = "") -> str:
     password_hash = hash_password(password) if email is not None else ""
     with directory_session() as session:
         person, sent_to = use_link(session, key, "reset", prefix=RESET_PREFIX)
+        if person.email != sent_to:
+            # Whoever reads mail at a former address has no say any more.
+            raise LinkOver
         if elsewhere := sso.refuses_password(session, person.id, person.email):
             raise LogInElsewhere(elsewhere, field="password")
-        if person.email_verified_at is None and person.email == sent_to:
+        if person.email_verified_at is None:
             people.mark_verified(session, person, datetime.now(UTC))
         with acting(Actor("person", str(person.id), person.name)):
             _change(session, person, password_hash, address, action="password.reset")
