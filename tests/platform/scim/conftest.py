@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
 from assay_tenants.sso import scim_tokens
-from assay_tenants.sso.models import Domain, Provider
+from assay_tenants.sso.models import Provider
+from tests.tenants.sso.conftest import claimed
 
 
 @dataclass
@@ -42,21 +43,6 @@ class Directory:
         return read
 
 
-def verified(tenant_id: int, domain: str) -> str:
-    with tenant_session(tenant_id) as session:
-        session.execute(
-            insert(Domain).values(
-                tenant_id=tenant_id,
-                domain=domain,
-                proof="assay-domain=x",
-                created_at=datetime.now(UTC),
-                verified_at=datetime.now(UTC),
-                method="dns",
-            )
-        )
-    return domain
-
-
 def provider(tenant_id: int, **further: Any) -> None:
     """What SCIM knows of a tenant's provider, which is asked for nothing here."""
     now = datetime.now(UTC)
@@ -79,7 +65,7 @@ def provider(tenant_id: int, **further: Any) -> None:
 @pytest.fixture
 def directory_of(app: Flask) -> Callable[[SignedUp], Directory]:
     def make(who: SignedUp) -> Directory:
-        domain = verified(who.tenant_id, f"corp-{who.tenant_id}.test")
+        domain = claimed(who.tenant_id, f"corp-{who.tenant_id}.test")
         token = scim_tokens.issue(who.tenant_id, name="Okta", days=90).secret
         return Directory(app, who.tenant_id, domain, token)
 

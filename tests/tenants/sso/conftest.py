@@ -1,6 +1,6 @@
 """A tenant whose people log in through a provider of its own, and a domain that is the tenant's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,9 @@ from sqlalchemy import insert
 
 from assay.settings import Settings
 from assay_sdk import egress
-from assay_tenants.access.service import SignedUp
+from assay_tenants.access.service import SignedUp, sign_up
 from assay_tenants.database import tenant_session
-from assay_tenants.sso import domains, keys, logins, providers
+from assay_tenants.sso import domains, logins, providers
 from assay_tenants.sso.models import Domain
 from tests.tenants.sso import nameserver, provider
 from tests.tenants.sso.nameserver import Nameserver
@@ -64,30 +64,36 @@ def claimed(tenant_id: int, domain: str) -> str:
 
 
 @pytest.fixture(scope="package")
-def a_provider() -> Iterator[Provider]:
+def a_provider(settings: Settings, connected: None) -> Iterator[Provider]:
+    egress.configure(("127.0.0.1",))
     with provider.running() as running:
         yield running
-
-
-@pytest.fixture
-def company_of(a_provider: Provider, settings: Settings, connected: None) -> Iterator[Callable[[SignedUp], Company]]:
-    a_provider.document, a_provider.userinfo, a_provider.asked = {}, {}, {}
-    egress.configure(("127.0.0.1",))
-
-    def make(tenant: SignedUp) -> Company:
-        keys.forget(tenant.tenant_id)
-        domain = claimed(tenant.tenant_id, f"firm-{tenant.tenant_id}.test")
-        return Company(tenant.tenant_id, domain, a_provider, logins.new_browser())
-
-    yield make
     egress.configure(settings.egress_allow.split(","))
 
 
-@pytest.fixture
-def company(company_of: Callable[[SignedUp], Company], tenant: SignedUp) -> Company:
-    made = company_of(tenant)
+@pytest.fixture(autouse=True)
+def behaving(a_provider: Provider) -> None:
+    """Whatever it was told to do by the test before."""
+    a_provider.document, a_provider.userinfo, a_provider.asked = {}, {}, {}
+
+
+def company_with(tenant: SignedUp, a_provider: Provider) -> Company:
+    domain = claimed(tenant.tenant_id, f"firm-{tenant.tenant_id}.test")
+    made = Company(tenant.tenant_id, domain, a_provider, logins.new_browser())
     made.sets_up()
     return made
+
+
+@pytest.fixture
+def company(a_provider: Provider, behaving: None, tenant: SignedUp) -> Company:
+    return company_with(tenant, a_provider)
+
+
+@pytest.fixture(scope="package")
+def lasting_company(a_provider: Provider) -> Company:
+    """One for all tests by which nothing changes."""
+    owner = {"name": "Ada", "email": "ada@lasting.example.test", "password": "a long enough password"}
+    return company_with(sign_up(company="Lasting", plugin="segment", verified=True, **owner), a_provider)
 
 
 @pytest.fixture

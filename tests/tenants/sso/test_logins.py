@@ -76,7 +76,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("claims", "signing", "said"), HOSTILE)
-def test_a_hostile_token_lets_nobody_in(company, claims, signing, said) -> None:
+def test_a_hostile_token_lets_nobody_in(lasting_company, claims, signing, said) -> None:
+    company = lasting_company
     company.provider.userinfo = {"sub": "subject-1"}
     told = {"email": f"ines@{company.domain}", **claims}
     with pytest.raises(LoginRefused) as refused:
@@ -86,7 +87,7 @@ def test_a_hostile_token_lets_nobody_in(company, claims, signing, said) -> None:
         assert session.scalars(select(Person).where(Person.email == f"ines@{company.domain}")).all() == []
 
 
-def test_a_login_is_good_once_in_one_browser_for_ten_minutes(company, company_of, neighbour) -> None:
+def test_a_login_is_good_once_in_one_browser_for_ten_minutes(company, neighbour) -> None:
     def approved() -> dict[str, str]:
         return company.provider.approve(company.begins(), email=f"ines@{company.domain}")
 

@@ -34,7 +34,8 @@ def free(_: str) -> str | None:
         pytest.param({"jwks_uri": "https://10.0.0.1/keys"}, "public internet", id="inside"),
     ],
 )
-def test_a_discovery_document_says_what_it_lacks(company, document, said) -> None:
+def test_a_discovery_document_says_what_it_lacks(lasting_company, document, said) -> None:
+    company = lasting_company
     company.provider.document = document
     with pytest.raises(BadInput) as refused:
         company.sets_up()
@@ -56,7 +57,8 @@ def test_a_discovery_document_says_what_it_lacks(company, document, said) -> Non
         pytest.param({"roles": {"a": "admin"}}, "role_claim", "Name the claim", id="mapping without a claim"),
     ],
 )
-def test_what_is_typed_is_tried_before_it_is_kept(company, typed, field, said) -> None:
+def test_what_is_typed_is_tried_before_it_is_kept(lasting_company, typed, field, said) -> None:
+    company = lasting_company
     before = providers.find(company.tenant_id)
     with pytest.raises(BadInput) as refused:
         company.sets_up(**typed)
@@ -67,7 +69,7 @@ def test_what_is_typed_is_tried_before_it_is_kept(company, typed, field, said) -
     assert after.changed_at == before.changed_at
 
 
-def test_the_secret_is_sealed_kept_and_not_given_to_another_issuer(company, neighbour, company_of) -> None:
+def test_the_secret_is_sealed_kept_and_not_given_to_another_issuer(company) -> None:
     kept = providers.find(company.tenant_id)
     assert kept is not None
     assert kept.client_secret is not None
