@@ -22,6 +22,8 @@ from assay_tenants.plans.models import Usage
 REPORT_EVERY = timedelta(days=1)
 # A month is reported once more after its end, and then no longer.
 MONTHS_REPORTED = 2
+# What was begun before a month's end counts in it, and is committed later.
+AFTERMATH = timedelta(hours=1)
 
 log = structlog.get_logger()
 
@@ -70,7 +72,7 @@ def hear(headers: Mapping[str, str], body: bytes) -> int:
         for change in changes:
             if not _exists(change.tenant_id):
                 raise BadInput(f"There is no tenant {change.tenant_id}.", field="tenant_id")
-            plans.change_plan(change.tenant_id, change.plan)
+            plans.change_plan(change.tenant_id, change.plan, renews_trial=False)
     return len(changes)
 
 
@@ -97,8 +99,8 @@ def _is_due(row: Usage, at: datetime) -> bool:
     if row.reported_at is None:
         return True
     end = (row.month.replace(day=28) + timedelta(days=4)).replace(day=1)
-    is_final = row.reported_at.astimezone(UTC).date() >= end
-    return not is_final and (at - row.reported_at >= REPORT_EVERY or at.date() >= end)
+    final_at = datetime(end.year, end.month, end.day, tzinfo=UTC) + AFTERMATH
+    return row.reported_at < final_at and (at - row.reported_at >= REPORT_EVERY or at >= final_at)
 
 
 def _send(provider: Billing, account: Account, row: Usage, at: datetime) -> bool:

@@ -94,8 +94,8 @@ def _reached(used: int, included: int | None, most: int | None) -> str | None:
 
 
 def _used(what: str, used: int, included: int, most: int | None, reached: str, standing: Standing) -> Notice:
-    month = f"{standing.at:%Y-%m}"
-    title = standing.plan.title
+    # On another plan the same mark is news.
+    month, title = f"{standing.at:%Y-%m} {standing.plan.name}", standing.plan.title
     if reached == "most":
         stops = _STOPS[what]
         sentence = f"{used:,} {what} of the {most:,} that the plan {title} holds are used: {stops}."

@@ -102,6 +102,13 @@ class TestHear:
         with tenant_session(tenant.tenant_id) as session:
             assert session.query(AuditEntry).filter_by(tenant_id=tenant.tenant_id, action="plan.changed").count() == 1
 
+    def test_the_same_notice_twice_begins_one_trial(self, till: Till, tenant: SignedUp, client: Any) -> None:
+        ends = []
+        for _ in range(2):
+            assert notice(client, [{"tenant_id": tenant.tenant_id, "plan": "trial"}]).status_code == 200
+            ends.append(plans.get_standing(tenant.tenant_id).trial_ends_at)
+        assert ends[0] == ends[1] is not None
+
     @pytest.mark.parametrize(
         ("change", "signature", "status", "said"),
         [
@@ -152,10 +159,16 @@ class TestReport:
             ),
             pytest.param(datetime(2026, 11, 5, tzinfo=UTC), datetime(2026, 11, 6, tzinfo=UTC), True, id="a day later"),
             pytest.param(
-                datetime(2026, 11, 30, 23, 55, tzinfo=UTC), datetime(2026, 12, 1, 0, 5, tzinfo=UTC), True, id="the end"
+                datetime(2026, 11, 30, 23, 55, tzinfo=UTC), datetime(2026, 12, 1, 1, 0, tzinfo=UTC), True, id="the end"
             ),
             pytest.param(
-                datetime(2026, 12, 1, 0, 5, tzinfo=UTC), datetime(2026, 12, 9, tzinfo=UTC), False, id="after the end"
+                datetime(2026, 12, 1, 0, 5, tzinfo=UTC),
+                datetime(2026, 12, 1, 1, 5, tzinfo=UTC),
+                True,
+                id="told before the last batches of the month were committed",
+            ),
+            pytest.param(
+                datetime(2026, 12, 1, 1, 5, tzinfo=UTC), datetime(2026, 12, 9, tzinfo=UTC), False, id="after the end"
             ),
         ],
     )

@@ -68,6 +68,17 @@ def test_owners_are_told_once_of_each_mark(tenant: SignedUp) -> None:
     assert mails(tenant.tenant_id) == ["80 % of your plan's events are used", "Your plan holds no more events"]
 
 
+def test_a_mark_of_another_plan_is_told_too(tenant: SignedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    larger = Plan("larger", "Larger", events_per_month=150, events_at_most=150)
+    monkeypatch.setattr(catalogue, "_plans", {plan.name: plan for plan in (*catalogue.OUR_OWN, SMALL, larger)})
+    for plan, used in (("small", 120), ("larger", 30)):
+        plans.change_plan(tenant.tenant_id, plan)
+        with tenant_session(tenant.tenant_id) as session:
+            count_events(session, tenant.tenant_id, used)
+        measuring.measure_one(tenant.tenant_id, datetime.now(UTC))
+    assert mails(tenant.tenant_id) == ["Your plan holds no more events"] * 2
+
+
 def test_leads_are_counted_for_every_tenant(make_tenant: Callable[[], SignedUp]) -> None:
     first, second = make_tenant(), make_tenant()
     for tenant, count in ((first, 3), (second, 1)):

@@ -40,9 +40,11 @@ _WAITING = text("""
 _SAMPLE = text("SELECT tenant_id, count(*) FROM intake.waiting TABLESAMPLE SYSTEM (:percent) GROUP BY tenant_id")
 _RATES = text("SELECT id, events_per_second FROM tenancy.tenants WHERE events_per_second IS NOT NULL")
 _PLANS = text("""
-    SELECT t.id, t.plan, t.trial_ends_at, u.events, u.leads
+    SELECT t.id, t.plan, t.trial_ends_at, u.events, COALESCE(u.leads, b.leads) AS leads
     FROM tenancy.tenants t
     LEFT JOIN tenancy.usage u ON u.tenant_id = t.id AND u.month = :month
+    -- Leads stay when a month begins.
+    LEFT JOIN tenancy.usage b ON b.tenant_id = t.id AND b.month = CAST(:month AS date) - interval '1 month'
     WHERE t.plan <> 'unlimited'
 """)
 _SIZE = text("SELECT pg_database_size(current_database())")

@@ -28,8 +28,11 @@ def begin(session: Session, tenant_id: int) -> None:
     session.execute(update(Tenant).where(Tenant.id == tenant_id).values(**_values(plan, now)))
 
 
-def change_plan(tenant_id: int, name: str, *, chosen_by_owner: bool = False) -> Plan:
-    """Raises BadInput when there is no such plan, or it is not for owners to choose."""
+def change_plan(tenant_id: int, name: str, *, chosen_by_owner: bool = False, renews_trial: bool = True) -> Plan:
+    """Raises BadInput when there is no such plan, or it is not for owners to choose.
+
+    ``renews_trial``: a tenant that is on this trial begins it anew; not so for a word that may come twice.
+    """
     plan = _get(name)
     if chosen_by_owner and not plan.offered:
         raise BadInput(f"The plan {plan.title} can't be chosen here; ask whoever runs this Assay.", field="plan")
@@ -37,7 +40,7 @@ def change_plan(tenant_id: int, name: str, *, chosen_by_owner: bool = False) -> 
         before = session.execute(
             select(Tenant.plan, Tenant.trial_ends_at).where(Tenant.id == tenant_id).with_for_update()
         ).one()
-        if before.plan == plan.name and before.trial_ends_at is None:
+        if before.plan == plan.name and (before.trial_ends_at is None or (plan.trial and not renews_trial)):
             return plan
         session.execute(update(Tenant).where(Tenant.id == tenant_id).values(**_values(plan, datetime.now(UTC))))
         audit.record(session, tenant_id, "plan.changed", before={"plan": before.plan}, after={"plan": plan.name})

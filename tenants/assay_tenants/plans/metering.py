@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,16 @@ def count_events(session: Session, tenant_id: int, events: int) -> None:
     """Adds to this month's; for rows that were inserted, never for those that were there."""
     if not events:
         return
-    statement = insert(Usage).values(tenant_id=tenant_id, month=month_of(datetime.now(UTC)), events=events)
+    month = month_of(datetime.now(UTC))
+    # Those that there were don't go with the month.
+    leads = (
+        select(Usage.leads)
+        .where(Usage.tenant_id == tenant_id, Usage.month < month)
+        .order_by(Usage.month.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = insert(Usage).values(tenant_id=tenant_id, month=month, events=events, leads=func.coalesce(leads, 0))
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[Usage.tenant_id, Usage.month], set_={"events": Usage.events + statement.excluded.events}

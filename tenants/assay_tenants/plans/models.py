@@ -31,6 +31,6 @@ class UsageNotice(Base):
     __table_args__ = {"schema": "tenancy", "info": {"citus": "distributed"}}
 
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    #: Which: ``events 2026-11 80``, ``trial 2026-12-05 ends``.
+    #: Which: ``events 2026-11 team 80``, ``trial 2026-12-05 ends``.
     notice: Mapped[str] = mapped_column(Text, primary_key=True)
     sent_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -110,7 +110,13 @@ def read_standing(session: Session, tenant_id: int, *, lock: bool = False) -> St
     tenant = session.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     if tenant is None:
         raise NotFound("tenant")
+    month = month_of(now)
     used = session.execute(
-        select(Usage.events, Usage.leads).where(Usage.tenant_id == tenant_id, Usage.month == month_of(now))
+        select(Usage.month, Usage.events, Usage.leads)
+        .where(Usage.tenant_id == tenant_id, Usage.month <= month)
+        .order_by(Usage.month.desc())
+        .limit(1)
     ).one_or_none()
-    return standing_of(tenant.plan, tenant.trial_ends_at, *(used or (0, 0)), now)
+    # Leads stay when a month begins.
+    events, leads = (used.events if used.month == month else 0, used.leads) if used else (0, 0)
+    return standing_of(tenant.plan, tenant.trial_ends_at, events, leads, now)

@@ -75,6 +75,22 @@ class TestAdmission:
         with pytest.raises(plans.PlanLimit, match="has 3 leads"):
             imports.start_import(tenant.tenant_id, kind="leads", filename="a.csv", stream=BytesIO(b"id\n1\n"))
 
+    @pytest.mark.parametrize("more", [0, 1], ids=["before anything is counted", "with the first event"])
+    def test_leads_stay_when_a_month_begins(self, admission: Admission, tenant: SignedUp, more: int) -> None:
+        plans.change_plan(tenant.tenant_id, "small")
+        with tenant_session(tenant.tenant_id) as session:
+            note_leads(session, tenant.tenant_id, 3)
+            session.execute(
+                text("UPDATE tenancy.usage SET month = month - interval '1 month', events = 9 WHERE tenant_id = :t"),
+                {"t": tenant.tenant_id},
+            )
+            count_events(session, tenant.tenant_id, more)
+        standing = plans.get_standing(tenant.tenant_id)
+        assert (standing.events, standing.leads) == (more, 3)
+        admission.room.look()
+        with pytest.raises(PlanUsedUp, match="has 3 leads"):
+            admission.admit(tenant.tenant_id, 1, 100, people=True)
+
     def test_a_larger_plan_lets_them_in_again(self, admission: Admission, tenant: SignedUp) -> None:
         plans.change_plan(tenant.tenant_id, "small")
         with tenant_session(tenant.tenant_id) as session:
