@@ -8,11 +8,12 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
-from flask import current_app, request
+from flask import current_app
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
+from assay.web.attempts import place
 from assay_tenants.errors import TooManyAttempts
 
 #: In ten seconds, for one client and from one place: far more than any needs, and less than all of us.
@@ -31,7 +32,7 @@ class CannotCount(Exception):
 
 def take_request(client_id: str) -> timedelta | None:
     """Counts a request; how long to wait if it is one too many, None if not. Raises CannotCount."""
-    names = ((REQUESTS_FROM_ONE_PLACE, _place()), (REQUESTS_OF_ONE_CLIENT, client_id))
+    names = ((REQUESTS_FROM_ONE_PLACE, place()), (REQUESTS_OF_ONE_CLIENT, client_id))
     return _first_over(lambda limit, name: not _quick().hit(limit, "oauth", _digest(name)), names)
 
 
@@ -51,14 +52,14 @@ def count_failure(client_id: str) -> None:
 def take_device() -> timedelta | None:
     return _first_over(
         lambda limit, name: not _exact().hit(limit, "oauth-device", _digest(name)),
-        ((DEVICES_FROM_ONE_PLACE, _place()),),
+        ((DEVICES_FROM_ONE_PLACE, place()),),
     )
 
 
 def take_registration() -> timedelta | None:
     return _first_over(
         lambda limit, name: not _exact().hit(limit, "oauth-register", _digest(name)),
-        ((REGISTRATIONS_FROM_ONE_PLACE, _place()),),
+        ((REGISTRATIONS_FROM_ONE_PLACE, place()),),
     )
 
 
@@ -74,8 +75,8 @@ def take_device_code(person_id: int) -> None:
 
 def _failures(client_id: str) -> tuple[tuple[RateLimitItem, str], ...]:
     return (
-        (WRONG_SECRETS_OF_ONE_CLIENT, f"{client_id} {_place()}"),
-        (WRONG_SECRETS_FROM_ONE_PLACE, _place()),
+        (WRONG_SECRETS_OF_ONE_CLIENT, f"{client_id} {place()}"),
+        (WRONG_SECRETS_FROM_ONE_PLACE, place()),
     )
 
 
@@ -98,10 +99,6 @@ def _exact() -> MovingWindowRateLimiter:
 def _quick() -> FixedWindowRateLimiter:
     """One number instead of one entry per request."""
     return FixedWindowRateLimiter(_exact().storage)
-
-
-def _place() -> str:
-    return request.remote_addr or "nowhere"
 
 
 def _digest(name: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from flask import Flask, Response, current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -97,7 +98,7 @@ def log_in_of(email: str) -> Iterator[None]:
     email = email.strip().lower()
     device = _known_device(email)
     own = Lane(f"device:{device}", 10) if device else Lane(f"person:{email}", 5)
-    with _counted(Lane(f"place:{_place()}", 50), own, reason="Too many wrong passwords.", failure=WrongCredentials):
+    with _counted(Lane(f"place:{place()}", 50), own, reason="Too many wrong passwords.", failure=WrongCredentials):
         yield
 
 
@@ -105,26 +106,26 @@ def log_in_of(email: str) -> Iterator[None]:
 def second_step_of(person_id: int) -> Iterator[None]:
     """Around whatever takes a second factor: any refusal that is raised within counts as a wrong one."""
     own = Lane(f"factor:{person_id}", 5)
-    with _counted(Lane(f"place:{_place()}", 50), own, reason="Too many wrong codes.", failure=AssayError):
+    with _counted(Lane(f"place:{place()}", 50), own, reason="Too many wrong codes.", failure=AssayError):
         yield
 
 
 def count_passkey_login() -> None:
     """A passkey can't be guessed; looking one up costs something all the same."""
-    _count(PASSKEY_LOGINS_FROM_ONE_PLACE, "passkey-from", _place(), "Too many logins came from your network.")
+    _count(PASSKEY_LOGINS_FROM_ONE_PLACE, "passkey-from", place(), "Too many logins came from your network.")
 
 
 def count_single_sign_on() -> None:
     """Going to the provider and coming back: a whole office may do both in the same quarter of an hour."""
-    _count(SINGLE_SIGN_ONS_FROM_ONE_PLACE, "sso-from", _place(), "Too many logins came from your network.")
+    _count(SINGLE_SIGN_ONS_FROM_ONE_PLACE, "sso-from", place(), "Too many logins came from your network.")
 
 
 def count_sign_up() -> None:
-    _count(SIGN_UPS_FROM_ONE_PLACE, "sign-up", _place(), "Too many accounts were opened from your network.")
+    _count(SIGN_UPS_FROM_ONE_PLACE, "sign-up", place(), "Too many accounts were opened from your network.")
 
 
 def count_reset(email: str) -> None:
-    _count(RESETS_FROM_ONE_PLACE, "reset-from", _place(), "Too many new passwords were asked for from your network.")
+    _count(RESETS_FROM_ONE_PLACE, "reset-from", place(), "Too many new passwords were asked for from your network.")
     _count(RESETS_OF_ONE_ADDRESS, "reset", email.strip().lower(), "A new password was asked for several times.")
 
 
@@ -256,5 +257,13 @@ def _milliseconds(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
 
 
-def _place() -> str:
-    return request.remote_addr or "nowhere"
+def place() -> str:
+    """The network that a request came from: of IPv6 its first half, for whoever has one address has as many as 2^64."""
+    came_from = request.remote_addr or "nowhere"
+    try:
+        address = ip_address(came_from)
+    except ValueError:
+        return came_from
+    if isinstance(address, IPv4Address):
+        return came_from
+    return str(address.ipv4_mapped or IPv6Network((address, 64), strict=False))

@@ -181,3 +181,19 @@ def test_with_redis_away_nobody_is_let_in(place: str, counted: bool) -> None:
                 attempts.count_reset("ada@example.test")
         else:
             succeed(lonely, place, email="ada@example.test")
+
+
+@pytest.mark.parametrize(
+    ("came_from", "counted"),
+    [
+        pytest.param("203.0.113.9", "203.0.113.9", id="IPv4"),
+        pytest.param("::ffff:203.0.113.9", "203.0.113.9", id="IPv4 written as IPv6"),
+        pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="IPv6"),
+        pytest.param("2001:db8:1:2::7", "2001:db8:1:2::/64", id="its neighbour, who is the same customer"),
+        pytest.param("::1", "::/64", id="this machine"),
+        pytest.param("unix", "unix", id="no address"),
+    ],
+)
+def test_a_place_is_a_network_and_not_one_of_its_many_addresses(app: Flask, came_from: str, counted: str) -> None:
+    with app.test_request_context(environ_base={"REMOTE_ADDR": came_from}):
+        assert attempts.place() == counted
