@@ -232,7 +232,7 @@ def _here() -> str:
 
 
 def _switch(company: str) -> ResponseReturnValue:
-    if not company.isdigit() or len(company) > 18:
+    if not company.isdecimal() or len(company) > 18:
         raise NotFound("company")
     new = access.switch_tenant(
         token(), int(company), address=request.remote_addr or "", agent=request.headers.get("User-Agent", "")

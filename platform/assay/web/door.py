@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from flask import Blueprint, Flask, Response, g, request
 from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped] # published without types
+from werkzeug.exceptions import BadRequest
 
 from assay.settings import Settings
 from assay.web import (
@@ -114,6 +115,7 @@ def _blueprint() -> Blueprint:
     web.before_request(permits.refuse_unstated)
     web.before_request(_bound_body)
     web.before_request(csrf.protect)
+    web.before_request(_refuse_nul)
     web.before_request(operators.hold_back)
     web.before_request(login_rules.lead_to_second_factors)
     web.after_request(_keep_built_files)
@@ -129,6 +131,13 @@ def _bound_body() -> None:
         # Its file would be on our disk before the page refuses it.
         request.max_content_length = security.LARGEST_REQUEST
     request.max_form_memory_size = LARGEST_FORM
+
+
+def _refuse_nul() -> None:
+    """No keyboard types it, and PostgreSQL keeps no text that holds it."""
+    sent = (text for given in (request.args, request.form) for _, text in given.items(multi=True))
+    if "\0" in request.path or any("\0" in text for text in sent):
+        raise BadRequest
 
 
 def _keep_built_files(response: Response) -> Response:
