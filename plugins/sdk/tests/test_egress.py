@@ -59,6 +59,9 @@ class Answers(BaseHTTPRequestHandler):
     def _away_with_user(self) -> None:
         self._say(b"", 302, Location=f"http://u:p@{ALLOWED}:{self.server.server_address[1]}/hello")
 
+    def _nowhere(self) -> None:
+        self._say(b"", 302, Location="http://xn--/")
+
     def _near(self) -> None:
         self._say(b"", 302, Location="/hello")
 
@@ -226,7 +229,7 @@ def test_a_name_that_changes_its_mind(server: str, canary: Callable[[], int], al
     assert canary() == 0
 
 
-@pytest.mark.parametrize("path", ["away", "away_by_name", "away_with_user"])
+@pytest.mark.parametrize("path", ["away", "away_by_name", "away_with_user", "nowhere"])
 def test_redirects_are_checked_like_the_first_address(
     path: str, server: str, canary: Callable[[], int], allowed: None
 ) -> None:
@@ -341,6 +344,7 @@ def test_certificates_are_verified(tmp_path: Path, allowed: None) -> None:
         pytest.param("https://example.com:6379/", "Port 6379", id="redis"),
         pytest.param("https://example.com:99999/", "no address", id="no port"),
         pytest.param("https://exa mple.com/", "no address", id="blank"),
+        pytest.param("https://xn--/", "no address", id="letters that are none"),
         pytest.param("https://10.0.0.1/", "public internet", id="private"),
         pytest.param("http://169.254.169.254/latest/meta-data", "public internet", id="metadata"),
         pytest.param("http://[fd00:ec2::254]/", "public internet", id="metadata by IPv6"),
@@ -350,6 +354,8 @@ def test_certificates_are_verified(tmp_path: Path, allowed: None) -> None:
 def test_what_is_refused_while_it_is_typed(url: str, word: str) -> None:
     with pytest.raises(egress.AddressRefused, match=word):
         egress.check_url(url)
+    with egress.client() as client, pytest.raises((egress.AddressRefused, httpx.UnsupportedProtocol)):
+        client.get(url)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def check_url(url: str) -> None:
     """
     try:
         parsed = httpx.URL(url)
+        # A name in letters of its own is read here: "xn--" alone is none.
+        _ = parsed.host
     except (httpx.InvalidURL, TypeError, ValueError):
         raise AddressRefused(NO_ADDRESS) from None
     check_parsed(parsed)

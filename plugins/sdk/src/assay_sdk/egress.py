@@ -98,14 +98,18 @@ class _Client(httpx.Client):
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         try:
             return super().build_request(method, url, **options)
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, UnicodeError):
             raise AddressRefused(NO_ADDRESS) from None
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         # Each redirect's request is given the same extensions.
         call = _Call(monotonic() + self._deadline.total_seconds())
         request.extensions = {**request.extensions, "assay_call": call}
-        return super().send(request, **options)
+        try:
+            return super().send(request, **options)
+        except UnicodeError:
+            # The name of a host, or of one that an answer leads to, is in letters that are none.
+            raise AddressRefused(NO_ADDRESS, request=request) from None
 
 
 class _Transport(httpx.BaseTransport):
