@@ -30,6 +30,8 @@ def drain(tenant_id: int, *, alone: bool) -> int:
         if row.state == "undoing":
             imports.note_undone(row, undoing.undo(session, tenant_id, row.id))
             return 1
+        if row.state == "waiting" and imports.hold(session, row):
+            return 1
         batch = imports.read(session, row, alone=alone)
         good = sift_batch(session, batch, checked(batch), keeping=row.state == "waiting")
         if row.state == "checking":

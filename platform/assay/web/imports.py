@@ -12,6 +12,7 @@ from assay.web import import_words
 from assay.web.forms import Form
 from assay.web.visitors import ID, needs, visitor
 from assay_tenants.errors import BadInput, Conflict
+from assay_tenants.plans import PlanLimit
 
 blueprint = Blueprint("imports", __name__)
 for filter_ in (import_words.duration, import_words.told_ids, import_words.told_values):
@@ -161,7 +162,7 @@ def act(import_id: int, verb: str) -> ResponseReturnValue:
         if verb in ("check", "start") and "column-0" in form.values:
             imports.put_mapping(tenant_id, import_id, _mapping(form.values))
         VERBS[verb](tenant_id, import_id)
-    except (BadInput, Conflict) as error:
+    except (BadInput, Conflict, PlanLimit) as error:
         form.refuse(error)
     return _back(import_id, form)
 

@@ -115,6 +115,48 @@ class TestAdmission:
             admission.admit_request(neighbour.tenant_id)
 
 
+class TestFiles:
+    LINES = b"".join(
+        b'{"user_id": "u%d", "type": "page.viewed", "occurred_at": "2026-03-01T12:00:00Z", "id": "e%d"}\n' % (n, n)
+        for n in range(30)
+    )
+
+    def test_a_file_is_paused_where_the_plan_ends_and_goes_on_with_a_larger_one(
+        self, tenant: SignedUp, work_off: Callable[[int], int]
+    ) -> None:
+        plans.change_plan(tenant.tenant_id, "small")
+        sent = imports.start_import(tenant.tenant_id, kind="events", filename="e.jsonl", stream=BytesIO(self.LINES))
+        self.use_up(tenant.tenant_id)
+        work_off(tenant.tenant_id)
+        held = imports.get_import(tenant.tenant_id, sent)
+        assert (held.state, held.rows_read, kept(tenant.tenant_id)) == ("paused", 0, 0)
+        assert "12 events that its plan Small holds" in (held.error or "")
+        with pytest.raises(plans.PlanLimit, match="12 events"):
+            imports.resume(tenant.tenant_id, sent)
+        plans.change_plan(tenant.tenant_id, "business")
+        imports.resume(tenant.tenant_id, sent)
+        work_off(tenant.tenant_id)
+        done = imports.get_import(tenant.tenant_id, sent)
+        assert (done.state, done.error, kept(tenant.tenant_id)) == ("done", None, 30)
+
+    def test_a_file_that_was_sent_before_is_not_started(self, tenant: SignedUp, work_off: Callable[[int], int]) -> None:
+        plans.change_plan(tenant.tenant_id, "small")
+        sent = imports.start_import(
+            tenant.tenant_id, kind="events", filename="e.jsonl", stream=BytesIO(self.LINES), review=True
+        )
+        self.use_up(tenant.tenant_id)
+        with pytest.raises(plans.PlanLimit, match="12 events"):
+            imports.start(tenant.tenant_id, sent)
+        imports.check(tenant.tenant_id, sent)
+        work_off(tenant.tenant_id)
+        assert imports.get_import(tenant.tenant_id, sent).state == "ready"
+
+    @staticmethod
+    def use_up(tenant_id: int) -> None:
+        with tenant_session(tenant_id) as session:
+            count_events(session, tenant_id, 12)
+
+
 class TestMetering:
     def test_an_event_counts_once_however_often_it_is_sent(
         self, tenant: SignedUp, client: Any, work_off: Callable[[int], int]

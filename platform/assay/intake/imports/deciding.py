@@ -22,6 +22,8 @@ from assay.intake.imports.storing import drop_chunks
 from assay_tenants import audit
 from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
+from assay_tenants.plans import require_people
+from assay_tenants.plans.standing import read_standing
 
 _EXAMPLES = 3
 _READY: tuple[State, ...] = ("ready",)
@@ -128,7 +130,10 @@ def put_mapping(tenant_id: int, import_id: int, given: Mapping[str, Any]) -> Map
 
 
 def start(tenant_id: int, import_id: int) -> None:
-    """Has a file read that was looked at. Raises BadInput while its mapping has problems, NotFound, WrongState."""
+    """Has a file read that was looked at.
+
+    Raises BadInput while its mapping has problems, NotFound, WrongState, and PlanLimit.
+    """
     _begin(tenant_id, import_id, "waiting", "started")
 
 
@@ -145,9 +150,25 @@ def pause(tenant_id: int, import_id: int) -> None:
     _change(tenant_id, import_id, "paused", ("waiting",), paused)
 
 
+def hold(session: Session, row: Import) -> bool:
+    """Pauses it, part of the transaction, where the plan holds no more than was taken in; tells whether it did."""
+    standing = read_standing(session, row.tenant_id)
+    why = standing.refuses_events if row.kind == "events" else standing.refuses_people
+    if why is None:
+        return False
+    row.state = "paused"
+    row.error = f"{why}. What was read so far was taken in; choose a larger plan under Settings, then go on."
+    row.options = {**row.options, "reading": progress.rested(row.options["reading"])}
+    row.touched_at = datetime.now(UTC)
+    return True
+
+
 def resume(tenant_id: int, import_id: int) -> None:
+    """Raises PlanLimit too."""
+
     def resumed(session: Session, row: Import) -> None:
-        row.state = "waiting"
+        require_people(session, tenant_id)
+        row.state, row.error = "waiting", None
         tell_after_commit(session, ImportReceived(tenant_id))
 
     _change(tenant_id, import_id, "resumed", ("paused",), resumed)
@@ -261,6 +282,9 @@ def _begin(tenant_id: int, import_id: int, state: State, what: str) -> None:
         if report.problems:
             problem = report.problems[0]
             raise BadInput(" ".join(each.message for each in report.problems), field=problem.field)
+        if state == "waiting":
+            # The plan held it when the file was sent, which may be long ago.
+            require_people(session, tenant_id)
         start_over(session, row)
         row.mapping = report.mapping.document()
         row.report = None
