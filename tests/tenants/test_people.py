@@ -98,7 +98,7 @@ class TestChangingTheAddress:
         new = f"new-{address}"
         verification.ask_for_address(visitor, email=new.upper(), password=PASSWORD)
         assert access.find_visitor(token).email == address
-        verification.verify(mails_to(new).key)
+        verification.verify(mails_to(new).key, by=visitor.person_id)
         assert access.find_visitor(token).email == new
         assert new in mails_to(address)[-1]
         come_in(new)
@@ -111,7 +111,7 @@ class TestChangingTheAddress:
         visitor, _ = come_in(address)
         verification.ask_for_address(visitor, email=f"other-{address}", password=PASSWORD)
         with pytest.raises(Conflict):
-            verification.verify(mails_to(f"other-{address}").key)
+            verification.verify(mails_to(f"other-{address}").key, by=visitor.person_id)
         assert come_in(address)[0].email == address
 
     @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ class TestReset:
         recovery.send_links()
         key = mails_to(address).key
         verification.ask_for_address(visitor, email=f"new-{address}", password=PASSWORD)
-        verification.verify(mails_to(f"new-{address}").key)
+        verification.verify(mails_to(f"new-{address}").key, by=visitor.person_id)
         with pytest.raises(LinkOver):
             recovery.reset(key, OTHER)
 

@@ -6,7 +6,17 @@ import pytest
 from sqlalchemy import select
 
 from assay_tenants import access
-from assay_tenants.access import LinkOver, SignedUp, members, people, recovery, verification
+from assay_tenants.access import (
+    LinkOver,
+    SignedUp,
+    WrongCredentials,
+    members,
+    people,
+    recovery,
+    service,
+    verification,
+)
+from assay_tenants.access.errors import NotLoggedInHere
 from assay_tenants.database import directory_session
 from assay_tenants.models import Person
 from assay_tenants.oauth import apps, grants, issuer
@@ -46,6 +56,19 @@ class TestMadeBeforehand:
         with directory_session() as session:
             assert session.get_one(Person, signed_up.person_id).email == address
 
+    def test_nobody_makes_their_address_that_of_a_strangers_account_by_pressing_a_button(
+        self, address, tenant, mails_to
+    ) -> None:
+        """The stranger's password and passkeys would open whatever the address is invited to later."""
+        stranger = sign_up(f"stranger-{address}", verified=True)
+        verification.ask_for_address(visitor_of(f"stranger-{address}"), email=address, password=PASSWORD)
+        for by in (None, tenant.person_id):
+            with pytest.raises(NotLoggedInHere):
+                verification.verify(mails_to(address).key, by=by)
+        with directory_session() as session:
+            assert people.find_person(session, address) is None
+        assert verification.verify(mails_to(address).key, by=stranger.person_id) == address
+
 
 class TestFormerAddress:
     def test_a_link_for_a_new_password_is_worth_nothing_once_the_address_is_another(self, address, mails_to) -> None:
@@ -79,3 +102,23 @@ class TestLeaving:
             person = session.scalars(select(Person).where(Person.id == person_id)).one()
             members.add_member(session, tenant.tenant_id, person, "editor")
         assert grants.list_grants(tenant.tenant_id, person_id=person_id) == []
+
+
+class TestAtTheSameMoment:
+    def test_a_login_by_a_password_that_is_being_changed_is_none(self, address, mails_to, monkeypatch) -> None:
+        """Comparing passwords takes long: what ends all sessions must not miss one that is about to begin."""
+        sign_up(address, verified=True)
+        recovery.ask_for_reset(address)
+        recovery.send_links()
+        compare = service.is_password
+
+        def slowly(password: str, known: str | None) -> bool:
+            is_right = compare(password, known)
+            monkeypatch.setattr(service, "is_password", compare)
+            recovery.reset(mails_to(address).key, OTHER)
+            return is_right
+
+        monkeypatch.setattr(service, "is_password", slowly)
+        with pytest.raises(WrongCredentials):
+            access.log_in(email=address, password=PASSWORD)
+        assert access.log_in(email=address, password=OTHER)

@@ -7,6 +7,7 @@ from assay.web import attempts
 from assay.web.forms import Form
 from assay.web.visitors import leave, personal, recognise, signed_in, visitor
 from assay_tenants.access import PASSWORD_LENGTH, recovery, verification
+from assay_tenants.access.errors import NotLoggedInHere
 from assay_tenants.errors import AssayError
 
 blueprint = Blueprint("recovery", __name__)
@@ -25,9 +26,11 @@ def verify_page() -> ResponseReturnValue:
 @blueprint.post("/verify")
 def verify() -> ResponseReturnValue:
     try:
-        email = verification.verify(request.args.get("key", ""))
+        email = verification.verify(request.args.get("key", ""), by=g.visitor.person_id if g.visitor else None)
     except AssayError as error:
-        return render_template("access/link_over.html", what="link", sentence=error.message), error.status
+        heading = "Log in first" if isinstance(error, NotLoggedInHere) else None
+        page = render_template("access/link_over.html", what="link", sentence=error.message, heading=heading)
+        return page, error.status
     recognise()
     flash(f"{email} is verified. Thank you.", "good")
     return redirect(url_for("web.leads.index" if g.visitor else "web.access.log_in_page"), 303)

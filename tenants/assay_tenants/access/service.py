@@ -164,6 +164,7 @@ def enter(*, email: str, password: str, address: str = "", agent: str = "") -> E
     if person.password_hash and is_outdated(person.password_hash):
         _hash_anew(person, password)
     with directory_session() as session:
+        _check_again(session, person, password)
         methods = factors.methods_of(session, person.id)
         if methods:
             challenge = _begin(session, person.id, address=address, agent=agent)
@@ -172,6 +173,16 @@ def enter(*, email: str, password: str, address: str = "", agent: str = "") -> E
             session, person.id, tenant_id=None, proven_by=("password",), address=address, agent=agent
         )
         return Entrance(person.id, token=token)
+
+
+def _check_again(session: Session, person: Person, password: str) -> None:
+    """Comparing takes a while, in which the password may have been changed and all sessions ended: not this one, yet.
+
+    Whoever changes it waits from here on. Raises WrongCredentials.
+    """
+    known = session.scalars(select(Person.password_hash).where(Person.id == person.id).with_for_update()).one()
+    if known != person.password_hash and not is_password(password, known):
+        raise WrongCredentials
 
 
 def find_pending(challenge: str) -> Pending | None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from assay_tenants import audit, secrets, sso
 from assay_tenants.access import letters, people
-from assay_tenants.access.errors import LinkOver, WrongCredentials
+from assay_tenants.access.errors import LinkOver, NotLoggedInHere, WrongCredentials
 from assay_tenants.access.passwords import is_password
 from assay_tenants.access.sessions import Visitor
 from assay_tenants.context import Actor, acting
@@ -86,13 +86,19 @@ def find_address_of(key: str) -> str | None:
     return find_link(key, "verify", prefix=VERIFY_PREFIX)
 
 
-def verify(key: str) -> str:
-    """The address that is verified now. Raises LinkOver, or Conflict when somebody else has it by now."""
+def verify(key: str, *, by: int | None = None) -> str:
+    """The address that is verified now; ``by``: who is logged in where the link was opened.
+
+    Raises LinkOver, Conflict when somebody else has it by now, and NotLoggedInHere for a new address of somebody else:
+    who only reads mail there may not know whose account it would become the address of.
+    """
     try:
         with directory_session() as session:
             person, email = use_link(session, key, "verify", prefix=VERIFY_PREFIX)
             former = person.email
             if email != former:
+                if by != person.id:
+                    raise NotLoggedInHere
                 _change_address(session, person, email)
             people.mark_verified(session, person, datetime.now(UTC))
             with acting(Actor("person", str(person.id), person.name)):

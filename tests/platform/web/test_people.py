@@ -201,12 +201,14 @@ class TestAccount:
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) >= 1
 
-    def test_changes_the_address_by_a_link(self, person: Any, email: str, mails_to: Any) -> None:
+    def test_changes_the_address_by_a_link(self, person: Any, stranger: Any, email: str, mails_to: Any) -> None:
         sent = {"email": email, "address_password": PASSWORD}
         assert person.sends("/account/address", on="/account", **sent).status_code == 303
         link = f"/verify?key={mails_to(email).key}"
         for _ in range(2):
             assert email in person.opens(link).text, "looking does not use the link up"
+        elsewhere = stranger.sends(link, on=link)
+        assert (elsewhere.status_code, "Log in first" in elsewhere.text) == (403, True)
         assert person.sends(link, on=link).location == "/leads"
         assert email in person.opens("/account").text
         assert person.opens(link).status_code == 410
