@@ -13,6 +13,8 @@ MASK: Final = "•••"
 
 # What should not have come here at all.
 _SECRET = re.compile(r"(^|_)(password|passwd|secret|token|private_key|api_key|write_key)$", re.IGNORECASE)
+# Between the words of a clientSecret.
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -42,8 +44,10 @@ def written(values: Mapping[str, Any] | None) -> str | None:
 
 
 def _clean(value: Any, name: str = "") -> Any:
+    if value and not isinstance(value, bool) and _SECRET.search(_HUMP.sub("_", name)):
+        return MASK
     if isinstance(value, str):
-        return MASK if value and _SECRET.search(name) else plain(value)
+        return plain(value)
     if isinstance(value, Mapping):
         return {plain(str(key)): _clean(inner, str(key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):

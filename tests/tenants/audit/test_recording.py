@@ -119,12 +119,21 @@ class TestBounds:
 
     def test_what_is_named_like_a_secret_is_not_written(self) -> None:
         told = written(
-            {"client_secret": "hush", "token": "hush", "deep": [{"password": "hush"}], "token_lifetime": 600}
+            {
+                "client_secret": "hush",
+                "token": "hush",
+                "deep": [{"password": "hush"}],
+                "clientSecret": "hush",
+                "secret": {"value": "hush"},
+                "has_password": True,
+                "token_lifetime": 600,
+            }
         )
         assert told is not None
         assert "hush" not in told
-        assert told.count(MASK.encode("unicode_escape").decode()) == 3
+        assert told.count(MASK.encode("unicode_escape").decode()) == 5
         assert "600" in told
+        assert '"has_password":true' in told
 
     @given(st.dictionaries(st.text(max_size=50), st.text(max_size=2_000) | st.integers() | st.floats(), max_size=60))
     def test_whatever_comes_is_bounded(self, values: dict[str, Any]) -> None:
