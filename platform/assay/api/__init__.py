@@ -5,7 +5,7 @@ from typing import Any
 
 import flask_smorest  # type: ignore[import-untyped] # it ships no types
 from flask import Flask
-from marshmallow import Schema
+from marshmallow import INCLUDE, Schema
 from marshmallow.fields import Integer, List, Nested, String
 
 from assay.api import (
@@ -55,6 +55,10 @@ class FieldErrorSchema(Schema):
 
 
 class ErrorSchema(Schema):
+    class Meta:
+        # Some errors tell more, such as where a lead went that was merged.
+        unknown = INCLUDE
+
     type = String(required=True)
     title = String(required=True)
     status = Integer(required=True)

@@ -140,7 +140,7 @@ def get_dead_message(message_id: UUID) -> dict[str, object]:
 
 
 @part.route("/dead-letters/<uuid:message_id>/raw", methods=["GET"])  # type: ignore[untyped-decorator] # no types
-@part.guards("settings:read")
+@part.guards("settings:read", refuses=(404, 410))
 @part.response(  # type: ignore[untyped-decorator] # as above
     200, {"type": "string", "format": "binary"}, content_type="application/octet-stream"
 )
@@ -156,19 +156,42 @@ def download_dead_message(message_id: UUID) -> Response:
     return Response(message.body, headers=headers, content_type="application/octet-stream")
 
 
-@part.serves("POST", "/dead-letters/replay", needs="settings:write", answer=RoundSchema, query=RoundQuery, status=202)
+@part.serves(
+    "POST",
+    "/dead-letters/replay",
+    needs="settings:write",
+    answer=RoundSchema,
+    query=RoundQuery,
+    status=202,
+    refuses=(404,),
+)
 def replay_kind(query: dict[str, Any]) -> object:
     """Have all of a kind read again, after a mend: what succeeds disappears from the list."""
     return queries.get_round(tenant_id(), replaying.start(tenant_id(), "replay", by=_by(), **query))
 
 
-@part.serves("POST", "/dead-letters/dismiss", needs="settings:write", answer=RoundSchema, query=RoundQuery, status=202)
+@part.serves(
+    "POST",
+    "/dead-letters/dismiss",
+    needs="settings:write",
+    answer=RoundSchema,
+    query=RoundQuery,
+    status=202,
+    refuses=(404,),
+)
 def dismiss_kind(query: dict[str, Any]) -> object:
     """Take all of a kind off the list; the messages themselves stay as long as all others."""
     return queries.get_round(tenant_id(), replaying.start(tenant_id(), "dismiss", by=_by(), **query))
 
 
-@part.serves("POST", "/dead-letters/<uuid:message_id>/replay", needs="settings:write", answer=RoundSchema, status=202)
+@part.serves(
+    "POST",
+    "/dead-letters/<uuid:message_id>/replay",
+    needs="settings:write",
+    answer=RoundSchema,
+    status=202,
+    refuses=(410,),
+)
 def replay_message(message_id: UUID) -> object:
     """Have one message read again; 410 when it is no longer kept."""
     return replaying.replay_message(tenant_id(), message_id, by=_by())

@@ -24,6 +24,14 @@ SCHEMES = {
     "access_token": "A token of OAuth 2.1 that a person granted to an app: never more than the person's role may",
 }
 
+#: Statuses of errors that any operation may answer with.
+_OF_ALL = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -116,16 +124,20 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         self.after_request(keep_private)
         errors.handle(self)
 
-    def guards(self, *needs: Permission) -> Callable[[View], View]:
-        """The view, for callers that were given all of these permissions, and described so."""
+    def guards(self, *needs: Permission, refuses: Iterable[int] = ()) -> Callable[[View], View]:
+        """The view, for callers that were given all of these permissions, and described so, with these errors."""
 
         def guard(view: View) -> View:
             described = self.doc(security=[{scheme: list(needs)} for scheme in SCHEMES])(requiring(needs, view))
-            for refusal in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
-                described = self.alt_response(refusal.value, response=refusal.name)(described)
-            return cast(View, described)
+            return cast(View, self._refusing(described, (*_OF_ALL, *refuses)))
 
         return guard
+
+    def _refusing(self, view: View, refusals: Iterable[int]) -> View:
+        """The view, described with these statuses of errors."""
+        for refusal in refusals:
+            view = self.alt_response(refusal, response=HTTPStatus(refusal).name)(view)
+        return view
 
     def serves(
         self,
@@ -138,15 +150,17 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
         needs: Permission | tuple[Permission, ...],
         status: int = 200,
         also: Iterable[int] = (),
+        refuses: Iterable[int] = (),
         repeats: Literal["body", "stream", "secret", "by itself"] = "body",
     ) -> Callable[[View], View]:
         """The view answers there, and is described: its parameters by ``query``, which come first to the view.
 
         ``needs`` are the permissions that a caller must have, all of them.
 
-        ``body`` describes what the view reads from the request itself, ``also`` are other statuses of success. A POST
-        that carries an idempotency key is done once; ``repeats`` tells what of its body is compared, that its answer
-        holds a secret, or that the view sees to all that by itself.
+        ``body`` describes what the view reads from the request itself, ``also`` are other statuses of success, and
+        ``refuses`` statuses of errors beside those that follow from all this. A POST that carries an idempotency key is
+        done once; ``repeats`` tells what of its body is compared, that its answer holds a secret, or that the view sees
+        to all that by itself.
         """
 
         def register(view: View) -> View:
@@ -159,8 +173,9 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
                 served = self.doc(requestBody=body)(served)
             if method == "POST" and repeats != "by itself":
                 served = once(served, streamed=repeats == "stream", secret=repeats == "secret")
+            errors_told = (*_expected(method, rule, has_body=body is not None), *refuses)
             # Around all else: an answer that is remembered is for nobody who may not ask.
-            served = self.guards(*_several(needs))(served)
+            served = self.guards(*_several(needs), refuses=errors_told)(served)
             self.route(rule, methods=[method])(served)
             return view
 
@@ -169,6 +184,20 @@ class Part(flask_smorest.Blueprint):  # type: ignore[misc] # untyped
 
 def _keep_pace() -> None:
     current_app.extensions["tracking"].admission.admit_request(tenant_id())
+
+
+def _expected(method: str, rule: str, *, has_body: bool) -> Iterator[int]:
+    """Statuses of errors that follow from what is asked for: an id that nobody has, a body that nobody can read."""
+    if "<" in rule:
+        yield HTTPStatus.NOT_FOUND
+    if method == "POST":
+        yield HTTPStatus.CONFLICT
+        yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    if has_body:
+        yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    if has_body or method == "POST":
+        yield HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _several(needs: Permission | tuple[Permission, ...]) -> tuple[Permission, ...]:

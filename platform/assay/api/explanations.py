@@ -155,7 +155,12 @@ class OutlookSchema(Schema):
 
 
 @part.serves(
-    "GET", "/leads/<id:lead_id>/scores/<model>", needs="leads:read", answer=ExplanationSchema, query=ExplanationQuery
+    "GET",
+    "/leads/<id:lead_id>/scores/<model>",
+    needs="leads:read",
+    answer=ExplanationSchema,
+    query=ExplanationQuery,
+    refuses=(409,),
 )
 def explain_lead(query: dict[str, Any], lead_id: int, model: str) -> object:
     """Why a lead has its score: every part, those that count nothing too."""

@@ -74,7 +74,7 @@ def get_fields() -> dict[str, object]:
 
 
 @part.serves("PUT", "/fields", needs="settings:write", answer=KeptOutSchema)
-@part.arguments(KeepingOutSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
+@part.arguments(KeepingOutSchema, location="json", required=False)  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def change_fields(body: dict[str, Any]) -> dict[str, object]:
     """Keep fields out of scoring and out of sight; say what counts as a machine. All leads are scored anew."""
     who = by()

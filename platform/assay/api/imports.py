@@ -100,7 +100,9 @@ def get_upload(import_id: int) -> object:
     return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
 
 
-@part.serves("PATCH", "/imports/<id:import_id>/content", needs="imports:write", answer=UploadSchema, body=PIECE)
+@part.serves(
+    "PATCH", "/imports/<id:import_id>/content", needs="imports:write", answer=UploadSchema, body=PIECE, refuses=(409,)
+)
 def append(import_id: int) -> object:
     """Send the next part of a file. What came of it before a connection broke is kept."""
     if request.mimetype not in PART_TYPES:
@@ -118,8 +120,8 @@ def get_mapping(import_id: int) -> object:
     return _mapping(imports.get_mapping(tenant_id(), import_id))
 
 
-@part.serves("PUT", "/imports/<id:import_id>/mapping", needs="imports:write", answer=MappingSchema)
-@part.arguments(NewMappingSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
+@part.serves("PUT", "/imports/<id:import_id>/mapping", needs="imports:write", answer=MappingSchema, refuses=(409,))
+@part.arguments(NewMappingSchema, location="json", required=False)  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def put_mapping(body: dict[str, Any], import_id: int) -> object:
     """Say which column says what. What is still in the way is listed under `problems`."""
     return _mapping(imports.put_mapping(tenant_id(), import_id, body))
@@ -186,7 +188,7 @@ def list_refused_rows(query: dict[str, Any], import_id: int) -> object:
 
 
 @part.route("/imports/<id:import_id>/refused-rows/file", methods=["GET"])  # type: ignore[untyped-decorator] # as above
-@part.guards("imports:read")
+@part.guards("imports:read", refuses=(404,))
 @part.response(200, content_type="text/csv", description="CSV of a CSV file, JSON lines of all others")  # type: ignore[untyped-decorator] # as above
 def download_refused_rows(import_id: int) -> Response:
     """The refused rows with their reasons, to be mended and sent again."""

@@ -202,7 +202,7 @@ class HistorySchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-@part.serves("GET", "/leads", needs="leads:read", answer=LeadsSchema, query=LeadsQuery)
+@part.serves("GET", "/leads", needs="leads:read", answer=LeadsSchema, query=LeadsQuery, refuses=(404,))
 def list_leads(query: dict[str, Any]) -> object:
     """Leads by score, best first. Paging meets each lead once, however scores move meanwhile."""
     named = next((name for name in IDENTITIES if name in query), None)

@@ -64,7 +64,7 @@ def get_member(person_id: int) -> object:
     return members.get_member(tenant_id(), person_id)
 
 
-@part.serves("PUT", "/members/<id:person_id>/role", needs="members:manage", answer=MemberSchema)
+@part.serves("PUT", "/members/<id:person_id>/role", needs="members:manage", answer=MemberSchema, refuses=(409,))
 @part.arguments(RoleSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def change_role(body: dict[str, Any], person_id: int) -> object:
     """Give a member another role. 409 where nobody would be an owner any more."""
@@ -72,7 +72,7 @@ def change_role(body: dict[str, Any], person_id: int) -> object:
     return members.get_member(tenant_id(), person_id)
 
 
-@part.serves("DELETE", "/members/<id:person_id>", needs="members:manage", answer=MemberSchema)
+@part.serves("DELETE", "/members/<id:person_id>", needs="members:manage", answer=MemberSchema, refuses=(409,))
 def remove_member(person_id: int) -> object:
     """Remove a member: their sessions and the tokens in their name end at once. 409 for the last owner."""
     removed = members.get_member(tenant_id(), person_id)

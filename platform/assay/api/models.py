@@ -174,7 +174,7 @@ def get_model(name: str) -> object:
     return _tagged(queries.get_model(tenant_id(), name))
 
 
-@part.serves("PUT", "/models/<name>/draft", needs="models:write", answer=DraftSchema, body=DOCUMENT)
+@part.serves("PUT", "/models/<name>/draft", needs="models:write", answer=DraftSchema, body=DOCUMENT, refuses=(409,))
 def save_draft(name: str) -> object:
     """Replace the draft; what is published goes on scoring.
 
@@ -185,7 +185,14 @@ def save_draft(name: str) -> object:
     return _tagged(service.save_draft(tenant_id(), name, text, revision=_revision(), by=by()))
 
 
-@part.serves("GET", "/models/<name>/diff", needs="models:read", answer=DifferenceSchema, query=DifferenceQuery)
+@part.serves(
+    "GET",
+    "/models/<name>/diff",
+    needs="models:read",
+    answer=DifferenceSchema,
+    query=DifferenceQuery,
+    refuses=(409,),
+)
 def compare(query: dict[str, str], name: str) -> dict[str, object]:
     """What differs between two versions, or a version and the draft, in sentences."""
     old, new = query.get("old"), query["new"]

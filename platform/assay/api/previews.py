@@ -63,7 +63,7 @@ def cancel_preview(name: str, preview_id: int) -> object:
 
 
 @part.route("/models/<name>/previews/<id:preview_id>/changes", methods=["GET"])  # type: ignore[untyped-decorator] # of flask-smorest
-@part.guards("models:read", "leads:read")
+@part.guards("models:read", "leads:read", refuses=(404, 409))
 @part.response(  # type: ignore[untyped-decorator] # as above
     200, {"type": "string"}, content_type="text/csv", description="A row for each lead that changes"
 )

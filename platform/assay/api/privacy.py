@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 
 from assay.api.access import by, caller, tenant_id
 from assay.api.door import Part
+from assay.api.repeats import stated_key
 from assay.privacy import exporting, finding, service
 from assay.profiles.matching import Key
 
@@ -140,6 +141,7 @@ class ExportSchema(Schema):
 @part.arguments(PersonQuery, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def find(body: dict[str, Any]) -> object:
     """Whose identifiers these are, and how much is kept of each. Asked in a body: addresses stay out of logs."""
+    stated_key()
     found = finding.find(tenant_id(), keys=_keys(body), lead_id=body.get("lead_id"))
     items = [
         {
@@ -159,7 +161,7 @@ def export(lead_id: int) -> Response:
     return download(pieces, lead_id)
 
 
-@part.serves("POST", "/erasures", answer=ErasureSchema, needs="privacy:manage", status=202)
+@part.serves("POST", "/erasures", answer=ErasureSchema, needs="privacy:manage", status=202, refuses=(404,))
 @part.arguments(ErasureRequestSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def request_erasure(body: dict[str, Any]) -> object:
     """Have a person erased in the background: a lead, or whoever has these identifiers."""

@@ -37,7 +37,7 @@ class RescoresSchema(Schema):
     items = fields.List(fields.Nested(RescoreSchema), metadata={"description": "The newest fifty, newest first"})
 
 
-@part.serves("GET", "/rescores", needs="models:read", answer=RescoresSchema, query=RescoresQuery)
+@part.serves("GET", "/rescores", needs="models:read", answer=RescoresSchema, query=RescoresQuery, refuses=(404,))
 def list_rescores(query: dict[str, Any]) -> dict[str, object]:
     """All leads scored anew: those under way and those of the past."""
     return {"items": rescoring.list_rescores(tenant_id(), **query)}

@@ -57,8 +57,8 @@ def show() -> object:
     return get_retention(tenant_id())
 
 
-@part.serves("PUT", "/retention", needs="settings:write", answer=RetentionSchema)
-@part.arguments(RetentionChangeSchema, location="json")  # type: ignore[untyped-decorator] # flask-smorest ships no types
+@part.serves("PUT", "/retention", needs="settings:write", answer=RetentionSchema, refuses=(409,))
+@part.arguments(RetentionChangeSchema, location="json", required=False)  # type: ignore[untyped-decorator] # flask-smorest ships no types
 def change(body: dict[str, Any]) -> object:
     """Choose anew. What comes is kept so at once; what is there follows in the background."""
     choice: dict[Kind, int | None] = {}

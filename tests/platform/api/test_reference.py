@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"`(GET|POST|PUT|DELETE)\s+/api/v1(/[^`?\s]*)(?:\?([^`]*))?
 def test_what_the_pages_name_is_there(document, page) -> None:
     described = {re.sub(r"{[^}]*}", "<>", path): found for path, found in document["paths"].items()}
     for method, path, query in ADDRESS.findall(page.read_text("utf-8")):
-        operation = described[f"/api/v1{re.sub('<[^>]*>', '<>', path)}"][method.lower()]
+        operation = described[f"/api/v1{re.sub('<[^>]*>|{[^}]*}', '<>', path)}"][method.lower()]
         known = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
         assert {words.partition("=")[0] for words in query.split("&") if words} <= known
 
