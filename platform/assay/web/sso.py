@@ -42,6 +42,7 @@ def save() -> ResponseReturnValue:
     form = Form.read(request.form, needed=PROVIDER, unstripped={"client_secret"})
     if form.errors:
         return _page(form=form), 422
+    providers.check_rank(visitor().tenant_id, visitor().role)
     try:
         wanted = providers.Wanted(
             issuer=form["issuer"],
@@ -116,6 +117,7 @@ def claim() -> ResponseReturnValue:
 def verify() -> ResponseReturnValue:
     form = Form.read(request.form, needed={})
     method: Method = "file" if form["method"] == "file" else "dns"
+    providers.check_rank(visitor().tenant_id, visitor().role, form["claimed"])
     try:
         domains.verify(visitor().tenant_id, form["claimed"], method)
     except NotFound:

@@ -1,6 +1,6 @@
 """What can go wrong on the way through a tenant's own provider, each in a sentence for who logs in or sets it up."""
 
-from assay_tenants.errors import AssayError, BadInput
+from assay_tenants.errors import AssayError, BadInput, Forbidden
 
 
 class LoginRefused(AssayError):
@@ -8,6 +8,18 @@ class LoginRefused(AssayError):
 
     status = 403
     code = "single_sign_on_refused"
+
+
+class OwnersWord(Forbidden):
+    """Whoever chooses the provider chooses who may come in as whom: as an owner, only an owner."""
+
+    code = "owners_word"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Owners of your account have addresses in these domains, so the provider could let anybody in as them. "
+            "Ask one of them to do this."
+        )
 
 
 class LoginGone(LoginRefused):

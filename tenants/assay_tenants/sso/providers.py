@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from assay_tenants import audit, sealing
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
-from assay_tenants.models import LoginSession, Membership, Person
+from assay_tenants.models import LoginSession, Membership, Person, Role
 from assay_tenants.sso import keys
 from assay_tenants.sso.discovery import Endpoints, discover, read_issuer
 from assay_tenants.sso.domains import verified_domains
-from assay_tenants.sso.enforcing import PROOF
-from assay_tenants.sso.errors import BadProvider, ProviderAway
+from assay_tenants.sso.enforcing import PROOF, domain_of
+from assay_tenants.sso.errors import BadProvider, OwnersWord, ProviderAway
 from assay_tenants.sso.joining import read_role
 from assay_tenants.sso.models import SEALED_FOR, PendingLogin, Provider
 from assay_tenants.sso.token_endpoint import ask_for_tokens, error_told
@@ -141,6 +141,18 @@ def list_owners(tenant_id: int) -> list[Membership]:
     """Whom to name as the one who may log in with a password."""
     with tenant_session(tenant_id) as session:
         return _owners(session, tenant_id)
+
+
+def check_rank(tenant_id: int, role: Role, domain: str | None = None) -> None:
+    """Before somebody of this role chooses the provider, or adds a ``domain`` to it. Raises OwnersWord."""
+    if role == "owner":
+        return
+    with tenant_session(tenant_id) as session:
+        if domain is not None and _find(session, tenant_id) is None:
+            return
+        spoken_for = {domain} if domain is not None else verified_domains(session, tenant_id)
+        if any(domain_of(owner.email) in spoken_for for owner in _owners(session, tenant_id)):
+            raise OwnersWord
 
 
 def _owners(session: Session, tenant_id: int) -> list[Membership]:

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from assay.settings import Settings
 from assay_sdk import egress
-from assay_tenants.access import people
+from assay_tenants.access import members, people
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.models import Membership, Person
 from assay_tenants.sso import domains, keys, providers, scim_tokens
@@ -231,3 +231,27 @@ def test_proof_anew_is_asked_of_the_provider(person, stranger, idp, set_up) -> N
     entered = back(stranger, person.tenant_id, idp.approve(again.location, email=f"ines@{set_up}"))
     assert (entered.status_code, entered.location) == (303, "/account")
     assert person.opens("/log-in/sso/again").status_code == 302, "who came with a password proves it by that"
+
+
+def test_an_admin_chooses_no_provider_that_could_let_them_in_as_an_owner(
+    person: Any, make_tenant: Any, idp: Provider
+) -> None:
+    """A provider of their own would say that they are the owner."""
+    domain = claimed(person.tenant_id, f"rank-{person.tenant_id}.test")
+    with directory_session() as session:
+        owner = session.get_one(Person, make_tenant().person_id)
+        members.add_member(session, person.tenant_id, owner, "owner")
+    here = (Membership.tenant_id == person.tenant_id, Membership.person_id != owner.id)
+    with tenant_session(person.tenant_id) as session:
+        session.execute(update(Membership).where(*here).values(role="admin"))
+    assert person.sends(f"{PAGE}/provider", on=PAGE, **fields(idp)).status_code == 303, "the owner is of another domain"
+    with tenant_session(person.tenant_id) as session:
+        theirs = (Membership.tenant_id == person.tenant_id, Membership.person_id == owner.id)
+        session.execute(update(Membership).where(*theirs).values(email=f"olga@{domain}"))
+    refused = person.sends(f"{PAGE}/provider", on=PAGE, **fields(idp))
+    assert (refused.status_code, "Ask one of them" in refused.text) == (403, True)
+    refused = person.sends(f"{PAGE}/domains/verify", on=PAGE, claimed=domain, method="dns")
+    assert (refused.status_code, "Ask one of them" in refused.text) == (403, True)
+    with tenant_session(person.tenant_id) as session:
+        session.execute(update(Membership).where(*here).values(role="owner"))
+    assert person.sends(f"{PAGE}/provider", on=PAGE, **fields(idp)).status_code == 303
