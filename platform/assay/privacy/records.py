@@ -49,6 +49,37 @@ _PAST = {
     # Also of identities that are somebody else's now: nobody may come back under the person's lead.
     "profiles.past_memberships": f"(identity_id {_IDS} OR lead_id {_LEADS})",
 }
+_MEANWHILE = f"""
+    EXISTS (
+        SELECT FROM profiles.past_memberships m
+        WHERE m.tenant_id = :tenant_id AND m.identity_id {_IDS} AND m.lead_id = {{row}}.lead_id
+            AND m.known_at < {{row}}.until AND m.until > {{row}}.known_at
+    )"""
+# Somebody else's lead that the person was one with for a while: of that time stays what it was without the person too.
+_BARE = f"""
+    WITH bare AS (
+        SELECT p.lead_id, p.until, COALESCE(jsonb_object_agg(t.key, t.value) FILTER (WHERE
+            EXISTS (
+                SELECT FROM profiles.leads l
+                WHERE l.tenant_id = :tenant_id AND l.id = p.lead_id AND l.traits -> t.key = t.value
+            ) OR EXISTS (
+                SELECT FROM profiles.past_leads o
+                WHERE o.tenant_id = :tenant_id AND o.lead_id = p.lead_id AND o.traits -> t.key = t.value
+                    AND NOT {_MEANWHILE.format(row="o")}
+            )
+        ), '{{}}') AS traits
+        FROM profiles.past_leads p CROSS JOIN LATERAL jsonb_each(p.traits) t
+        WHERE p.tenant_id = :tenant_id AND NOT p.lead_id {_LEADS} AND {_MEANWHILE.format(row="p")}
+        GROUP BY p.lead_id, p.until
+    ), gone AS (
+        DELETE FROM profiles.past_leads p USING bare
+        WHERE p.tenant_id = :tenant_id AND p.lead_id = bare.lead_id AND p.until = bare.until
+            AND p.traits <> bare.traits
+        RETURNING p.lead_id, p.until, p.known_at, bare.traits, p.company_id, p.first_seen_at
+    )
+    INSERT INTO profiles.past_leads (tenant_id, lead_id, until, known_at, traits, company_id, first_seen_at)
+    SELECT :tenant_id, lead_id, until, known_at, traits, company_id, first_seen_at FROM gone
+"""
 _EVENTS = """
     WITH few AS (
         SELECT e.id, e.received_at, e.retention FROM profiles.events e
@@ -135,6 +166,7 @@ def events(erasing: Erasing) -> None:
 
 def past(erasing: Erasing) -> None:
     knowing.learn(erasing.session, erasing.tenant_id)
+    erasing.run("profiles.past_leads", _BARE)
     _delete(erasing, _PAST)
 
 

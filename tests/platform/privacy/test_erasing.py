@@ -7,6 +7,7 @@ import pytest
 
 from assay.normalise.service import replay
 from assay.privacy import service
+from assay.profiles import deciding
 from assay_tenants.errors import NotFound
 
 ANN = ("email", "ann.lee@acme.test")
@@ -89,6 +90,27 @@ def test_nothing_names_the_person_and_the_others_are_what_they_were(house) -> No
     assert house.body(sent[1]) is None
     letters = house.rows("SELECT excerpt FROM intake.dead_letters WHERE tenant_id = :t")
     assert [json.loads(row.excerpt)["userId"] for row in letters] == ["bob"]
+
+
+@pytest.mark.parametrize("first", ["ann", "bob"])
+def test_a_merge_that_was_undone_leaves_nothing_with_the_other(house, first) -> None:
+    ids = {"ann": "ann-4711", "bob": "bob-4712"}
+    for name in dict.fromkeys((first, *ids)):
+        house.send({"batch": [identify(ids[name], traits={f"of_{name}": name, "title": name})]})
+        house.work()
+    leads = {name: house.lead_of("user_id", id_) for name, id_ in ids.items()}
+    deciding.join(house.tenant_id, leads["bob"], leads["ann"], by="Ada")
+    house.work()
+    house.send({"batch": [identify(ids["ann"], traits={"later_of_ann": "ann"})]})
+    house.work()
+    merge = house.rows("SELECT id FROM profiles.merges WHERE tenant_id = :t")[0]
+    deciding.undo(house.tenant_id, merge.id, by="Ada")
+    house.work()
+    assert house.erase(house.lead_of("user_id", ids["ann"])).state == "done"
+    past = house.rows("SELECT traits FROM profiles.past_leads WHERE tenant_id = :t")
+    assert "ann" not in str(past)
+    now = house.rows("SELECT traits FROM profiles.leads WHERE tenant_id = :t")
+    assert [row.traits for row in now] == [{"of_bob": "bob", "title": "bob"}]
 
 
 def test_reading_every_message_again_changes_nothing(house) -> None:
