@@ -4,7 +4,6 @@ A few requests for each operation, the same every time. With ASSAY_FUZZ_EXAMPLES
 so many made-up requests of each kind, good and bad, for each operation.
 """
 
-import os
 from random import Random
 from typing import Any
 
@@ -28,9 +27,8 @@ from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 
 from assay.api.imports import FILE_TYPES, PART_TYPES
 from assay_tenants.keys import issue_key
+from tests.fuzz.amount import EXAMPLES, SEED
 
-EXAMPLES = int(os.environ.get("ASSAY_FUZZ_EXAMPLES", "0"))
-SEED = 9
 BOUNDARY_CASES = 4
 PATIENCE = 30
 OFTEN = 0.8

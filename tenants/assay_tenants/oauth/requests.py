@@ -6,7 +6,6 @@ here with each parameter once, from where it belongs, in plain ASCII.
 """
 
 import base64
-import binascii
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -128,7 +127,7 @@ def _credentials(form: Mapping[str, str], authorization: str) -> dict[str, str]:
 def _user_of(encoded: str) -> str:
     try:
         user, colon, _ = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of the encoding, or of letters that no encoding has
         user = colon = ""
     if not colon:
         raise InvalidClientError(description="The Authorization header can not be read.", status_code=401)

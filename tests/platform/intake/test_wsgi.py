@@ -425,6 +425,7 @@ class TestRefuse:
         [
             pytest.param("/v1/batch", basic("wk_1_" + "a" * 44), "POST", id="wrong key"),
             pytest.param("/v1/batch", {"Authorization": "Basic %%%"}, "POST", id="not base64"),
+            pytest.param("/v1/batch", {"Authorization": "Basic \xdf"}, "POST", id="no letter of base64"),
             pytest.param("/v1/batch", {}, "PUT", id="wrong method"),
             pytest.param("/v1/nothing", {}, "POST", id="wrong path"),
         ],
