@@ -40,14 +40,18 @@ class Notice:
 
 def measure() -> int:
     """Looks at every tenant, each in a transaction of its own; tells how many there were."""
-    with timetable_session() as session:
-        tenant_ids = list(session.scalars(select(Tenant.id).order_by(Tenant.id)))
+    tenant_ids = list_tenants()
     for tenant_id in tenant_ids:
         try:
             measure_one(tenant_id, datetime.now(UTC))
         except SQLAlchemyError:
             log.exception("usage.not_measured", tenant_id=tenant_id)
     return len(tenant_ids)
+
+
+def list_tenants() -> list[int]:
+    with timetable_session() as session:
+        return list(session.scalars(select(Tenant.id).order_by(Tenant.id)))
 
 
 def measure_one(tenant_id: int, at: datetime) -> list[Notice]:

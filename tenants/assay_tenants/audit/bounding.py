@@ -33,10 +33,12 @@ def written(values: Mapping[str, Any] | None) -> str | None:
         return None
     told = {plain(str(name)): _clean(value, str(name)) for name, value in values.items()}
     sizes = {name: len(_dumped({name: value})) for name, value in told.items()}
+    length = len(_dumped(told))
     for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
-        if len(_dumped(told)) <= MOST:
+        if length <= MOST:
             break
         told[name] = f"left out: {sizes[name]:,} bytes"
+        length += len(_dumped({name: told[name]})) - sizes[name]
     text = _dumped(told)
     if len(text) > MOST:
         return _dumped({"left_out": f"{len(told):,} values of {sum(sizes.values()):,} bytes"})
