@@ -2,7 +2,8 @@
 #
 #   make run     starts it all and prints where
 #   make test    runs the tests; make test ARGS="-k merge" passes pytest's options on
-#   make lint    style, types, import rules
+#   make lint    style, types, import rules, dangerous code
+#   make audit   asks whether a package we use has a known weakness
 #   make bench   measures and prints tables
 #   make clean   removes what was made, but not the data folder
 
@@ -19,7 +20,7 @@ NPM = "$(NODE)/bin/node" --use-system-ca "$(NODE)/lib/node_modules/npm/bin/npm-c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint bench clean
+.PHONY: help setup run test lint audit bench clean
 
 help:
 	@sed -n 's/^#  *\(make\)/\1/p' Makefile
@@ -37,6 +38,10 @@ lint: .make/runtime .make/development
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive platform tenants plugins migrations .ci
+
+audit: .make/runtime .make/development
+	@exec $(PYTHON) .ci/audit.py
 
 bench: setup .make/development
 	@exec $(PYTHON) -m tests.bench $(ARGS)
