@@ -92,6 +92,22 @@ def test_nothing_names_the_person_and_the_others_are_what_they_were(house) -> No
     assert [json.loads(row.excerpt)["userId"] for row in letters] == ["bob"]
 
 
+def test_an_event_that_lost_its_id_to_the_person_is_taken_in_when_it_is_read_again(house) -> None:
+    ids = {"ann": "ann-4711", "bob": "bob-4712"}
+    contested = [track("Page Viewed", userId=each, messageId="m1") for each in ids.values()]
+    own = [track("Demo Requested", userId=each) for each in ids.values()]
+    sent = house.send({"batch": [*contested, *own]})
+    house.work()
+    counted = "SELECT lead_id, count(*) FROM profiles.events WHERE tenant_id = :t GROUP BY lead_id ORDER BY lead_id"
+    leads = {name: house.lead_of("user_id", id_) for name, id_ in ids.items()}
+    assert house.rows(counted) == [(leads["ann"], 2), (leads["bob"], 1)]
+    house.erase(leads["ann"])
+    assert house.rows(counted) == [(leads["bob"], 1)]
+    replay(house.tenant_id, [sent])
+    house.work()
+    assert house.rows(counted) == [(leads["bob"], 2)]
+
+
 @pytest.mark.parametrize("first", ["ann", "bob"])
 def test_a_merge_that_was_undone_leaves_nothing_with_the_other(house, first) -> None:
     ids = {"ann": "ann-4711", "bob": "bob-4712"}
