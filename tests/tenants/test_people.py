@@ -50,17 +50,17 @@ class TestVerification:
         with pytest.raises(NotVerified):
             access.require_verified(visitor)
         assert len(mails_to(address)) == 1
-        assert verification.find_address_of(mails_to(address).key) == address
-        assert verification.verify(mails_to(address).key) == address
+        assert verification.find_verification(mails_to(address).key) == verification.Sent(visitor.person_id, address)
+        assert verification.verify(mails_to(address).key, by=visitor.person_id) == address
         access.require_verified(access.find_visitor(token))
 
     def test_a_link_works_once_also_at_the_same_moment(self, address, mails_to) -> None:
-        sign_up(address)
+        person_id = sign_up(address).person_id
         key = mails_to(address).key
 
         def use(_: int) -> str:
             try:
-                return verification.verify(key)
+                return verification.verify(key, by=person_id)
             except LinkOver:
                 return "over"
 
@@ -72,17 +72,17 @@ class TestVerification:
         visitor, _ = come_in(address)
         first = mails_to(address).key
         with time_machine.travel(datetime.now(UTC) + timedelta(hours=24, seconds=1)), pytest.raises(LinkOver):
-            verification.verify(first)
+            verification.verify(first, by=visitor.person_id)
         verification.send_again(visitor)
         with pytest.raises(LinkOver):
-            verification.verify(first)
-        verification.verify(mails_to(address).key)
+            verification.verify(first, by=visitor.person_id)
+        verification.verify(mails_to(address).key, by=visitor.person_id)
 
     @pytest.mark.parametrize("key", ["", "vl_0_", "x" * 5000, "rl_0_" + "a" * 44, "vl_0_" + "a" * 44, "\x00"])
     def test_what_is_no_link_is_over(self, connected, key: str) -> None:
         with pytest.raises(LinkOver):
-            verification.verify(key)
-        assert verification.find_address_of(key) is None
+            verification.verify(key, by=None)
+        assert verification.find_verification(key) is None
 
     def test_links_are_stored_hashed(self, address, mails_to) -> None:
         sign_up(address)

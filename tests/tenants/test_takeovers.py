@@ -52,7 +52,7 @@ class TestMadeBeforehand:
         with directory_session() as session:
             people.find_or_make(session, email=address, name="Ines")
         with pytest.raises(LinkOver):
-            verification.verify(mails_to(theirs).key)
+            verification.verify(mails_to(theirs).key, by=signed_up.person_id)
         with directory_session() as session:
             assert session.get_one(Person, signed_up.person_id).email == address
 
@@ -67,6 +67,15 @@ class TestMadeBeforehand:
                 verification.verify(mails_to(address).key, by=by)
         with directory_session() as session:
             assert people.find_person(session, address) is None
+        assert verification.verify(mails_to(address).key, by=stranger.person_id) == address
+
+    def test_nobody_verifies_a_strangers_account_by_pressing_a_button(self, address, tenant, mails_to) -> None:
+        """It would keep the stranger's password when the company's own login joins it later."""
+        stranger = sign_up(address)
+        for by in (None, tenant.person_id):
+            with pytest.raises(NotLoggedInHere):
+                verification.verify(mails_to(address).key, by=by)
+        assert not visitor_of(address).verified
         assert verification.verify(mails_to(address).key, by=stranger.person_id) == address
 
 

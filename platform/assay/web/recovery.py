@@ -17,23 +17,28 @@ blueprint = Blueprint("recovery", __name__)
 def verify_page() -> ResponseReturnValue:
     """Shows a button: programs that look into mails open links, and must not use them up."""
     key = request.args.get("key", "")
-    email = verification.find_address_of(key)
-    if email is None:
+    sent = verification.find_verification(key)
+    if sent is None:
         return render_template("access/link_over.html", what="link"), 410
-    return render_template("access/verify.html", form=Form(), email=email, key=key)
+    if g.visitor is None:
+        return _log_in_first(sent.email)
+    if g.visitor.person_id != sent.person_id:
+        return _somebody_else(NotLoggedInHere())
+    return render_template("access/verify.html", form=Form(), email=sent.email, key=key)
 
 
 @blueprint.post("/verify")
 def verify() -> ResponseReturnValue:
     try:
         email = verification.verify(request.args.get("key", ""), by=g.visitor.person_id if g.visitor else None)
+    except NotLoggedInHere as error:
+        # Back to the page, which asks for the login.
+        return _somebody_else(error) if g.visitor else redirect(request.full_path, 303)
     except AssayError as error:
-        heading = "Log in first" if isinstance(error, NotLoggedInHere) else None
-        page = render_template("access/link_over.html", what="link", sentence=error.message, heading=heading)
-        return page, error.status
+        return render_template("access/link_over.html", what="link", sentence=error.message), error.status
     recognise()
     flash(f"{email} is verified. Thank you.", "good")
-    return redirect(url_for("web.leads.index" if g.visitor else "web.access.log_in_page"), 303)
+    return redirect(url_for("web.leads.index"), 303)
 
 
 @blueprint.post("/account/verification")
@@ -84,6 +89,17 @@ def reset() -> ResponseReturnValue:
     response = leave(make_response(redirect(url_for("web.access.log_in_page"), 303)))
     flash("Your new password is set, and all your sessions were ended. Log in with it.", "good")
     return attempts.know_device(response, email)
+
+
+def _log_in_first(email: str) -> ResponseReturnValue:
+    """Whoever only reads mail there may not know whose account it is: a stranger's password would open it."""
+    flash(f"Log in to the account that you made, and you come back to verify {email}.", "good")
+    return redirect(url_for("web.access.log_in_page", next=request.full_path), 303)
+
+
+def _somebody_else(error: NotLoggedInHere) -> ResponseReturnValue:
+    page = render_template("access/link_over.html", what="link", sentence=error.message, heading="Log in first")
+    return page, error.status
 
 
 def _reset(form: Form, status: int = 200) -> ResponseReturnValue:

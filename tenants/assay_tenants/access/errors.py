@@ -51,14 +51,14 @@ class NotVerified(Forbidden):
 
 
 class NotLoggedInHere(Forbidden):
-    """A new address is taken by the person alone whose account it is to be."""
+    """An address is verified by the person alone whose account it is, or is to be, the address of."""
 
     code = "not_logged_in_here"
 
     def __init__(self) -> None:
         super().__init__(
-            "To make this the address of your account, first log in with your present address in this browser, then "
-            "open the link again. If you did not ask for it, close this page: nothing happens."
+            "First log in to the account that asked for this link, in this browser, then open the link again. If you "
+            "did not ask for it, close this page: nothing happens."
         )
 
 

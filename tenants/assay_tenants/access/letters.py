@@ -31,7 +31,7 @@ please show that this e-mail address is yours by opening this page:
 
 {link_to("/verify", key=key)}
 
-The link works once, within 24 hours.
+The link works once, within 24 hours. Open it where you are logged in; elsewhere you are asked to log in first.
 
 You get this mail because somebody, most likely you, gave this address for an account at Assay. If that was not you,
 do nothing: the address will not be used.{_SIGNED}""",

@@ -51,7 +51,8 @@ def send_links() -> int:
 
 def find_reset(key: str) -> str | None:
     """Whose password the link is for; None when it is over."""
-    return find_link(key, "reset", prefix=RESET_PREFIX)
+    sent = find_link(key, "reset", prefix=RESET_PREFIX)
+    return sent.email if sent is not None else None
 
 
 def reset(key: str, password: str, *, address: str = "") -> str:

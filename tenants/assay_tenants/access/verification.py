@@ -1,5 +1,6 @@
 """Showing that an e-mail address is one's own, and changing it to another."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
@@ -19,6 +20,15 @@ from assay_tenants.models import LinkPurpose, Membership, Person, PersonLink
 
 VERIFY_PREFIX = "vl"
 VERIFY_LIFETIME = timedelta(hours=24)
+_KEPT = "Your address is kept by your company's own login; have it changed there."
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A link that is still good: whose it is, and where it was sent."""
+
+    person_id: int
+    email: str
 
 
 def send_link(session: Session, person: Person, email: str) -> None:
@@ -67,38 +77,42 @@ def use_link(session: Session, key: str, purpose: LinkPurpose, *, prefix: str) -
     return session.scalars(select(Person).where(Person.id == row.person_id).with_for_update()).one(), row.email
 
 
-def find_link(key: str, purpose: LinkPurpose, *, prefix: str) -> str | None:
-    """Where a link that is still good was sent; looking does not use it up, for mail programs look too."""
+def find_link(key: str, purpose: LinkPurpose, *, prefix: str) -> Sent | None:
+    """None when it is over. Looking does not use it up, for mail programs look too."""
     parsed = secrets.parse(key)
     if parsed is None or parsed.prefix != prefix:
         return None
     with directory_session() as session:
-        return session.scalars(
-            select(PersonLink.email).where(
+        row = session.execute(
+            select(PersonLink.person_id, PersonLink.email).where(
                 PersonLink.token_hash == parsed.hash,
                 PersonLink.purpose == purpose,
                 PersonLink.expires_at > datetime.now(UTC),
             )
         ).one_or_none()
+    return Sent(row.person_id, row.email) if row is not None else None
 
 
-def find_address_of(key: str) -> str | None:
+def find_verification(key: str) -> Sent | None:
     return find_link(key, "verify", prefix=VERIFY_PREFIX)
 
 
-def verify(key: str, *, by: int | None = None) -> str:
+def verify(key: str, *, by: int | None) -> str:
     """The address that is verified now; ``by``: who is logged in where the link was opened.
 
-    Raises LinkOver, Conflict when somebody else has it by now, and NotLoggedInHere for a new address of somebody else:
-    who only reads mail there may not know whose account it would become the address of.
+    Raises LinkOver, Conflict when somebody else has the address by now, and NotLoggedInHere for anybody but the link's
+    person: who only reads mail there may not know whose account it is, and whose password would open it from then on.
     """
     try:
         with directory_session() as session:
             person, email = use_link(session, key, "verify", prefix=VERIFY_PREFIX)
+            if by != person.id:
+                raise NotLoggedInHere
             former = person.email
             if email != former:
-                if by != person.id:
-                    raise NotLoggedInHere
+                # Since the link was asked for the company may have begun to keep it.
+                if _is_kept(session, person, email):
+                    raise Conflict(_KEPT)
                 _change_address(session, person, email)
             people.mark_verified(session, person, datetime.now(UTC))
             with acting(Actor("person", str(person.id), person.name)):
@@ -111,6 +125,12 @@ def verify(key: str, *, by: int | None = None) -> str:
     except IntegrityError as error:
         raise Conflict("Somebody else has an account with this e-mail address by now.") from error
     return email
+
+
+def _is_kept(session: Session, person: Person, new: str) -> bool:
+    """Else an address of another domain would be a way round single sign-on, and out of provisioning's sight."""
+    demanded = bool(sso.demanding(session, person.id, person.email))
+    return demanded or sso.provisioning_loses(session, person.id, person.email, new)
 
 
 def _change_address(session: Session, person: Person, email: str) -> None:
@@ -136,10 +156,9 @@ def ask_for_address(visitor: Visitor, *, email: str, password: str) -> None:
     email = people.read_address(email)
     with directory_session() as session:
         person = session.scalars(select(Person).where(Person.id == visitor.person_id)).one()
-        # Else an address of another domain would be a way round single sign-on.
-        is_kept = bool(sso.demanding(session, person.id, person.email))
+        is_kept = _is_kept(session, person, email)
     if person.password_hash is None or is_kept:
-        raise BadInput("Your address is kept by your company's own login; have it changed there.", field="email")
+        raise BadInput(_KEPT, field="email")
     if not is_password(password, person.password_hash):
         raise WrongCredentials("This is not your present password.", field="address_password")
     if email == person.email:

@@ -6,7 +6,16 @@ from assay_tenants.sso.enforcing import (
     PROOF,
     SESSION_LIFETIME,
     demanding,
+    provisioning_loses,
     refuses_password,
 )
 
-__all__ = ["ASKED", "COUNTS_HERE_ALONE", "PROOF", "SESSION_LIFETIME", "demanding", "refuses_password"]
+__all__ = [
+    "ASKED",
+    "COUNTS_HERE_ALONE",
+    "PROOF",
+    "SESSION_LIFETIME",
+    "demanding",
+    "provisioning_loses",
+    "refuses_password",
+]

@@ -7,8 +7,9 @@ from typing import Final
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from assay_tenants.database import enter_directory, enter_tenant
 from assay_tenants.models import Membership
-from assay_tenants.sso.models import Domain, Provider
+from assay_tenants.sso.models import Domain, Provider, ScimUser
 
 #: How a session was proven by the tenant's provider.
 PROOF: Final = "sso"
@@ -45,6 +46,26 @@ def demanding(session: Session, person_id: int, email: str) -> frozenset[int]:
             )
         )
     )
+
+
+def provisioning_loses(session: Session, person_id: int, former: str, new: str) -> bool:
+    """Whether a company's provisioning, which keeps this person, would see them no more: nor could switch them off.
+
+    Begins and ends in the directory.
+    """
+    works_for = session.scalars(select(Membership.tenant_id).where(Membership.person_id == person_id)).all()
+    is_lost = False
+    for tenant_id in works_for:
+        enter_tenant(session, tenant_id)
+        is_kept = session.scalars(
+            select(ScimUser.person_id).where(ScimUser.tenant_id == tenant_id, ScimUser.person_id == person_id)
+        ).one_or_none()
+        theirs = session.scalars(
+            select(Domain.domain).where(Domain.tenant_id == tenant_id, Domain.verified_at.is_not(None))
+        ).all()
+        is_lost |= is_kept is not None and domain_of(former) in theirs and domain_of(new) not in theirs
+    enter_directory(session)
+    return is_lost
 
 
 def refuses_password(session: Session, person_id: int, email: str) -> str | None:

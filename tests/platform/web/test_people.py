@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
@@ -207,8 +208,7 @@ class TestAccount:
         link = f"/verify?key={mails_to(email).key}"
         for _ in range(2):
             assert email in person.opens(link).text, "looking does not use the link up"
-        elsewhere = stranger.sends(link, on=link)
-        assert (elsewhere.status_code, "Log in first" in elsewhere.text) == (403, True)
+        assert unquote(stranger.opens(link).location) == f"/log-in?next={link}"
         assert person.sends(link, on=link).location == "/leads"
         assert email in person.opens("/account").text
         assert person.opens(link).status_code == 410
@@ -223,6 +223,25 @@ class TestAccount:
         link = f"/verify?key={mails_to(email).key}"
         stranger.sends(link, on=link)
         assert "We wrote to" not in stranger.opens("/leads").text
+
+    def test_the_link_opened_elsewhere_asks_for_the_login_and_is_come_back_to(
+        self, stranger: Any, person: Any, email: str, mails_to: Any
+    ) -> None:
+        fields = {"company": "Feldspar", "name": "Mira", "email": email, "password": PASSWORD}
+        stranger.sends("/sign-up", on="/sign-up", **fields)
+        stranger.sends("/log-out", on="/account")
+        link = f"/verify?key={mails_to(email).key}"
+        for refused in (person.opens(link), person.sends(link, on="/account")):
+            assert (refused.status_code, "Log in first" in refused.text) == (403, True)
+        assert stranger.sends(link, on="/log-in").location == link
+        led = stranger.opens(link)
+        assert (led.status_code, unquote(led.location)) == (303, f"/log-in?next={link}")
+        assert f"you come back to verify {email}" in stranger.opens(led.location).text
+        back = stranger.sends(led.location, on=led.location, email=email, password=PASSWORD)
+        assert back.location == link
+        assert "Yes, it is mine" in stranger.opens(link).text
+        assert stranger.sends(link, on=link).location == "/leads"
+        assert "is verified" in stranger.opens("/leads").text
 
     def test_ends_sessions(self, person: Any, person_of: Any, tenant: Any) -> None:
         others = [person_of(tenant) for _ in range(2)]
