@@ -70,6 +70,7 @@ CREATE TABLE tenancy.invitations (
     role            text NOT NULL CHECK (role IN ('owner', 'admin', 'editor', 'viewer')),
     token_hash      bytea NOT NULL,
     invited_by_name text NOT NULL,
+    invited_by      bigint,
     created_at      timestamptz NOT NULL,
     sent_at         timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,

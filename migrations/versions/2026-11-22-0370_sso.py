@@ -31,6 +31,7 @@ CREATE TABLE tenancy.sso_providers (
     roles           jsonb NOT NULL,
     enforced        boolean NOT NULL,
     spare_person_id bigint,
+    by_owner        boolean NOT NULL DEFAULT false,
     proven_at       timestamptz,
     created_at      timestamptz NOT NULL,
     changed_at      timestamptz NOT NULL,

@@ -171,6 +171,8 @@ class Invitation(Base):
     role: Mapped[Role] = mapped_column(Text)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary)
     invited_by_name: Mapped[str] = mapped_column(Text)
+    #: With whom it ends; None: a key or an app of the company's invited.
+    invited_by: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Instant)
     sent_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)

@@ -14,6 +14,7 @@ from assay_tenants.database import tenant_session
 from assay_tenants.errors import AssayError, BadInput, Conflict, NotFound, TooManyAttempts
 from assay_tenants.models import Role
 from assay_tenants.permissions import OF_ROLES
+from assay_tenants.sso.joining import give_role
 
 PASSWORD = "a long enough password"
 OWNER = OF_ROLES["owner"]
@@ -251,3 +252,74 @@ class TestLeaving:
     def test_the_last_owner_is_not_suspended(self, tenant) -> None:
         with pytest.raises(members.LastOwner), tenant_session(tenant.tenant_id) as session:
             members.suspend_member(session, tenant.tenant_id, tenant.person_id)
+
+
+class TestInviter:
+    """Who invited a second address of theirs must not come back by it."""
+
+    @pytest.fixture
+    def admin(self, tenant, join, mails_to) -> Callable[..., tuple[int, str]]:
+        """An admin's id, and the key of an invitation that they wrote."""
+
+        def new(role: Role = "admin") -> tuple[int, str]:
+            person_id = join(tenant, "owner" if role == "owner" else "admin").person_id
+            second = f"second-{person_id}@feldspar.example.test"
+            invitations.invite(
+                tenant.tenant_id, email=second, role=role, by="Mira", by_id=person_id, may=OF_ROLES["owner"]
+            )
+            return person_id, mails_to(second).key
+
+        return new
+
+    @pytest.mark.parametrize(
+        ("role", "ends"),
+        [
+            pytest.param("admin", lambda *who: members.remove_member(*who, may=OWNER), id="removed"),
+            pytest.param("viewer", members.leave, id="left"),
+            pytest.param("viewer", lambda *who: suspend(*who), id="suspended"),
+            pytest.param(
+                "viewer", lambda *who: members.change_role(*who, "editor", may=OWNER), id="may invite nobody any more"
+            ),
+            pytest.param("owner", lambda *who: members.change_role(*who, "admin", may=OWNER), id="no owner any more"),
+            pytest.param("viewer", lambda *who: demote_by_directory(*who), id="demoted by provisioning"),
+        ],
+    )
+    def test_what_they_invited_ends_with_their_right_to(self, tenant, admin, role: Role, ends) -> None:
+        person_id, key = admin(role)
+        assert invitations.open_invitation(key) is not None
+        ends(tenant.tenant_id, person_id)
+        assert invitations.open_invitation(key) is None
+        assert "member.invitation_withdrawn" in actions(tenant.tenant_id)
+
+    def test_what_they_may_still_give_stays_and_so_does_what_others_invited(self, tenant, admin, mails_to) -> None:
+        person_id, key = admin("admin")
+        members.change_role(tenant.tenant_id, person_id, "owner", may=OWNER)
+        members.change_role(tenant.tenant_id, person_id, "admin", may=OWNER)
+        others = f"third-{person_id}@feldspar.example.test"
+        invitations.invite(tenant.tenant_id, email=others, role="viewer", by="API key 1", may=OWNER)
+        assert invitations.open_invitation(key) is not None
+        members.remove_member(tenant.tenant_id, person_id, may=OWNER)
+        assert [each.email for each in invitations.list_invitations(tenant.tenant_id)] == [others]
+
+    def test_whoever_hands_the_company_over_invites_no_owner(self, tenant, admin) -> None:
+        person_id, key = admin("owner")
+        members.transfer_ownership(tenant.tenant_id, giver_id=person_id, taker_id=tenant.person_id)
+        assert invitations.open_invitation(key) is None
+
+    def test_nobody_invites_who_was_removed_at_this_moment(self, tenant, admin) -> None:
+        person_id, _ = admin()
+        members.remove_member(tenant.tenant_id, person_id, may=OWNER)
+        with pytest.raises(members.BeyondYou):
+            invitations.invite(
+                tenant.tenant_id, email="x@feldspar.example.test", role="viewer", by="Mira", by_id=person_id, may=OWNER
+            )
+
+
+def suspend(tenant_id: int, person_id: int) -> None:
+    with tenant_session(tenant_id) as session:
+        members.suspend_member(session, tenant_id, person_id)
+
+
+def demote_by_directory(tenant_id: int, person_id: int) -> None:
+    with tenant_session(tenant_id) as session:
+        give_role(session, tenant_id, person_id, "viewer", by="provisioning")

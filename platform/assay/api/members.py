@@ -92,7 +92,12 @@ def invite(body: dict[str, Any]) -> object:
     """Invite an address: it gets a mail with a link that works once, within seven days."""
     invitations.require_verified_owner(tenant_id())
     return invitations.invite(
-        tenant_id(), email=body["email"], role=members.read_role(body["role"]), by=by(), may=caller().scopes
+        tenant_id(),
+        email=body["email"],
+        role=members.read_role(body["role"]),
+        by=by(),
+        by_id=caller().person_id,
+        may=caller().scopes,
     )
 
 

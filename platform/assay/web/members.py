@@ -31,7 +31,12 @@ def invite() -> ResponseReturnValue:
         role = members.read_role(form["role"])
         attempts.count_invitation(visitor().person_id)
         invitations.invite(
-            visitor().tenant_id, email=form["email"], role=role, by=visitor().name, may=OF_ROLES[visitor().role]
+            visitor().tenant_id,
+            email=form["email"],
+            role=role,
+            by=visitor().name,
+            by_id=visitor().person_id,
+            may=OF_ROLES[visitor().role],
         )
     except AssayError as error:
         form.refuse(error)

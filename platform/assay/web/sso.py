@@ -42,7 +42,6 @@ def save() -> ResponseReturnValue:
     form = Form.read(request.form, needed=PROVIDER, unstripped={"client_secret"})
     if form.errors:
         return _page(form=form), 422
-    providers.check_rank(visitor().tenant_id, visitor().role)
     try:
         wanted = providers.Wanted(
             issuer=form["issuer"],
@@ -54,7 +53,8 @@ def save() -> ResponseReturnValue:
             role_claim=form["role_claim"],
             roles=_mapping(form["roles"]),
         )
-        providers.save(visitor().tenant_id, wanted, redirect_uri=_redirect_uri(visitor().tenant_id))
+        back = _redirect_uri(visitor().tenant_id)
+        providers.save(visitor().tenant_id, wanted, redirect_uri=back, by=visitor().role)
     except BadInput as error:
         form.refuse(error)
         return _page(form=form), 422

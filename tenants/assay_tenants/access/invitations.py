@@ -21,7 +21,8 @@ from assay_tenants.database import directory_session, enter_directory, enter_ten
 from assay_tenants.errors import Conflict, Forbidden, NotFound, TooManyAttempts
 from assay_tenants.mailing import count_since, send
 from assay_tenants.models import Invitation, Membership, Person, Role, Tenant
-from assay_tenants.permissions import Permission
+from assay_tenants.permissions import OF_ROLES, Permission
+from assay_tenants.sso import ranks
 
 PREFIX = "iv"
 LIFETIME = timedelta(days=7)
@@ -75,12 +76,21 @@ def list_invitations(tenant_id: int) -> list[Invited]:
     return [_invited(row) for row in rows]
 
 
-def invite(tenant_id: int, *, email: str, role: Role, by: str, may: Collection[Permission]) -> Invited:
-    """Writes to the address. ``may``: what whoever invites may do; ``by`` their name, as the mail says it."""
+def invite(
+    tenant_id: int, *, email: str, role: Role, by: str, may: Collection[Permission], by_id: int | None = None
+) -> Invited:
+    """Writes to the address. ``may``: what whoever invites may do; ``by`` their name, as the mail says it.
+
+    ``by_id``: the member with whose right to invite it ends; None: it is the company's, as its keys and apps are.
+    """
     email = people.read_address(email)
     check_reach(role, may)
     with tenant_session(tenant_id) as session:
         company = _lock(session, tenant_id)
+        if by_id is not None:
+            _check_inviter(session, tenant_id, by_id, role)
+        if role == "owner":
+            ranks.check_new_owner(session, tenant_id, email)
         if _is_member(session, tenant_id, email):
             raise Conflict("Somebody with this address is a member already.", field="email")
         former = session.scalars(
@@ -97,6 +107,7 @@ def invite(tenant_id: int, *, email: str, role: Role, by: str, may: Collection[P
             "role": role,
             "token_hash": secrets.digest(key),
             "invited_by_name": by,
+            "invited_by": by_id,
             "created_at": now,
             "sent_at": now,
             "expires_at": now + LIFETIME,
@@ -202,6 +213,8 @@ def _accept(session: Session, key: str, person: Person) -> int:
         raise SomebodyElse(row.email)
     is_member = _is_member(session, tenant_id, row.email)
     role = row.role
+    if role == "owner":
+        ranks.check_new_owner(session, tenant_id, row.email)
     _drop(session, row)
     enter_directory(session)
     if person.email_verified_at is None:
@@ -232,6 +245,16 @@ def _write(session: Session, tenant_id: int, company: str, row: Invitation, key:
         )
     letter = letters.invitation(company, row.invited_by_name, row.role, key)
     send(session, to=row.email, subject=letter.subject, text=letter.text, tenant_id=tenant_id)
+
+
+def _check_inviter(session: Session, tenant_id: int, person_id: int, role: Role) -> None:
+    """Once more, under the company's lock: they may have been removed at this very moment."""
+    standing = session.scalars(
+        select(Membership.role).where(
+            Membership.tenant_id == tenant_id, Membership.person_id == person_id, Membership.suspended_at.is_(None)
+        )
+    ).one_or_none()
+    check_reach(role, OF_ROLES[standing] if standing is not None else ())
 
 
 def _lock(session: Session, tenant_id: int) -> str:

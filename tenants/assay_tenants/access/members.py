@@ -13,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from assay_tenants import audit, cuts
 from assay_tenants.access import letters
+from assay_tenants.access.inviters import withdraw_invitations_of
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, Conflict, Forbidden, NotFound
 from assay_tenants.mailing import send
 from assay_tenants.models import LoginSession, Membership, Person, Role, Tenant
 from assay_tenants.permissions import OF_ROLES, Permission
+from assay_tenants.sso import ranks
 
 ROLES: tuple[Role, ...] = ("owner", "admin", "editor", "viewer")
 #: Tokens that were issued in a member's name live for less.
@@ -116,8 +118,11 @@ def change_role(tenant_id: int, person_id: int, role: Role, *, may: Collection[P
         if former != role:
             if former == "owner":
                 _keep_an_owner(session, tenant_id, person_id)
+            if role == "owner":
+                ranks.check_new_owner(session, tenant_id, member.email)
             member.role = role
             session.flush()
+            withdraw_invitations_of(session, tenant_id, person_id, role)
             before_after = {"before": {"role": former}, "after": {"role": role}}
             audit.record(session, tenant_id, "member.role_changed", person_id, **before_after)
             _cut(session, tenant_id, person_id)
@@ -139,9 +144,11 @@ def transfer_ownership(tenant_id: int, *, giver_id: int, taker_id: int) -> None:
             raise Conflict("A suspended member can't be an owner.")
         if not taker.verified:
             raise Conflict("Only somebody with a verified e-mail address can be given the company.")
+        ranks.check_new_owner(session, tenant_id, taker.email)
         former = taker.role
         taker.role, giver.role = "owner", "admin"
         session.flush()
+        withdraw_invitations_of(session, tenant_id, giver_id, "admin")
         for member, before in ((taker, former), (giver, "owner")):
             audit.record(
                 session,
@@ -185,6 +192,7 @@ def suspend_member(session: Session, tenant_id: int, person_id: int) -> None:
         session.flush()
         _end_sessions(session, tenant_id, person_id)
         _cut(session, tenant_id, person_id)
+        withdraw_invitations_of(session, tenant_id, person_id)
         audit.record(session, tenant_id, "member.suspended", person_id)
 
 
@@ -205,6 +213,7 @@ def _remove(session: Session, member: Membership, action: str) -> None:
         _keep_an_owner(session, tenant_id, person_id)
     _end_sessions(session, tenant_id, person_id)
     _cut(session, tenant_id, person_id)
+    withdraw_invitations_of(session, tenant_id, person_id)
     # Else the apps would be back in their name as soon as they are invited anew.
     grants.revoke_grants_of(session, tenant_id, person_id)
     session.execute(delete(Membership).where(Membership.tenant_id == tenant_id, Membership.person_id == person_id))

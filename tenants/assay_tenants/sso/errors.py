@@ -1,6 +1,6 @@
 """What can go wrong on the way through a tenant's own provider, each in a sentence for who logs in or sets it up."""
 
-from assay_tenants.errors import AssayError, BadInput, Forbidden
+from assay_tenants.errors import AssayError, BadInput, Conflict, Forbidden
 
 
 class LoginRefused(AssayError):
@@ -19,6 +19,18 @@ class OwnersWord(Forbidden):
         super().__init__(
             "Owners of your account have addresses in these domains, so the provider could let anybody in as them. "
             "Ask one of them to do this."
+        )
+
+
+class OwnersProvider(Conflict):
+    """A provider that no owner chose could let anybody in as this owner-to-be, or owner."""
+
+    code = "owners_provider"
+
+    def __init__(self, email: str) -> None:
+        super().__init__(
+            f"Single sign-on was last saved by somebody who is no owner, and would let {email} in as an owner. First "
+            "an owner saves the provider once more, under Settings, Single sign-on; then do this again."
         )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from assay_tenants import audit, cuts
+from assay_tenants.access.inviters import withdraw_invitations_of
 from assay_tenants.access.places import require_member_place
 from assay_tenants.errors import BadInput
 from assay_tenants.models import Invitation, Membership, Role
@@ -61,6 +62,7 @@ def give_role(session: Session, tenant_id: int, person_id: int, role: Role, *, b
     session.execute(
         update(Membership).where(Membership.tenant_id == tenant_id, Membership.person_id == person_id).values(role=role)
     )
+    withdraw_invitations_of(session, tenant_id, person_id, role)
     cuts.cut(session, tenant_id, f"member:{person_id}", datetime.now(UTC) + _CUT_FOR)
     audit.record(
         session, tenant_id, "member.role_changed", person_id, before={"role": before}, after={"role": role, "by": by}

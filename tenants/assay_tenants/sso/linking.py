@@ -33,6 +33,13 @@ class Known:
     claims: Mapping[str, Any]
 
 
+#: However they became one: their address may have moved into the domain since the provider was saved.
+_NO_OWNERS = (
+    "You are an owner of your company's account, and its single sign-on was last saved by somebody who is not. Log in "
+    "with your password, and save the provider once more under Settings, Single sign-on."
+)
+
+
 def admit(provider: Provider, known: Known, *, address: str) -> int:
     """The id of the person, who is a member from here on; raises LoginRefused with what is missing."""
     try:
@@ -56,6 +63,8 @@ def _admit(provider: Provider, known: Known, address: str) -> int:
         if member is not None and member.suspended_at is not None:
             raise LoginRefused("Your company has switched your account off. Ask an owner or admin of its account.")
         role = _role_to_give(session, provider, known, is_member=member is not None)
+        if (member.role if member is not None else role) == "owner" and not provider.by_owner:
+            raise LoginRefused(_NO_OWNERS)
         if not is_linked:
             enter_directory(session)
             person_id = people.find_or_make(session, email=known.email, name=known.name).id

@@ -68,6 +68,8 @@ class Provider(Base):
     enforced: Mapped[bool] = mapped_column(Boolean)
     #: The owner who may, should the provider be away.
     spare_person_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: Whether an owner was the last to save it: else it lets nobody in as an owner.
+    by_owner: Mapped[bool] = mapped_column(Boolean, server_default="false")
     #: When somebody last came in through it.
     proven_at: Mapped[datetime | None] = mapped_column(_Instant)
     created_at: Mapped[datetime] = mapped_column(_Instant)

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from assay_tenants import audit, sealing
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
-from assay_tenants.models import LoginSession, Membership, Person, Role
+from assay_tenants.models import LoginSession, Membership, Person, Role, Tenant
 from assay_tenants.sso import keys
 from assay_tenants.sso.discovery import Endpoints, discover, read_issuer
 from assay_tenants.sso.domains import verified_domains
 from assay_tenants.sso.enforcing import PROOF, domain_of
-from assay_tenants.sso.errors import BadProvider, OwnersWord, ProviderAway
+from assay_tenants.sso.errors import BadProvider, OwnersProvider, OwnersWord, ProviderAway
 from assay_tenants.sso.joining import read_role
 from assay_tenants.sso.models import SEALED_FOR, PendingLogin, Provider
 from assay_tenants.sso.token_endpoint import ask_for_tokens, error_told
@@ -57,12 +57,15 @@ def secret_of(provider: Provider) -> str:
     return sealing.unseal(provider.tenant_id, SEALED_FOR, sealed).decode() if sealed is not None else ""
 
 
-def save(tenant_id: int, wanted: Wanted, *, redirect_uri: str) -> Endpoints:
+def save(tenant_id: int, wanted: Wanted, *, redirect_uri: str, by: Role) -> Endpoints:
     """Tries the connection, then keeps it. Raises BadInput, which names the field, and keeps nothing then.
+
+    ``by``: the role of whoever saves it. Raises OwnersWord where it takes an owner.
 
     A provider of another issuer starts anew: whom the former one meant by a subject says nothing of this one's.
     """
     values = _read(wanted)
+    check_rank(tenant_id, by)
     endpoints = discover(read_issuer(wanted.issuer))
     former = find(tenant_id)
     secret = wanted.client_secret
@@ -78,9 +81,13 @@ def save(tenant_id: int, wanted: Wanted, *, redirect_uri: str) -> Endpoints:
         "endpoints": endpoints.as_row(),
         "discovered_at": datetime.now(UTC),
         "changed_at": datetime.now(UTC),
+        "by_owner": by == "owner",
     }
     is_new_secret = wanted.client_secret is not None
     with tenant_session(tenant_id) as session:
+        # While the provider was asked somebody may have become an owner; from here on that waits.
+        session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
+        _check_rank(session, tenant_id, by)
         before = _find(session, tenant_id)
         is_other = before is None or before.issuer != endpoints.issuer or before.client_id != values["client_id"]
         if is_other:
@@ -144,15 +151,25 @@ def list_owners(tenant_id: int) -> list[Membership]:
 
 
 def check_rank(tenant_id: int, role: Role, domain: str | None = None) -> None:
-    """Before somebody of this role chooses the provider, or adds a ``domain`` to it. Raises OwnersWord."""
-    if role == "owner":
-        return
+    """Before somebody of this role chooses the provider, or adds a ``domain`` to it.
+
+    Raises OwnersWord, and OwnersProvider where an owner saves the provider first.
+    """
     with tenant_session(tenant_id) as session:
-        if domain is not None and _find(session, tenant_id) is None:
-            return
-        spoken_for = {domain} if domain is not None else verified_domains(session, tenant_id)
-        if any(domain_of(owner.email) in spoken_for for owner in _owners(session, tenant_id)):
+        _check_rank(session, tenant_id, role, domain)
+
+
+def _check_rank(session: Session, tenant_id: int, role: Role, domain: str | None = None) -> None:
+    provider = _find(session, tenant_id)
+    if domain is not None and provider is None:
+        return
+    spoken_for = {domain} if domain is not None else verified_domains(session, tenant_id)
+    for owner in _owners(session, tenant_id):
+        if domain_of(owner.email) in spoken_for and role != "owner":
             raise OwnersWord
+        if domain_of(owner.email) == domain and provider is not None and not provider.by_owner:
+            # Else the provider would let no owner in, and once it is the only way nothing would.
+            raise OwnersProvider(owner.email)
 
 
 def _owners(session: Session, tenant_id: int) -> list[Membership]:

@@ -13,10 +13,12 @@ from werkzeug.test import TestResponse
 
 from assay.settings import Settings
 from assay_sdk import egress
-from assay_tenants.access import members, people
+from assay_tenants.access import invitations, members, people
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.models import Membership, Person
+from assay_tenants.permissions import OF_ROLES
 from assay_tenants.sso import domains, keys, providers, scim_tokens
+from assay_tenants.sso.errors import OwnersProvider
 from tests.tenants.sso import nameserver, provider
 from tests.tenants.sso.conftest import claimed
 from tests.tenants.sso.nameserver import Nameserver
@@ -255,3 +257,42 @@ def test_an_admin_chooses_no_provider_that_could_let_them_in_as_an_owner(
     with tenant_session(person.tenant_id) as session:
         session.execute(update(Membership).where(*here).values(role="owner"))
     assert person.sends(f"{PAGE}/provider", on=PAGE, **fields(idp)).status_code == 303
+
+
+def test_nobody_becomes_an_owner_as_whom_an_admins_provider_could_let_anybody_in(
+    person: Any, stranger: Any, idp: Provider, tenant: Any
+) -> None:
+    me = (Membership.tenant_id == person.tenant_id, Membership.person_id == tenant.person_id)
+    domain = claimed(person.tenant_id, f"late-{person.tenant_id}.test")
+    with tenant_session(person.tenant_id) as session:
+        session.execute(update(Membership).where(*me).values(role="admin"))
+    assert person.sends(f"{PAGE}/provider", on=PAGE, **fields(idp)).status_code == 303
+    with tenant_session(person.tenant_id) as session:
+        session.execute(update(Membership).where(*me).values(role="owner"))
+    address = led_to(stranger.sends("/log-in/sso", on="/log-in/sso", email=f"olga@{domain}"))
+    back(stranger, person.tenant_id, idp.approve(address, email=f"olga@{domain}"))
+    olga = next(each.person_id for each in members.list_members(person.tenant_id) if each.email == f"olga@{domain}")
+    for becomes in (
+        lambda: members.change_role(person.tenant_id, olga, "owner", may=OF_ROLES["owner"]),
+        lambda: members.transfer_ownership(person.tenant_id, giver_id=tenant.person_id, taker_id=olga),
+        lambda: invitations.invite(
+            person.tenant_id, email=f"new@{domain}", role="owner", by="Ada", may=OF_ROLES["owner"]
+        ),
+    ):
+        with pytest.raises(OwnersProvider, match="saves the provider once more"):
+            becomes()
+    refused = person.sends(f"/settings/members/{olga}/role", on="/settings/members", role="owner")
+    assert (refused.status_code, "once more" in refused.text) == (409, True)
+    # Their address may have moved into the domain later: then the provider lets no owner in.
+    with tenant_session(person.tenant_id) as session:
+        here = (Membership.tenant_id == person.tenant_id, Membership.person_id == olga)
+        session.execute(update(Membership).where(*here).values(role="owner"))
+    address = led_to(stranger.sends("/log-in/sso", on="/log-in/sso", email=f"olga@{domain}"))
+    shut = back(stranger, person.tenant_id, idp.approve(address, email=f"olga@{domain}"))
+    assert (shut.status_code, "save the provider once more" in shut.text) == (403, True)
+    refused = person.sends(f"{PAGE}/domains/verify", on=PAGE, claimed=domain, method="dns")
+    assert (refused.status_code, "once more" in refused.text) == (409, True)
+    assert person.sends(f"{PAGE}/provider", on=PAGE, **fields(idp)).status_code == 303
+    with tenant_session(person.tenant_id) as session:
+        session.execute(update(Membership).where(*here).values(role="admin"))
+    members.change_role(person.tenant_id, olga, "owner", may=OF_ROLES["owner"])

@@ -34,7 +34,7 @@ class Company:
 
     def sets_up(self, **further: Any) -> None:
         usual = {"issuer": self.provider.issuer, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        providers.save(self.tenant_id, providers.Wanted(**{**usual, **further}), redirect_uri=self.back)
+        providers.save(self.tenant_id, providers.Wanted(**{**usual, **further}), redirect_uri=self.back, by="owner")
 
     def begins(self, **options: Any) -> str:
         return logins.begin(self.tenant_id, browser=self.browser, redirect_uri=self.back, **options)
