@@ -37,6 +37,7 @@ COMPARING = {
     ("platform/assay/scoring/engine/evaluating.py", "hash"): "the hash of a model's content, which is public",
     ("platform/assay/web/leads.py", "hash"): "likewise",
     ("platform/assay/web/leads.py", "content_hash"): "likewise",
+    ("tenants/assay_tenants/access/service.py", "password_hash"): "the stored one as read twice; nobody types it",
     ("tenants/assay_tenants/access/passwords.py", "password"): "a new password and what is left of it",
     ("tenants/assay_tenants/access/recovery.py", "password"): "the new password and the old one, typed in one form",
     ("tenants/assay_tenants/resealing.py", "check_value"): "of keys that both are this installation's; nobody types it",

@@ -12,12 +12,13 @@ from ipaddress import IPv6Address, ip_address
 
 from assay import roles
 from assay.intake.calls import MAX_ITEMS
-from assay.intake.errors import Backlog, NoRoom, PlanUsedUp, TooFast, TooManyRequests
+from assay.intake.errors import Backlog, NoRoom, PlanUsedUp, TooFast
 from assay.intake.pace import LEASE, Lender, Pace, Rate, Visitors
 from assay.intake.refusals import Refusals
 from assay.intake.room import Limits, Room, Sight
 from assay.places import Places
 from assay.settings import Settings
+from assay_tenants.errors import AssayError
 
 LONGEST_WAIT = 300
 # Queues are drained in seconds, disks by people.
@@ -31,6 +32,20 @@ REQUESTS_BURST = 3
 
 _MB = 1024**2
 _GB = 1024**3
+
+
+class TooManyRequests(AssayError):
+    """More requests to the API than the account's plan holds."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, per_second: int, plan: str, *, after: timedelta) -> None:
+        self.after = after
+        super().__init__(
+            f"The plan {plan} holds {per_second:,} requests a second. Nothing was done; ask again in "
+            f"{after.total_seconds():.0f} seconds."
+        )
 
 
 class Admission:

@@ -13,7 +13,6 @@ AssayError
 + TooFast              429: more than this account may send; says when it may again
   + Backlog            429: too much of this account waits to be understood
 + PlanUsedUp           429: the account's plan holds no more this month, or its trial is over
-+ TooManyRequests      429: more requests to the API than the account's plan holds
 + NoRoom               503: nobody's messages are accepted now, and why; says when to try again
 + CannotKeep           503: not on disk, so not accepted; says when to try again
 + CannotTell           503: settings that can't be looked up now; says when to try again
@@ -129,20 +128,6 @@ class PlanUsedUp(AssayError):
     def __init__(self, reason: str, *, after: timedelta) -> None:
         self.after = after
         super().__init__(f"{reason}; this was not accepted. Send it again once an owner has chosen a larger plan.")
-
-
-class TooManyRequests(AssayError):
-    """More requests to the API than the account's plan holds."""
-
-    status = 429
-    code = "too_many_requests"
-
-    def __init__(self, per_second: int, plan: str, *, after: timedelta) -> None:
-        self.after = after
-        super().__init__(
-            f"The plan {plan} holds {per_second:,} requests a second. Nothing was done; ask again in "
-            f"{after.total_seconds():.0f} seconds."
-        )
 
 
 class NoRoom(AssayError):

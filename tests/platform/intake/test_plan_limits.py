@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
 from assay.intake import imports
-from assay.intake.admission import Admission
-from assay.intake.errors import PlanUsedUp, TooManyRequests
+from assay.intake.admission import Admission, TooManyRequests
+from assay.intake.errors import PlanUsedUp
 from assay.profiles.models import KeptEvent
 from assay.settings import Settings
 from assay_tenants import plans
