@@ -3,9 +3,13 @@
 import re
 from uuid import uuid4
 
+import structlog
 from flask import Flask, Response, request
 
-from assay_tenants.context import arrival, arrive, depart
+from assay_tenants.context import actor, arrival, arrive, depart
+from assay_tenants.errors import AssayError, Forbidden
+
+log = structlog.get_logger()
 
 HEADER = "X-Request-Id"
 # What a proxy in front of us calls the request, where it looks like such a name.
@@ -28,3 +32,19 @@ def _arrive() -> None:
 def _tell(response: Response) -> Response:
     response.headers.setdefault(HEADER, arrival().request_id)
     return response
+
+
+def note_refusal(error: AssayError, tenant_id: int | None) -> None:
+    """Writes to the log who was refused what. Never what they showed, nor the query of their address."""
+    who = actor()
+    log.warning(
+        "authorization.refused" if isinstance(error, Forbidden) else "authentication.refused",
+        code=error.code,
+        permission=getattr(error, "permission", None),
+        actor=f"{who.kind} {who.id}".strip(),
+        tenant_id=tenant_id,
+        address=arrival().address,
+        method=request.method,
+        path=request.path,
+        request_id=arrival().request_id,
+    )

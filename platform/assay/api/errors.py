@@ -7,17 +7,18 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import quote_etag
 
 from assay.api import access
+from assay.arrivals import note_refusal
 from assay.profiles.merges import LeadGone
 from assay.scoring.errors import DraftChanged
 from assay.scoring.language import InvalidModel
-from assay_tenants.errors import AssayError, BadInput
+from assay_tenants.errors import AssayError, BadInput, Forbidden, NotSignedIn
 
 log = structlog.get_logger()
 
@@ -93,6 +94,8 @@ def render(error: Exception) -> Response:
     if isinstance(error, LeadGone) and error.merged_into is not None:
         return _problem(error.status, error.code, error.message, [], more={"merged_into": error.merged_into})
     if isinstance(error, AssayError):
+        if isinstance(error, Forbidden | NotSignedIn) and not isinstance(error, access.KeyMissing):
+            note_refusal(error, g.api_caller.tenant_id if "api_caller" in g else None)
         problems = [{"field": error.field, "message": error.message}] if error.field else []
         return _problem(error.status, error.code, error.message, problems, _headers(error))
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:

@@ -169,6 +169,7 @@ def _ask(endpoint: Callable[[Request], Answer]) -> Response:
     except OAuth2Error as error:
         answer = server.refuse(error)
     if shows_secret and isinstance(answer.body, dict) and answer.body.get("error") == "invalid_client":
+        log.warning("oauth.client_refused", client_id=client_id, address=request.remote_addr, path=request.path)
         pace.count_failure(client_id)
     return _response(answer)
 

@@ -13,9 +13,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from assay.arrivals import note_refusal
 from assay.settings import Settings
 from assay_tenants.context import Actor, act_as
-from assay_tenants.errors import AssayError, BadInput, NotSignedIn
+from assay_tenants.errors import AssayError, BadInput, Forbidden, NotSignedIn
 from assay_tenants.sso.provisioning import Taken
 from assay_tenants.sso.scim_tokens import Provisioner, find_provisioner
 
@@ -167,6 +168,8 @@ def _refused(error: AssayError) -> Response:
         return error_answer(400, error.message, "invalidValue")
     if isinstance(error, Taken):
         return error_answer(409, error.message, "uniqueness")
+    if isinstance(error, Forbidden | NotSignedIn):
+        note_refusal(error, g.provisioner.tenant_id if "provisioner" in g else None)
     headers = {"WWW-Authenticate": 'Bearer realm="assay"'} if isinstance(error, NotSignedIn) else None
     return error_answer(error.status, error.message, None, headers)
 

@@ -1,16 +1,17 @@
 """Error pages in the clothes of the house."""
 
 import structlog
-from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, flash, g, make_response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped] # published without types
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from assay.arrivals import note_refusal
 from assay.profiles.merges import LeadGone
 from assay.web.security import add_headers
 from assay.web.visitors import recognise, to_log_in
-from assay_tenants.errors import AssayError, NotSignedIn, TooManyAttempts
+from assay_tenants.errors import AssayError, Forbidden, NotSignedIn, TooManyAttempts
 
 log = structlog.get_logger()
 
@@ -80,6 +81,8 @@ def _database_away(error: OperationalError | PoolTimeout) -> Response:
 def _refused(error: AssayError) -> Response:
     if isinstance(error, NotSignedIn):
         return to_log_in()
+    if isinstance(error, Forbidden):
+        note_refusal(error, g.visitor.tenant_id if g.get("visitor") else None)
     if isinstance(error, LeadGone) and error.merged_into is not None and request.method == "GET":
         return _follow(error.merged_into)
     headers = {"Retry-After": str(int(error.after.total_seconds()))} if isinstance(error, TooManyAttempts) else {}

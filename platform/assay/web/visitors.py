@@ -126,6 +126,8 @@ def remember(response: Response, token: str) -> Response:
 
 def leave(response: Response) -> Response:
     session.clear()
+    # Not the cookies: the one that tells this browser from strangers who guess is to stay.
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     response.delete_cookie(
         cookie_name(), httponly=True, samesite="Lax", secure=current_app.config["SESSION_COOKIE_SECURE"]
     )

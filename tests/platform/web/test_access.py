@@ -101,6 +101,9 @@ class TestLogOut:
         person.client.set_cookie("assay_session", token)
         assert person.opens("/leads").location.startswith("/log-in")
 
+    def test_nothing_is_left_in_the_browser(self, person: Any) -> None:
+        assert person.sends("/log-out", on="/settings").headers["Clear-Site-Data"] == '"cache", "storage"'
+
 
 class TestFormTokens:
     @pytest.mark.parametrize(
