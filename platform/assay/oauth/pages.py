@@ -157,20 +157,26 @@ def _is_known(asked: Asked) -> bool:
 
 
 def _trusts(client_id: str) -> bool:
-    """Whether people are sent on to an app unasked: a company answers for it, or somebody here let it in."""
-    app = find_client(client_id)
-    if app is None:
+    """Whether people are sent on to an app unasked: it is their company's own, or installed there (RFC 9700 4.11.2).
+
+    Who a stranger is, whom an app asks about in silence, is not known: there a company has to answer for the app, and
+    somebody has to have let it in.
+    """
+    client = find_client(client_id)
+    if client is None or isinstance(g.visitor, OperatorVisitor):
         return False
-    if app.app.tenant_id != NOBODY or not g.visitor:
-        return app.app.tenant_id != NOBODY
-    return grants.standing(visitor().tenant_id, visitor().person_id, app.app).is_installed
+    app = client.app
+    if g.visitor is None:
+        return app.tenant_id != NOBODY and bool(grants.tenants_with(app.client_id))
+    return grants.standing(visitor().tenant_id, visitor().person_id, app).is_installed
 
 
 def _lead(answer: Answer, *, trusted: bool) -> ResponseReturnValue:
     """Back to the app.
 
     A browser that comes from a form of ours would not follow a redirect to another site, since our pages let forms
-    lead to ourselves alone; and nobody is led unasked to an app that no company answers for. They get a page instead.
+    lead to ourselves alone; and nobody is led unasked to an app that their company did not let in: anybody may
+    register one, and ask for what can only fail. They get a page instead.
     """
     location = answer.location or ""
     came_from_us = request.method == "GET" and request.headers.get("Sec-Fetch-Site") == "same-origin"

@@ -258,6 +258,7 @@ def _show(client_id: str, *, issued: Secret | None = None) -> str:
     return render_template(
         "apps/show.html",
         app=apps.get_app(tenant_id, client_id),
+        registered_by=apps.registered_by(tenant_id, client_id),
         secrets=apps.list_secrets(tenant_id, client_id),
         issued=issued,
         grant_types=apps.GRANT_TYPES,

@@ -22,6 +22,7 @@ from assay_tenants.audit import record
 from assay_tenants.cuts import cut
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
+from assay_tenants.models import Membership
 from assay_tenants.oauth import scopes as scopes_of
 from assay_tenants.oauth.catalogue import AppView, maker_of, view_of
 from assay_tenants.oauth.grants import tenants_with, uninstall
@@ -195,6 +196,14 @@ def get_app(tenant_id: int, client_id: str) -> AppView:
     """One that this tenant registered; raises NotFound for all others."""
     with tenant_session(tenant_id) as session:
         return view_of(_own(session, tenant_id, client_id, lock=False), maker_of(session, tenant_id))
+
+
+def registered_by(tenant_id: int, client_id: str) -> str:
+    """The name of the member who registered it; empty when they left, or a program did."""
+    with tenant_session(tenant_id) as session:
+        app = _own(session, tenant_id, client_id, lock=False)
+        query = select(Membership.name).where(Membership.tenant_id == tenant_id, Membership.person_id == app.created_by)
+        return session.scalars(query).one_or_none() or ""
 
 
 def list_secrets(tenant_id: int, client_id: str) -> list[SecretView]:

@@ -176,6 +176,12 @@ def browser(browser_of: Callable[[SignedUp], Browser], tenant: SignedUp) -> Brow
 
 
 @pytest.fixture
+def maker(browser_of: Callable[[SignedUp], Browser], neighbour: SignedUp) -> Browser:
+    """At the company that registered the apps: to it errors lead at once."""
+    return browser_of(neighbour)
+
+
+@pytest.fixture
 def own(connected: None) -> SignedUp:
     """A tenant of one test alone."""
     return _signed_up("Alone")

@@ -38,8 +38,8 @@ def test_a_stranger_logs_in_first_and_comes_back(stranger: Browser, partner: Cli
         pytest.param({"prompt": "none"}, "consent_required", id="silent before anybody consented"),
     ],
 )
-def test_an_app_is_told_what_it_did_wrong(browser: Browser, partner: Client, more: dict[str, str], error: str) -> None:
-    answer = browser.opens(partner.asks(**more))
+def test_an_app_is_told_what_it_did_wrong(maker: Browser, partner: Client, more: dict[str, str], error: str) -> None:
+    answer = maker.opens(partner.asks(**more))
     assert answer.location.startswith(BACK)
     assert (query_of(answer)["error"], query_of(answer)["state"]) == (error, "st4te")
 
@@ -62,8 +62,8 @@ def test_what_has_no_way_back_is_a_page(browser: Browser, path: str) -> None:
 
 
 def test_silence_is_kept(browser: Browser, stranger: Browser, partner: Client) -> None:
-    assert query_of(stranger.opens(partner.asks(prompt="none")))["error"] == "login_required"
     partner.tokens_from(browser)
+    assert query_of(stranger.opens(partner.asks(prompt="none")))["error"] == "login_required"
     assert "code" in query_of(browser.opens(partner.asks(prompt="none")))
 
 

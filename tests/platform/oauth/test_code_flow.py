@@ -106,6 +106,10 @@ def test_for_more_than_before_one_is_asked(own_browser: Browser, partner: Client
 
 
 def test_a_no_goes_back_to_the_app(browser: Browser, partner: Client) -> None:
+    refused = browser.sends(partner.asks(), on=partner.asks(), decision="deny")
+    assert "This leads away from Assay" in refused.text, "it is not installed here"
+    assert "error=access_denied" in refused.text
+    partner.tokens_from(browser, scope="openid")
     answer = browser.sends(partner.asks(), on=partner.asks(), decision="deny")
     assert query_of(answer) | {"error_description": ""} == {
         "error": "access_denied",

@@ -74,9 +74,9 @@ def test_2_1_confidential_apps_have_no_loose_port(browser: Browser, make_app: Ca
     ],
 )
 def test_2_1_1_pkce_by_s256_is_required_of_every_client(
-    browser: Browser, make_app: Callable[..., Client], kind: str, less: dict[str, str | None]
+    maker: Browser, make_app: Callable[..., Client], kind: str, less: dict[str, str | None]
 ) -> None:
-    answer = browser.opens(make_app(kind=kind).asks(**less))
+    answer = maker.opens(make_app(kind=kind).asks(**less))
     if answer.status_code == 303:
         assert query_of(answer)["error"] == "invalid_request"
     else:
@@ -100,8 +100,8 @@ def test_2_1_1_support_for_pkce_can_be_detected(stranger: Browser) -> None:
 
 
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code token", "code id_token", "none", "", "code code"])
-def test_2_1_2_no_token_comes_by_the_browser(browser: Browser, partner: Client, response_type: str) -> None:
-    answer = browser.opens(partner.asks(response_type=response_type))
+def test_2_1_2_no_token_comes_by_the_browser(maker: Browser, partner: Client, response_type: str) -> None:
+    answer = maker.opens(partner.asks(response_type=response_type))
     assert query_of(answer)["error"] == ("unsupported_response_type" if response_type else "invalid_request")
     assert "#" not in answer.location
 
@@ -140,8 +140,8 @@ def test_2_3_tokens_are_for_the_api_alone_and_for_what_was_granted(browser: Brow
     assert read_access_token(less["access_token"]).scopes == {"leads:read"}
 
 
-def test_2_3_scopes_that_an_app_did_not_register_are_refused(browser: Browser, partner: Client) -> None:
-    assert query_of(browser.opens(partner.asks(scope="leads:read keys:manage")))["error"] == "invalid_scope"
+def test_2_3_scopes_that_an_app_did_not_register_are_refused(maker: Browser, partner: Client) -> None:
+    assert query_of(maker.opens(partner.asks(scope="leads:read keys:manage")))["error"] == "invalid_scope"
 
 
 def test_2_4_there_is_no_password_grant(partner: Client) -> None:
@@ -224,6 +224,8 @@ def test_4_3_no_token_is_taken_from_an_address(partner: Client, browser: Browser
 
 @pytest.mark.parametrize("more", [{}, {"scope": "no:such"}, {"prompt": "none"}], ids=["code", "error", "silent"])
 def test_4_4_every_answer_says_whose_it_is(browser: Browser, partner: Client, more: dict[str, str]) -> None:
+    if more:
+        partner.tokens_from(browser, scope="openid")
     answer = browser.allows(partner.asks(**more))
     assert query_of(answer)["iss"] == issuer.issuer().address
     assert browser.opens("/.well-known/oauth-authorization-server").json[
@@ -272,6 +274,31 @@ def test_4_11_nobody_is_sent_unasked_to_an_app_that_no_company_answers_for(
         assert "http-equiv" not in page.text
     refused = browser.sends(unknown.asks(), on=unknown.asks(), decision="deny")
     assert "This leads away from Assay" in refused.text
+
+
+@pytest.mark.parametrize("more", [{"scope": "no:such"}, {"prompt": "none"}], ids=["an error", "silence"])
+def test_4_11_nobody_is_sent_unasked_to_an_app_that_their_company_did_not_let_in(
+    browser: Browser, maker: Browser, partner: Client, more: dict[str, str]
+) -> None:
+    """Anybody may sign up and register one; it is nobody's here until somebody who may has installed it."""
+    page = browser.opens(partner.asks(**more))
+    assert (page.status_code, "Your company has not let this app in" in page.text) == (200, True)
+    assert f"{BACK}?error=" in page.text
+    assert "http-equiv" not in page.text
+    assert maker.opens(partner.asks(**more)).location.startswith(f"{BACK}?error="), "its own company"
+    partner.tokens_from(browser, scope="openid")
+    assert browser.opens(partner.asks(**more)).location.startswith(f"{BACK}?error=")
+
+
+def test_4_11_a_silent_question_about_a_stranger_is_answered_once_somebody_let_the_app_in(
+    browser: Browser, maker: Browser, stranger: Browser, partner: Client, public: Client
+) -> None:
+    page = stranger.opens(partner.asks(prompt="none"))
+    assert (page.status_code, "Nobody has let this app in yet" in page.text) == (200, True)
+    public.tokens_from(maker, scope="openid")
+    assert query_of(stranger.opens(public.asks(prompt="none")))["error"] == "login_required", "a company's own app"
+    partner.tokens_from(browser)
+    assert query_of(stranger.opens(partner.asks(prompt="none")))["error"] == "login_required"
 
 
 def test_4_12_a_redirect_never_repeats_a_form(browser: Browser, partner: Client) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assay_tenants.access import members
 from assay_tenants.access.service import SignedUp
 from assay_tenants.errors import NotFound
 from assay_tenants.oauth import apps, grants
@@ -50,6 +51,14 @@ class TestRegister:
         again = person.opens(f"{ADDRESS}/{app.client_id}").text
         assert secret[1] not in again
         assert f"…{secret[1][-4:]}" in again
+
+    def test_the_page_says_who_registered_it(self, person: Any, client_id: str) -> None:
+        """Its secret stays good when they go: whoever stays has to know."""
+        assert "Nobody who is a member now" in person.opens(f"{ADDRESS}/{client_id}").text
+        person.sends(NEW, on=NEW, **(GOOD | {"name": "Silver Digger"}))
+        silver = next(each.client_id for each in apps.list_apps(person.tenant_id) if each.name == "Silver Digger")
+        name = next(each.name for each in members.list_members(person.tenant_id))
+        assert f"<dd>{name}</dd>" in person.opens(f"{ADDRESS}/{silver}").text
 
     def test_an_app_on_a_device_has_no_secret(self, person: Any) -> None:
         page = person.sends(NEW, on=NEW, **{**GOOD, "kind": "device"}).text
