@@ -87,14 +87,15 @@ def _go_on(session: Session, row: Erasure) -> None:
 def _conclude(session: Session, row: Erasure, now: datetime) -> None:
     row.verified_at = now
     waits = any(each["table"] == "intake.import_chunks" for each in row.found)
-    if row.found:
+    left = verifying.stays(row.found)
+    if left:
         row.state, row.step, row.due_at = "incomplete", FIRST, now + PAUSE if waits else None
     else:
         row.state, row.step, row.due_at, row.sealed = "done", LAST_LOOK, now + AFTERGLOW, None
     audit.record(
         session,
         row.tenant_id,
-        "person.erased" if not row.found else "person.erasure_incomplete",
+        "person.erased" if not left else "person.erasure_incomplete",
         row.id,
         after={"lead_ids": list(row.lead_ids)[:100], "rows": row.counts},
     )

@@ -19,6 +19,8 @@ _TOLD = 5
 # Kept although it names a lead by its id: who of the tenant's people looked at what was hidden, what they decided of
 # others too, and what was asked to be erased.
 _KEPT = ("profiles.reveals", "profiles.decisions", "profiles.erasures")
+# Of whoever works for the tenant: they are members or were, and the audit log is never changed.
+_OF_MEMBERS = "tenancy."
 _TABLES = text("""
     SELECT n.nspname, c.relname, has_table_privilege(c.oid, 'SELECT') AS readable,
         array_agg(a.attname ORDER BY a.attnum) AS names,
@@ -173,13 +175,24 @@ def _tell(row: Any, table: Table, hits: dict[str, list[Row[Any]]]) -> None:
     for column, rows in hits.items():
         known = next((each for each in found if (each["table"], each["column"]) == (table.name, column)), None)
         if known is None:
-            known = {"table": table.name, "column": column, "rows": 0, "ids": [], "why": "names the person"}
+            known = {"table": table.name, "column": column, "rows": 0, "ids": [], "why": _why(table)}
             found.append(known)
         known["rows"] += len(rows)
         if table.has_plain_key:
             ids = ["/".join(str(each[number]) for number in range(len(table.key))) for each in rows]
             known["ids"] = [*known["ids"], *ids][:_TOLD]
     row.found = found
+
+
+def _why(table: Table) -> str:
+    if table.name.startswith(_OF_MEMBERS):
+        return "the person works here too, or did: that is kept as of a member, and no lead's"
+    return "names the person"
+
+
+def stays(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of what was found, that which keeps an erasure from being done."""
+    return [each for each in found if not each["table"].startswith(_OF_MEMBERS)]
 
 
 def _unread(erasing: Erasing) -> list[dict[str, Any]]:

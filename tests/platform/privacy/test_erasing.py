@@ -8,7 +8,9 @@ import pytest
 from assay.normalise.service import replay
 from assay.privacy import service
 from assay.profiles import deciding
+from assay_tenants.access import invitations
 from assay_tenants.errors import NotFound
+from assay_tenants.permissions import PERMISSIONS
 
 ANN = ("email", "ann.lee@acme.test")
 ANN_USER = ("user_id", "user-4711-ann")
@@ -216,6 +218,16 @@ def test_what_somebody_else_says_of_the_person_is_told(house) -> None:
         ("profiles.leads", "traits"),
         ("intake.messages", "body"),
     }
+
+
+def test_that_the_person_works_here_too_is_told_and_does_not_count(house) -> None:
+    stories(house)
+    invitations.invite(house.tenant_id, email=ANN[1], role="viewer", by="Ada", may=PERMISSIONS)
+    done = house.erase(house.lead_of(*ANN_USER))
+    assert done.state == "done"
+    assert {each["table"] for each in done.found} <= {"tenancy.invitations", "tenancy.audit_log"}
+    assert all("works here too" in each["why"] for each in done.found)
+    assert done.found
 
 
 def test_a_table_that_nobody_thought_of_is_looked_through(house, servers) -> None:
