@@ -34,7 +34,9 @@ def test_from_sign_up_to_a_score_that_adds_up(page: Page, address: str, watch: A
     find_the_lead(page)
     read_the_receipt(page)
     watch_a_score_move(page, address, write_key)
+    link = find_the_mail(page, address)
     log_out(page)
+    verify_from_elsewhere(page, link)
     assert watch.complaints == []
     assert watch.strangers == []
 
@@ -154,6 +156,25 @@ def log_out(page: Page) -> None:
     page.locator("header summary").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def find_the_mail(page: Page, address: str) -> str:
+    page.goto(f"{address}/outbox")
+    link = page.locator("a[href*='/verify?key=']").first.get_attribute("href")
+    assert link
+    page.go_back()
+    return address + "/verify" + link.partition("/verify")[2]
+
+
+def verify_from_elsewhere(page: Page, link: str) -> None:
+    """Where nobody is logged in the link asks for that first, and is come back to."""
+    page.goto(link)
+    expect(page.get_by_text("you come back to verify petra@quarry.example.test")).to_be_visible()
+    page.get_by_label("E-mail").fill("petra@quarry.example.test")
+    page.get_by_label("Password", exact=True).fill("a long enough password")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.get_by_role("button", name="Yes, it is mine").click()
+    expect(page.get_by_text("petra@quarry.example.test is verified. Thank you.")).to_be_visible()
 
 
 def decimal(shown: str) -> Decimal:
