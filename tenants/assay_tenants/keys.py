@@ -109,8 +109,8 @@ def issue_key(
     field, and BeyondOwnScopes.
     """
     name = name.strip()
-    if not 1 <= len(name) <= NAME_LENGTH:
-        raise BadInput(f"A key needs a name of 1 to {NAME_LENGTH} characters.", field="name")
+    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
+        raise BadInput(f"A key needs a name of 1 to {NAME_LENGTH} characters that can be printed.", field="name")
     given = _scopes(kind, scopes, within)
     _check_expiry(expires_at)
     with tenant_session(tenant_id) as session:

@@ -148,4 +148,5 @@ def test_without_a_key(operations) -> None:
     for operation in operations:
         make_up(visitor, operation, GenerationMode.POSITIVE, 1 + EXAMPLES // 10)
     assert not visitor.found, visitor.report()
-    assert {label: seen for label, seen in visitor.statuses.items() if seen != {401}} == {}
+    # 404 is for addresses that no operation has: a number that is too long, letters in its place.
+    assert {label: seen for label, seen in visitor.statuses.items() if 401 not in seen or seen - {401, 404}} == {}

@@ -71,3 +71,10 @@ class TestNotKnown:
         line = told_of("POST", "/oauth/token", data={"grant_type": "client_credentials"}, headers=headers)
         assert (line["event"], line["client_id"]) == ("oauth.client_refused", made.client_id)
         assert "wrong-guess" not in str(line)
+
+    def test_a_form_of_another_site(self, app, connected) -> None:
+        with capture_logs() as lines:
+            assert app.test_client().post("/log-in", data={"email": "x", "password": "a-guess"}).status_code == 400
+        (line,) = [line for line in lines if line["event"] == "web.form_refused"]
+        assert (line["path"], line["address"]) == ("/log-in", "127.0.0.1")
+        assert "a-guess" not in str(line)

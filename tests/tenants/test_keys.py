@@ -35,7 +35,15 @@ class TestIssue:
             ).scalar_one()
         assert key.secret.rpartition("_")[2] not in row
 
-    @pytest.mark.parametrize("name", [pytest.param(" ", id="blank"), pytest.param("x" * 81, id="too long")])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(" ", id="blank"),
+            pytest.param("x" * 81, id="too long"),
+            pytest.param("Sh\0p", id="a letter that can't be stored"),
+            pytest.param("Sh\u202eop", id="a letter that turns the rest around"),
+        ],
+    )
     def test_a_key_needs_a_name(self, tenant: SignedUp, name: str) -> None:
         with pytest.raises(BadInput) as refused:
             keys.issue_key(tenant.tenant_id, kind="write", name=name)

@@ -114,7 +114,7 @@ def append(import_id: int) -> object:
     return asdict(told), {OFFSET: str(told.offset), "Upload-Length": str(told.size)}
 
 
-@part.serves("GET", "/imports/<id:import_id>/mapping", needs="imports:read", answer=MappingSchema)
+@part.serves("GET", "/imports/<id:import_id>/mapping", needs="imports:read", answer=MappingSchema, refuses=(409,))
 def get_mapping(import_id: int) -> object:
     """Which column says what: as it was decided, or guessed from names and values."""
     return _mapping(imports.get_mapping(tenant_id(), import_id))
@@ -127,7 +127,7 @@ def put_mapping(body: dict[str, Any], import_id: int) -> object:
     return _mapping(imports.put_mapping(tenant_id(), import_id, body))
 
 
-@part.serves("GET", "/imports/<id:import_id>/preview", needs="imports:read", answer=ImportPreviewSchema)
+@part.serves("GET", "/imports/<id:import_id>/preview", needs="imports:read", answer=ImportPreviewSchema, refuses=(409,))
 def preview(import_id: int) -> object:
     """The first twenty rows as they would be understood."""
     return import_previews.preview(tenant_id(), import_id)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
+import structlog
 from flask import Flask, Response, current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour
@@ -28,6 +29,8 @@ from redis import Redis, RedisError
 
 from assay_tenants.access import WrongCredentials
 from assay_tenants.errors import AssayError, TooManyAttempts
+
+log = structlog.get_logger()
 
 PASSKEY_LOGINS_FROM_ONE_PLACE = RateLimitItemPerHour(300, namespace="assay")
 SINGLE_SIGN_ONS_FROM_ONE_PLACE = RateLimitItemPerHour(1000, namespace="assay")
@@ -229,6 +232,7 @@ def _count(limit: RateLimitItem, kind: str, name: str, reason: str) -> None:
 def _too_many(reason: str, after: timedelta) -> TooManyAttempts:
     after = max(after, timedelta(seconds=1))
     seconds = -(-after // timedelta(seconds=1))
+    log.warning("web.too_many_attempts", reason=reason, address=place(), path=request.path, seconds=seconds)
     minutes = -(-seconds // 60)
     told = f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 90 else f"{minutes} minutes"
     return TooManyAttempts(f"{reason} Try again in {told}.", after=timedelta(seconds=seconds))

@@ -56,13 +56,14 @@ csrf = CSRFProtect()
 
 def register(app: Flask, configuration: Settings) -> None:
     """The other doors keep their own ways of proving who asks: form tokens are checked for these pages alone."""
+    is_secure = configuration.address.startswith("https://")
     app.config.update(
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=int(FORM_TOKEN_LIFETIME.total_seconds()),
-        SESSION_COOKIE_NAME="assay_form",
+        SESSION_COOKIE_NAME="__Host-assay_form" if is_secure else "assay_form",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=configuration.address.startswith("https://"),
+        SESSION_COOKIE_SECURE=is_secure,
     )
     csrf.init_app(app)
     attempts.register(app, configuration.redis_url)

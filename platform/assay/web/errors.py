@@ -96,7 +96,8 @@ def _follow(lead_id: int) -> Response:
     return make_response(redirect(url_for(request.endpoint or "web.leads.lead", **arguments)))
 
 
-def _stale_form(_: CSRFError) -> Response:
+def _stale_form(error: CSRFError) -> Response:
+    log.warning("web.form_refused", reason=error.description, path=request.path, address=request.remote_addr)
     return error_page(400, "The form was open too long, or came from another site. Load the page again and resend it.")
 
 

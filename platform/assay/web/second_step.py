@@ -44,7 +44,7 @@ TOO_LATE = "That took longer than ten minutes. Log in again."
 def ask_for_second_step(challenge: str, next_page: str | None) -> Response:
     """The answer to a right password of somebody who has a second factor."""
     response = make_response(redirect(url_for("web.second_step.page", next=next_page), 303))
-    response.set_cookie(COOKIE, challenge, max_age=LIFETIME_SECONDS, **_cookie())
+    response.set_cookie(_cookie_name(), challenge, max_age=LIFETIME_SECONDS, **_cookie())
     return response
 
 
@@ -65,7 +65,7 @@ def prove() -> ResponseReturnValue:
     try:
         with attempts.second_step_of(pending.person_id):
             method = check(pending.person_id, pending.name, form)
-        token = access.complete(request.cookies[COOKIE], proven_by=method)
+        token = access.complete(request.cookies[_cookie_name()], proven_by=method)
     except ChallengeOver:
         return _start_again()
     except AssayError as error:
@@ -156,7 +156,7 @@ def refused_to_script(error: AssayError) -> ResponseReturnValue:
 
 
 def _pending() -> Pending | None:
-    return access.find_pending(request.cookies.get(COOKIE, ""))
+    return access.find_pending(request.cookies.get(_cookie_name(), ""))
 
 
 def _page(pending: Pending, form: Form) -> str:
@@ -167,7 +167,7 @@ def _page(pending: Pending, form: Form) -> str:
 
 def _come_in(token: str) -> Response:
     response = remember(make_response(redirect(_after(), 303)), token)
-    response.delete_cookie(COOKIE, **_cookie())
+    response.delete_cookie(_cookie_name(), **_cookie())
     return response
 
 
@@ -178,7 +178,7 @@ def _after() -> str:
 def _start_again() -> Response:
     flash(TOO_LATE, "bad")
     response = make_response(redirect(url_for("web.access.log_in_page", next=safe_next(request.args.get("next"))), 303))
-    response.delete_cookie(COOKIE, **_cookie())
+    response.delete_cookie(_cookie_name(), **_cookie())
     return response
 
 
@@ -189,6 +189,15 @@ class _Cookie(TypedDict):
     secure: bool
 
 
-def _cookie() -> _Cookie:
+def _is_secure() -> bool:
     secure: bool = current_app.config["SESSION_COOKIE_SECURE"]
-    return {"path": PATH, "httponly": True, "samesite": "Lax", "secure": secure}
+    return secure
+
+
+def _cookie_name() -> str:
+    return f"__Host-{COOKIE}" if _is_secure() else COOKIE
+
+
+def _cookie() -> _Cookie:
+    # A name that only this host can set goes with the path of all pages alone.
+    return {"path": "/" if _is_secure() else PATH, "httponly": True, "samesite": "Lax", "secure": _is_secure()}

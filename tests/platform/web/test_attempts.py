@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 import time_machine
 from flask import Flask, Response
+from structlog.testing import capture_logs
 
 from assay.web import attempts
 from assay_tenants.access import WrongCredentials
@@ -59,8 +60,12 @@ class TestLogIn:
     def test_the_wait_is_told_in_words(self, app: Flask, place: str) -> None:
         for _ in range(5):
             fail(app, place, email=place)
-        with pytest.raises(TooManyAttempts, match=r"Too many wrong passwords\. Try again in 1 second\."):
+        with (
+            capture_logs() as lines,
+            pytest.raises(TooManyAttempts, match=r"Too many wrong passwords\. Try again in 1 second\."),
+        ):
             succeed(app, place, email=place)
+        assert [(line["event"], line["address"]) for line in lines] == [("web.too_many_attempts", place)]
 
     def test_waiting_in_vain_does_not_make_it_longer(self, app: Flask, place: str) -> None:
         with time_machine.travel(datetime.now(UTC), tick=False) as clock:

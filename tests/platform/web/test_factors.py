@@ -12,6 +12,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select, text, update
 
+from assay.web.second_step import ask_for_second_step
 from assay_tenants import factors
 from assay_tenants.database import directory_session, tenant_session
 from assay_tenants.models import LoginSession, Membership
@@ -195,6 +196,13 @@ class TestSecondStep:
         answer = browser.sends("/log-in", email=email_of(person.tenant_id), password=PASSWORD)
         (cookie,) = [each for each in answer.headers.getlist("Set-Cookie") if each.startswith("assay_second_step=")]
         assert {"HttpOnly", "SameSite=Lax", "Path=/log-in", "Max-Age=600"} <= set(cookie.split("; "))
+
+    def test_under_https_only_this_host_can_set_the_cookie(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(app.config, "SESSION_COOKIE_SECURE", True)
+        with app.test_request_context():
+            cookie = ask_for_second_step("challenge", None).headers["Set-Cookie"]
+        assert cookie.startswith("__Host-assay_second_step=challenge;")
+        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
 
     @pytest.mark.parametrize("method", ["get", "post"])
     def test_without_a_login_under_way_one_starts_anew(self, stranger: Any, method: str) -> None:
