@@ -40,7 +40,11 @@ class TestIssue:
             pytest.param({"access": "read"}, keys.PRESETS["read"], id="read only"),
             pytest.param({"access": "send"}, {"events:write", "leads:write"}, id="send"),
             pytest.param({"access": "everything"}, PERMISSIONS, id="everything"),
-            pytest.param({"access": "chosen", "scope": ["leads:read", "models:read"]}, {"leads:read", "models:read"}, id="chosen"),
+            pytest.param(
+                {"access": "chosen", "scope": ["leads:read", "models:read"]},
+                {"leads:read", "models:read"},
+                id="chosen",
+            ),
             pytest.param({"access": "read", "scope": ["tenant:manage"]}, keys.PRESETS["read"], id="ticked in vain"),
         ],
     )  # fmt: skip
