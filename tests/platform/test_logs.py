@@ -2,6 +2,7 @@ import json
 import logging
 import sys
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 import structlog
@@ -31,6 +32,15 @@ def test_a_line_is_json_and_names_its_process(capsys: pytest.CaptureFixture[str]
     ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert (ours["event"], ours["lead"], ours["process"], ours["level"]) == ("lead.merged", 7, "web", "info")
     assert (theirs["event"], theirs["process"]) == ("went wrong", "web")
+    assert datetime.fromisoformat(ours["timestamp"]).utcoffset() == timedelta(0)
+
+
+def test_a_line_break_makes_no_second_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", process="web")
+    structlog.get_logger().info("web.refused", path='/\n{"event": "invented"}\r')
+    line, rest = capsys.readouterr().err.split("\n")
+    assert json.loads(line)["path"].startswith("/\n{")
+    assert (rest, "\r" in line) == ("", False)
 
 
 @pytest.mark.parametrize(

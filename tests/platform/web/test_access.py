@@ -4,6 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
+
+from assay_tenants.database import directory_session, tenant_session
+from assay_tenants.models import Person as PersonRow
 
 FIELDS = {"company": "Feldspar Ltd", "name": "Grace", "password": "open sesame please"}
 
@@ -91,6 +95,27 @@ class TestLogIn:
         cookie = next(line for line in answer.headers.getlist("Set-Cookie") if line.startswith("assay_session="))
         assert "HttpOnly" in cookie
         assert "SameSite=Lax" in cookie
+
+
+class TestLogIsKept:
+    @pytest.mark.parametrize(
+        ("password", "status", "action"),
+        [
+            pytest.param("a long enough password", 303, "login.succeeded", id="right"),
+            pytest.param("some other password", 401, "login.failed", id="wrong"),
+        ],
+    )
+    def test_of_each_attempt(self, tenant: Any, stranger: Any, password: str, status: int, action: str) -> None:
+        with directory_session() as session:
+            email = session.get_one(PersonRow, tenant.person_id).email
+        assert stranger.sends("/log-in", email=email, password=password).status_code == status
+        with tenant_session(tenant.tenant_id) as session:
+            entry = session.execute(
+                text("SELECT * FROM tenancy.audit_log WHERE tenant_id = :tenant ORDER BY id DESC LIMIT 1"),
+                {"tenant": tenant.tenant_id},
+            ).one()
+        assert (entry.action, entry.subject, entry.address) == (action, str(tenant.person_id), "127.0.0.1")
+        assert password not in str(entry)
 
 
 class TestLogOut:
