@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from authlib.common.security import is_secure_transport
-
 Registration = Literal["off", "token", "open"]
 
 _API = "/api/v1"
@@ -32,11 +30,6 @@ class Issuer:
     def __post_init__(self) -> None:
         if urlsplit(self.address).query or urlsplit(self.address).fragment:
             raise ValueError(f"An issuer has neither query nor fragment: {self.address}")
-
-    @property
-    def is_secure(self) -> bool:
-        """Tokens are given out over TLS, or on this very machine."""
-        return bool(is_secure_transport(self.address))
 
     def audience_of(self, resource: str) -> str | None:
         """Of a resource that a client names (RFC 8707): the API or the whole house; None for any other."""

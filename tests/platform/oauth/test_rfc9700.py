@@ -313,6 +313,19 @@ def test_4_13_the_issuer_is_what_was_configured_whatever_headers_say(stranger: B
     assert said["issuer"] == settings.address
 
 
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        pytest.param("http://leads.example.com", "insecure_transport", id="plain http"),
+        pytest.param("https://leads.example.com", "invalid_client", id="https"),
+        pytest.param("http://127.0.0.1:8000", "invalid_client", id="this very machine"),
+    ],
+)
+def test_2_6_tokens_are_given_out_over_tls_alone(stranger: Browser, address: str, error: str) -> None:
+    issuer.configure(address)
+    assert stranger.http.post("/oauth/token", data=API | {"client_id": "nobody"}).json["error"] == error
+
+
 def test_4_14_a_refresh_token_is_bound_to_its_client(
     browser: Browser, make_app: Callable[..., Client], partner: Client
 ) -> None:
