@@ -29,7 +29,7 @@ from assay.api.imports import FILE_TYPES, PART_TYPES
 from assay_tenants.keys import issue_key
 from tests.fuzz.amount import EXAMPLES, SEED
 
-BOUNDARY_CASES = 4
+BOUNDARY_CASES = 3
 PATIENCE = 30
 OFTEN = 0.8
 #: Values of bad requests are not judged: several routes tell of each record, or of each line of a model, in a 200.

@@ -88,7 +88,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(anything, inner, max_size=4),
     max_leaves=12,
 )
-within = settings(max_examples=EXAMPLES or 25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+within = settings(max_examples=EXAMPLES or 15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass

@@ -78,7 +78,7 @@ searches = st.dictionaries(
     filters | json_values,
     max_size=5,
 ).map(lambda made: {"schemas": [SEARCH], **made})
-within = settings(max_examples=EXAMPLES or 40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+within = settings(max_examples=EXAMPLES or 25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 Send = Callable[..., TestResponse]
 
