@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay_sdk import egress
+from assay_sdk import addresses, egress
 
 #: The server's place; loopback's other addresses stand for what must not be called.
 ALLOWED = "127.0.0.1"
@@ -150,11 +150,15 @@ def canary() -> Iterator[Callable[[], int]]:
         listener.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else runs in this process may have been allowed its own; it is again afterwards."""
+    monkeypatch.setattr(addresses, "_allowed", ())
+
+
 @pytest.fixture
-def allowed() -> Iterator[None]:
+def allowed(nothing_else: None) -> None:
     egress.configure((ALLOWED,))
-    yield
-    egress.configure()
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,7 @@ class TestOutbox:
             pass
         page = stranger.opens("/outbox").text
         assert email in page
-        assert re.search(r'href="http://[^"]+/verify\?key=vl_', page)
+        assert re.search(r'href="https?://[^"]+/verify\?key=vl_', page)
 
     @pytest.mark.parametrize(
         ("environ", "headers"),

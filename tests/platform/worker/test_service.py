@@ -4,11 +4,13 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from assay.embedded import Embedded
 from assay.settings import Settings
 from assay.worker.service import Worker
 
@@ -34,7 +36,10 @@ def test_a_worker_works_in_its_own_process_and_stops_when_told(environ: dict[str
         assert worker.wait(30) == 0
 
 
-def test_an_idle_worker_stays_connected(environ: dict[str, str]) -> None:
+def test_an_idle_worker_stays_connected(environ: dict[str, str], servers: Embedded) -> None:
+    # What other tests left waiting would be work.
+    with psycopg.connect(servers.places.postgres_url("postgres")) as connection:
+        connection.execute("TRUNCATE intake.waiting")
     # Longer than the five seconds after which redis-py gives up an answer by default.
     command = [sys.executable, "-m", "assay.cli", "worker", "intake", "--with-timetable"]
     worker = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
