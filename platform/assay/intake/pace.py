@@ -28,7 +28,8 @@ LOOK = 0.05
 PURSES = 20_000
 
 # A full bucket is forgotten: it comes back full. Where there is little left, little is lent, so that what others need
-# does not lie with somebody who does not. Who asks for more than fits waits until it is full, and then leaves a debt.
+# does not lie with somebody who does not. Who asks for more than fits waits until it is full, and then leaves a debt. Levels
+# are fractions that computers round: whoever waited as told must not lack a millionth.
 _LEASE = """
 local rate, capacity, least = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = tonumber(ARGV[4])
@@ -41,7 +42,7 @@ local level, at = tonumber(kept[1]) or capacity, tonumber(kept[2]) or now
 level = math.min(capacity, level + math.max(0, now - at) * rate)
 at = math.max(at, now)
 local granted = 0
-if level >= math.min(least, capacity) then
+if level >= math.min(least, capacity) - 0.000001 then
     granted = math.max(least, math.floor(math.min(level, rate / 10, math.max(level / 20, rate / 100))))
     level = level - granted
 end

@@ -7,7 +7,7 @@ from itertools import count
 from time import monotonic
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from redis import Redis
@@ -94,6 +94,7 @@ class TestTake:
 
     @examples(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(rate=RATES, steps=steps_of(LOOK + 0.001))
+    @example(rate=Rate(10, 100), steps=[(0.25, 0, 0.34375), (0.1, 0, 0.546875), (0.1, 0, 0.375)])
     def test_who_waits_as_told_passes(self, redis_url: str, rate: Rate, steps: list[tuple[float, int, float]]) -> None:
         town = Town(redis_url, 4)
         for pause, process, share in steps:
