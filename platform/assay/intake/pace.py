@@ -28,8 +28,8 @@ LOOK = 0.05
 PURSES = 20_000
 
 # A full bucket is forgotten: it comes back full. Where there is little left, little is lent, so that what others need
-# does not lie with somebody who does not. Who asks for more than fits waits until it is full, and then leaves a debt. Levels
-# are fractions that computers round: whoever waited as told must not lack a millionth.
+# does not lie with somebody who does not. Who asks for more than fits waits until it is full, and then leaves a debt.
+# Levels are fractions that computers round: whoever waited as told must not lack a millionth.
 _LEASE = """
 local rate, capacity, least = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = tonumber(ARGV[4])
