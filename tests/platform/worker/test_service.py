@@ -42,7 +42,8 @@ def test_an_idle_worker_stays_connected(environ: dict[str, str], servers: Embedd
         connection.execute("TRUNCATE intake.waiting")
     # Longer than the five seconds after which redis-py gives up an answer by default.
     command = [sys.executable, "-m", "assay.cli", "worker", "intake", "--with-timetable"]
-    worker = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
+    quiet = environ | {"ASSAY_LOG_LEVEL": "WARNING"}
+    worker = subprocess.Popen(command, env=quiet, stderr=subprocess.PIPE, text=True)
     time.sleep(9)
     worker.send_signal(signal.SIGTERM)
     _, complaints = worker.communicate(timeout=30)
