@@ -20,6 +20,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from assay_tenants.database import Base, after_commit, tenant_session
 
+#: Tokens that were issued in a member's name live for less.
+OF_MEMBERS = timedelta(hours=1)
 #: How long the mark is believed. A cut that could not be told to Redis takes effect by then.
 MARK_LIFETIME = timedelta(seconds=30)
 #: For this long nobody asks a Redis that did not answer.
@@ -86,6 +88,11 @@ def cut(session: Session, tenant_id: int, handle: str, until: datetime) -> None:
     # A process that dies right after the commit has left word to ask PostgreSQL.
     _tell(tenant_id, handle, until, _ASK)
     after_commit(session, lambda: _tell(tenant_id, handle, until, _IS_CUT))
+
+
+def cut_member(session: Session, tenant_id: int, person_id: int) -> None:
+    """What a person lets programs do here is looked at again: their role changed, or they are a member no more."""
+    cut(session, tenant_id, f"member:{person_id}", datetime.now(UTC) + OF_MEMBERS)
 
 
 def is_cut(tenant_id: int, *handles: str) -> bool:

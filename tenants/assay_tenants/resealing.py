@@ -143,7 +143,8 @@ def reseal(*, turn: timedelta = TURN) -> int:
             resealed = _walk(column, until)
         except ProgrammingError as error:
             # A column that can't be reached must not keep the others under an old key.
-            log.error("resealing.failed", column=column.name, error=str(error.orig).partition("\n")[0])  # noqa: TRY400
+            reason = str(error.orig).partition("\n")[0]
+            log.error("resealing.failed", column=column.name, error=reason)  # noqa: TRY400 # the trace tells nothing more
             continue
         if resealed:
             log.info("resealing.done", column=column.name, values=resealed)

@@ -6,7 +6,7 @@ moment come one after the other.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -22,8 +22,6 @@ from assay_tenants.permissions import OF_ROLES, Permission
 from assay_tenants.sso import ranks
 
 ROLES: tuple[Role, ...] = ("owner", "admin", "editor", "viewer")
-#: Tokens that were issued in a member's name live for less.
-_CUT_FOR = timedelta(hours=1)
 
 
 class LastOwner(Conflict):
@@ -125,7 +123,7 @@ def change_role(tenant_id: int, person_id: int, role: Role, *, may: Collection[P
             withdraw_invitations_of(session, tenant_id, person_id, role)
             before_after = {"before": {"role": former}, "after": {"role": role}}
             audit.record(session, tenant_id, "member.role_changed", person_id, **before_after)
-            _cut(session, tenant_id, person_id)
+            cuts.cut_member(session, tenant_id, person_id)
             letter = letters.role_changed(company, member.name, role)
             send(session, to=member.email, subject=letter.subject, text=letter.text, tenant_id=tenant_id)
         return _member(member, None)
@@ -158,7 +156,7 @@ def transfer_ownership(tenant_id: int, *, giver_id: int, taker_id: int) -> None:
                 before={"role": before},
                 after={"role": member.role},
             )
-            _cut(session, tenant_id, member.person_id)
+            cuts.cut_member(session, tenant_id, member.person_id)
         letter = letters.role_changed(company, taker.name, "owner")
         send(session, to=taker.email, subject=letter.subject, text=letter.text, tenant_id=tenant_id)
 
@@ -191,7 +189,7 @@ def suspend_member(session: Session, tenant_id: int, person_id: int) -> None:
         member.suspended_at = datetime.now(UTC)
         session.flush()
         _end_sessions(session, tenant_id, person_id)
-        _cut(session, tenant_id, person_id)
+        cuts.cut_member(session, tenant_id, person_id)
         withdraw_invitations_of(session, tenant_id, person_id)
         audit.record(session, tenant_id, "member.suspended", person_id)
 
@@ -212,7 +210,7 @@ def _remove(session: Session, member: Membership, action: str) -> None:
     if member.role == "owner":
         _keep_an_owner(session, tenant_id, person_id)
     _end_sessions(session, tenant_id, person_id)
-    _cut(session, tenant_id, person_id)
+    cuts.cut_member(session, tenant_id, person_id)
     withdraw_invitations_of(session, tenant_id, person_id)
     # Else the apps would be back in their name as soon as they are invited anew.
     grants.revoke_grants_of(session, tenant_id, person_id)
@@ -253,10 +251,6 @@ def _end_sessions(session: Session, tenant_id: int, person_id: int) -> None:
     session.execute(
         delete(LoginSession).where(LoginSession.tenant_id == tenant_id, LoginSession.person_id == person_id)
     )
-
-
-def _cut(session: Session, tenant_id: int, person_id: int) -> None:
-    cuts.cut(session, tenant_id, f"member:{person_id}", datetime.now(UTC) + _CUT_FOR)
 
 
 def _member(member: Membership, last_seen_at: datetime | None) -> Member:

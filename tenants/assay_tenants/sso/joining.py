@@ -1,7 +1,7 @@
 """Members whom the tenant's own directory brings: made, and given a role, never the owner's."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import delete, insert, select, update
@@ -15,8 +15,6 @@ from assay_tenants.models import Invitation, Membership, Role
 
 #: Never owner: who owns the account is not for another system to say. The highest first.
 GRANTABLE: Final[tuple[Role, ...]] = ("admin", "editor", "viewer")
-#: Tokens that were issued in a member's name live for less.
-_CUT_FOR = timedelta(hours=1)
 
 
 def read_role(word: str, *, field: str) -> Role:
@@ -63,7 +61,7 @@ def give_role(session: Session, tenant_id: int, person_id: int, role: Role, *, b
         update(Membership).where(Membership.tenant_id == tenant_id, Membership.person_id == person_id).values(role=role)
     )
     withdraw_invitations_of(session, tenant_id, person_id, role)
-    cuts.cut(session, tenant_id, f"member:{person_id}", datetime.now(UTC) + _CUT_FOR)
+    cuts.cut_member(session, tenant_id, person_id)
     audit.record(
         session, tenant_id, "member.role_changed", person_id, before={"role": before}, after={"role": role, "by": by}
     )

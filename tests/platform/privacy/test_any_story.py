@@ -1,6 +1,7 @@
 """Whatever was sent, in whatever requests: an erasure leaves nothing of the person, and the others as they were."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from assay_sdk import Event, Identifiers
 USERS = ("user-ann-0001", "user-bob-0002", "user-cid-0003")
 ADDRESSES = ("ann@acme.test", "bob@acme.test", "info@acme.test")
 DEVICES = ("device-0001", "device-0002")
+AT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 ITEM = st.fixed_dictionaries(
     {
@@ -87,6 +89,6 @@ def test_nothing_is_left_and_nobody_else_is_touched(
 
 def test_an_event_on_the_persons_device_is_somebody_elses_where_it_says_so() -> None:
     erased = {("anonymous_id", "device-0001")}
-    other = Event(Identifiers(user_id="user-bob-0002", anonymous_id="device-0001"), "page.viewed", {}, None, "")  # type: ignore[arg-type]
+    other = Event(Identifiers(user_id="user-bob-0002", anonymous_id="device-0001"), "page.viewed", {}, AT, "")
     assert not is_theirs(other, erased)
-    assert is_theirs(Event(Identifiers(anonymous_id="device-0001"), "page.viewed", {}, None, ""), erased)  # type: ignore[arg-type]
+    assert is_theirs(Event(Identifiers(anonymous_id="device-0001"), "page.viewed", {}, AT, ""), erased)
