@@ -83,7 +83,7 @@ def refuse_powerful_role(engine: Engine) -> None:
             text(
                 "SELECT r.rolname, r.rolsuper OR r.rolbypassrls OR EXISTS ("
                 " SELECT FROM pg_class c WHERE c.relnamespace::regnamespace::text IN"
-                " ('tenancy', 'intake', 'profiles', 'scoring') AND c.relowner = r.oid)"
+                " ('tenancy', 'intake', 'profiles', 'scoring', 'delivery') AND c.relowner = r.oid)"
                 " FROM pg_roles r WHERE r.rolname = current_user"
             )
         ).one()

@@ -9,7 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 from assay_tenants import database
 from assay_tenants.database import tenant_session
 
-SCHEMAS = "('tenancy', 'intake', 'profiles', 'scoring')"
+SCHEMAS = "('tenancy', 'intake', 'profiles', 'scoring', 'delivery')"
 
 #: All that the directory may touch: whole tables about persons, logins and what is shared, of tenants' own tables the
 #: columns by which somebody is let in. Nothing of leads, events, scores or messages is among them.
@@ -20,6 +20,7 @@ DIRECTORY_WRITES = {
     "tenancy.tenants", "tenancy.totp_factors",
 }  # fmt: skip
 DIRECTORY_READS = {
+    "tenancy.hook_routes": "tenant_id connection_id plugin account token_hash source_id",
     "tenancy.apps": "tenant_id client_id name homepage logo scopes listed removed_at",
     "tenancy.installations": "tenant_id client_id",
     "tenancy.sso_domains": "tenant_id domain verified_at",
@@ -27,11 +28,15 @@ DIRECTORY_READS = {
 }
 #: All that the timetable sees: whose work is due, and what an installation counts and keeps by. It writes nothing.
 TIMETABLE_READS = {
+    "delivery.targets": "tenant_id due_at",
     "intake.idempotency_keys": "tenant_id created_at",
     "intake.imports": "tenant_id state created_at",
     "intake.letter_rounds": "tenant_id state",
+    "intake.links": "tenant_id due_at",
     "intake.retention_moves": "tenant_id kind into_days due_at",
+    "intake.streams": "tenant_id due_at",
     "intake.waiting": "tenant_id received_at",
+    "intake.wanted": "tenant_id due_at",
     "profiles.erasures": "tenant_id due_at",
     "profiles.forgetting": "tenant_id partition",
     "profiles.unfolded": "tenant_id",
@@ -40,6 +45,7 @@ TIMETABLE_READS = {
     "scoring.studies": "tenant_id state",
     "tenancy.authorization_codes": "tenant_id expires_at",
     "tenancy.client_assertions": "tenant_id expires_at",
+    "tenancy.connect_attempts": "tenant_id expires_at",
     "tenancy.refresh_tokens": "tenant_id expires_at",
     "tenancy.tenants": "id keep_messages keep_events events_per_second plan plan_since trial_ends_at",
     "tenancy.token_families": "tenant_id ends_at",

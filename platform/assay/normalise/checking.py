@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from assay_sdk import Alias, Company, Event, Identifiers, Record
+from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers
 from assay_sdk.reading import Fault
 
 MAX_AHEAD = timedelta(hours=24)
@@ -29,7 +29,7 @@ ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
-def find_fault(record: Record, *, received_at: datetime) -> Fault | None:
+def find_fault(record: CoreRecord, *, received_at: datetime) -> Fault | None:
     """Why this record can't be kept; None when it can."""
     return _fault_of_instant(record.at, received_at) or _fault_of_names(record) or _fault_of_content(record)
 
@@ -47,7 +47,7 @@ def _fault_of_instant(at: datetime, received_at: datetime) -> Fault | None:
     return None
 
 
-def _fault_of_names(record: Record) -> Fault | None:
+def _fault_of_names(record: CoreRecord) -> Fault | None:
     if isinstance(record, Company):
         if not record.company_id:
             return Fault("company_id", "The company has no id.")
@@ -86,7 +86,7 @@ def _fault_of_text(name: str, text: str, most: int) -> Fault | None:
     return Fault(name, f"{name} {wrong}.") if wrong else None
 
 
-def _fault_of_content(record: Record) -> Fault | None:
+def _fault_of_content(record: CoreRecord) -> Fault | None:
     if isinstance(record, Alias):
         return None
     kind, content = ("properties", record.properties) if isinstance(record, Event) else ("traits", record.traits)

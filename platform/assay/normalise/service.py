@@ -16,7 +16,9 @@ from assay.intake.models import Message, Waiting
 from assay.intake.retention import between
 from assay.normalise.models import DeadLetter
 from assay.normalise.own import Own
-from assay.normalise.understanding import Kept, Letter, Normalised, letter, understand
+from assay.normalise.understanding import Kept, Letter, Normalised, Understood, letter, understand
+from assay.syncing import fetching
+from assay_sdk import Fetch
 from assay_sdk import Source as PluginSource
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
@@ -160,16 +162,19 @@ def _understand_all(
     names = plugin_names(session, tenant_id)
     records: list[Normalised] = []
     letters: list[tuple[Kept, Letter]] = []
+    fetches: list[tuple[int, Fetch]] = []
     for row in rows:
         if row.body is None:
             log.error("normalise.message_lost", tenant_id=tenant_id, message_id=str(row.id))
             continue
         message = Kept(row.id, row.source_id, row.received_at, row.call, row.body, row.places)
-        understood, refused = _understand(message, names.get(row.source_id))
-        records += understood
-        letters += [(message, one) for one in refused]
+        understood = _understand(message, names.get(row.source_id))
+        records += understood.records
+        letters += [(message, one) for one in understood.letters]
+        fetches += [(row.source_id, fetch) for fetch in understood.fetches]
     with_letters |= {message.id for message, _ in letters}
     _write_letters(session, tenant_id, [row.id for row in rows], letters)
+    fetching.want(session, tenant_id, fetches)
     session.execute(
         _DONE,
         {
@@ -192,13 +197,13 @@ def reader(plugin: str | None) -> PluginSource:
     return OWN if plugin == OWN.name else plugins.installed().source(plugin or "")
 
 
-def _understand(message: Kept, plugin: str | None) -> tuple[list[Normalised], list[Letter]]:
+def _understand(message: Kept, plugin: str | None) -> Understood:
     try:
         source = reader(plugin)
     except plugins.NoSuchSourceError as error:
         excerpt = message.body[:300].decode(errors="replace")
         reason = f"{error} Install it, and replay the message."
-        return [], [letter(reason, position=0, excerpt=excerpt, kind="plugin_missing")]
+        return Understood([], [letter(reason, position=0, excerpt=excerpt, kind="plugin_missing")], [])
     return understand(message, source)
 
 

@@ -11,14 +11,15 @@ import structlog
 from assay.normalise.checking import find_fault
 from assay.normalise.ids import event_id
 from assay.normalise.kinds import LONGEST, kind_of
-from assay_sdk import Alias, Company, Event, Identify, Message, Misunderstood, Record, Source
+from assay.normalise.translating import SAYABLE, in_our_terms
+from assay_sdk import CoreRecord, Event, Fetch, Message, Misunderstood, Source
 
 EXCERPT = 300
 REASON = 500
 FIELD = 200
 
 #: What a plugin makes of one thing in a message.
-Reading = Record | Misunderstood
+Reading = CoreRecord | Fetch | Misunderstood
 
 log = structlog.get_logger()
 
@@ -40,7 +41,7 @@ class Kept:
 class Normalised:
     """A record, and where it came from."""
 
-    record: Record
+    record: CoreRecord
     source_id: int
     #: None for a row of an import, which is no message.
     message_id: UUID | None
@@ -61,13 +62,27 @@ class Letter:
     kind: str
 
 
-def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Letter]]:
+@dataclass(frozen=True)
+class Understood:
+    """All that is in one message."""
+
+    records: list[Normalised]
+    letters: list[Letter]
+    #: Records at the vendor's that it names without saying what is in them.
+    fetches: list[Fetch]
+
+
+def understand(message: Kept, source: Source) -> Understood:
     records: list[Normalised] = []
+    fetches: list[Fetch] = []
     letters: dict[int, Letter] = {}
     places = iter(message.places or ())
     last = -1
     for found in readings(message, source):
         position = last = next(places, last + 1)
+        if isinstance(found, Fetch):
+            fetches.append(found)
+            continue
         if isinstance(found, Misunderstood):
             refused = found
         else:
@@ -78,7 +93,7 @@ def understand(message: Kept, source: Source) -> tuple[list[Normalised], list[Le
             refused = Misunderstood(fault.message, field=fault.field, position=position, excerpt=repr(found))
         one = _letter(refused, letters)
         letters[one.position] = one
-    return records, list(letters.values())
+    return Understood(records, list(letters.values()), fetches)
 
 
 def readings(message: Kept, source: Source) -> Iterator[Reading]:
@@ -86,8 +101,10 @@ def readings(message: Kept, source: Source) -> Iterator[Reading]:
     position = 0
     try:
         for found in source.normalise(Message(message.call, message.body, message.received_at)):
-            if isinstance(found, Identify | Event | Company | Alias | Misunderstood):
+            if isinstance(found, Misunderstood):
                 yield found
+            elif isinstance(found, SAYABLE):
+                yield in_our_terms(found)
             else:
                 yield Misunderstood(
                     f"The plugin {source.name} gave {type(found).__name__} instead of a record.",
@@ -108,7 +125,7 @@ def readings(message: Kept, source: Source) -> Iterator[Reading]:
         )
 
 
-def _normalised(message: Kept, record: Record, position: int) -> Normalised:
+def _normalised(message: Kept, record: CoreRecord, position: int) -> Normalised:
     id_ = None
     if isinstance(record, Event):
         if not record.sender_id:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from assay.intake import imports
 from assay.profiles.importing import checked
-from assay_sdk import Record
+from assay_sdk import CoreRecord
 from assay_tenants.database import tenant_session
 
 ROWS = 20
@@ -13,7 +13,7 @@ ROWS = 20
 @dataclass(frozen=True)
 class PreviewRow:
     number: int
-    records: list[Record] = field(default_factory=list)
+    records: list[CoreRecord] = field(default_factory=list)
     #: Why it would be refused, and the column to look at.
     reason: str | None = None
     column: str | None = None

@@ -12,7 +12,7 @@ from assay.intake import imports
 from assay.normalise import Normalised, event_id, find_fault
 from assay.profiles import import_checks, service, undoing
 from assay.profiles.erasing import sift_batch
-from assay_sdk import Event, Record
+from assay_sdk import CoreRecord, Event
 from assay_tenants.database import tenant_session
 
 log = structlog.get_logger()
@@ -108,7 +108,7 @@ def _of_frame(batch: imports.Batch) -> list[Normalised]:
     return found
 
 
-def _normalised(record: Record, batch: imports.Batch) -> Normalised:
+def _normalised(record: CoreRecord, batch: imports.Batch) -> Normalised:
     source_id = batch.row.source_id
     id_ = event_id(source_id, record.sender_id) if isinstance(record, Event) else None
     return Normalised(record, source_id, None, batch.row.created_at, id_)

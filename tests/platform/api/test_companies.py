@@ -8,7 +8,7 @@ from assay.normalise import Normalised
 from assay.profiles import companies, service
 from assay.scoring import jobs
 from assay.scoring import service as scoring
-from assay_sdk import Company, Identifiers, Identify, Record
+from assay_sdk import Company, CoreRecord, Identifiers, Identify
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
@@ -36,7 +36,7 @@ def told(tenant: SignedUp) -> None:
         source = Source(tenant_id=tenant.tenant_id, name="CRM", plugin="segment", created_at=AT)
         session.add(source)
         session.flush()
-        records: list[Record] = [
+        records: list[CoreRecord] = [
             Company(Identifiers(), "51", {"name": "Acme", "employees": 40}, AT, vendor="hubspot", domain="acme.test"),
             Company(user("u3"), "a-1", {"website": "www.acme.test", "city": "Huế"}, AT),
             Company(user("u4"), "b", {"name": "Byte"}, AT),

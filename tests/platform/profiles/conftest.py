@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from assay.normalise import Normalised, event_id
 from assay.profiles import service
-from assay_sdk import Event, Record
+from assay_sdk import CoreRecord, Event
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
 
@@ -39,11 +39,11 @@ class World:
 
     tenant_id: int
 
-    def normalised(self, record: Record, *, source_id: int = 1, received_at: datetime = T0) -> Normalised:
+    def normalised(self, record: CoreRecord, *, source_id: int = 1, received_at: datetime = T0) -> Normalised:
         id_ = event_id(source_id, record.sender_id) if isinstance(record, Event) else None
         return Normalised(record, source_id, None, received_at, id_)
 
-    def apply(self, *records: Record | Normalised) -> set[int]:
+    def apply(self, *records: CoreRecord | Normalised) -> set[int]:
         batch = [each if isinstance(each, Normalised) else self.normalised(each) for each in records]
         with tenant_session(self.tenant_id) as session:
             return service.apply(session, self.tenant_id, batch)

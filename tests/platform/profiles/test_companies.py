@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from assay.profiles import companies, domains, knowing, leads
 from assay.profiles.merging import canonical
 from assay.profiles.naming import company_key, domain_key
-from assay_sdk import Company, Event, Identifiers, Identify, Record
+from assay_sdk import Company, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 
 At = Callable[[int], datetime]
@@ -236,7 +236,7 @@ FACTS = st.fixed_dictionaries(
         "employees": st.sampled_from([1, True, 1.0, "1"]),
     },
 )
-RECORDS: st.SearchStrategy[Record] = st.one_of(
+RECORDS: st.SearchStrategy[CoreRecord] = st.one_of(
     st.builds(Identify, ids=PEOPLE, traits=st.fixed_dictionaries({}, optional={"email": SITES}), at=MOMENTS),
     st.builds(
         Company,

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from assay.profiles import deciding, kinship, knowing, leads, limits, resettling
 from assay.profiles.matching import Key
 from assay.profiles.settling import Graph, Limits, Pair, crowded, pair_of, settle, standing_alone
-from assay_sdk import Alias, Event, Identifiers, Identify, Record
+from assay_sdk import Alias, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import AssayError
 
@@ -36,7 +36,7 @@ SOMEBODY = st.builds(
     anonymous_id=st.none() | st.sampled_from(DEVICES),
     vendor=st.sampled_from([{}, {}, {}, {"hubspot": "51"}]),
 ).filter(bool)
-RECORDS: st.SearchStrategy[Record] = st.one_of(
+RECORDS: st.SearchStrategy[CoreRecord] = st.one_of(
     st.builds(
         Identify,
         ids=SOMEBODY,
@@ -153,8 +153,8 @@ def check(world: Any) -> None:
     assert homeless == []
 
 
-def batches(draw: st.DrawFn, sent: list[Record]) -> list[list[Record]]:
-    made: list[list[Record]] = [[]]
+def batches(draw: st.DrawFn, sent: list[CoreRecord]) -> list[list[CoreRecord]]:
+    made: list[list[CoreRecord]] = [[]]
     for each in sent:
         made[-1].append(each)
         if draw(st.booleans()):
@@ -163,7 +163,7 @@ def batches(draw: st.DrawFn, sent: list[Record]) -> list[list[Record]]:
 
 
 @st.composite
-def retold(draw: st.DrawFn) -> tuple[list[list[Record]], list[list[Record]], dict[Key, bool]]:
+def retold(draw: st.DrawFn) -> tuple[list[list[CoreRecord]], list[list[CoreRecord]], dict[Key, bool]]:
     sent = draw(st.lists(RECORDS, min_size=4, max_size=16))
     again = draw(st.permutations(sent + draw(st.lists(st.sampled_from(sent), max_size=4))))
     rules = draw(st.dictionaries(st.sampled_from(KEYS), st.booleans(), max_size=2))
@@ -175,7 +175,7 @@ def retold(draw: st.DrawFn) -> tuple[list[list[Record]], list[list[Record]], dic
 def test_crowds_and_rules_do_not_depend_on_the_order(
     make_world: Callable[[], Any],
     low_limits: None,
-    story: tuple[list[list[Record]], list[list[Record]], dict[Key, bool]],
+    story: tuple[list[list[CoreRecord]], list[list[CoreRecord]], dict[Key, bool]],
 ) -> None:
     one, other = make_world(), make_world()
     told, shuffled, rules = story

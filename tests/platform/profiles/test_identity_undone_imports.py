@@ -8,7 +8,7 @@ import pytest
 
 from assay.profiles import deciding, kinship, limits, service, undoing
 from assay.profiles.settling import Limits
-from assay_sdk import Event, Identifiers, Identify, Record
+from assay_sdk import CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 
 At = Callable[[int], datetime]
@@ -23,7 +23,7 @@ def low_limits() -> Iterator[None]:
     limits.use(before)
 
 
-def imported(world: Any, *records: Record, import_id: int = IMPORT) -> None:
+def imported(world: Any, *records: CoreRecord, import_id: int = IMPORT) -> None:
     with tenant_session(world.tenant_id) as session:
         batch = [world.normalised(record) for record in records]
         service.apply(session, world.tenant_id, batch, import_id=import_id)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assay_sdk import Alias, Company, Event, Identifiers, Identify, Record
+from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers, Identify
 
 # Few values of each kind, so that records meet; instants that tie.
 MOMENTS = st.integers(0, 4).map(lambda number: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number))
@@ -21,7 +21,7 @@ VALUES = st.sampled_from(["CFO", "Owner", 1, 1.0, True, 1e23, -0.0, ["a", 1.5], 
 TRAITS = st.dictionaries(st.sampled_from(["title", "name", "email", "company.employees"]), VALUES, max_size=2)
 NUMBERS = st.sampled_from(["m1", "m2", "m3", "m4"])
 
-RECORDS: st.SearchStrategy[Record] = st.one_of(
+RECORDS: st.SearchStrategy[CoreRecord] = st.one_of(
     st.builds(Identify, ids=SOMEBODY, traits=TRAITS, at=MOMENTS),
     st.builds(
         Event,

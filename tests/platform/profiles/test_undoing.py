@@ -9,7 +9,7 @@ import pytest
 
 from assay.profiles import service, undoing
 from assay.profiles.queries import get_lead, read_facts
-from assay_sdk import Alias, Company, Event, Identifiers, Identify, Record
+from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotFound
 
@@ -33,7 +33,7 @@ def company(key: str, minute: int = 0, *, traits: dict[str, Any] | None = None, 
     return Company(Identifiers(**ids), key, traits or {}, at(minute))
 
 
-def tell(world: Any, import_id: int, *records: Record, source_id: int | None = None) -> None:
+def tell(world: Any, import_id: int, *records: CoreRecord, source_id: int | None = None) -> None:
     """0 as import: they come by themselves."""
     source_id = source_id or (9 if import_id else 1)
     received_at = T0 + timedelta(days=import_id)
@@ -51,12 +51,12 @@ def undo(world: Any, import_id: int, *, limit: int = undoing.LIMIT) -> list[undo
     return found
 
 
-Story = Iterable[tuple[int, Record]]
+Story = Iterable[tuple[int, CoreRecord]]
 
 ADA = "ada@acme.test"
 BOB = "bob@acme.test"
 
-STORIES: dict[str, list[tuple[int, Record]]] = {
+STORIES: dict[str, list[tuple[int, CoreRecord]]] = {
     "nobody but the import knows them": [
         (7, identify(user_id="u1", email=ADA, traits={"title": "CFO"})),
         (7, event("m1", user_id="u2")),

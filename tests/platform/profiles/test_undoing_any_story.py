@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assay.profiles import service, undoing
 from assay.profiles.queries import read_facts
-from assay_sdk import Alias, Company, Event, Identifiers, Identify, Record
+from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ SOMEBODY = IDS.filter(bool)
 VALUES = st.sampled_from(["CFO", "Owner", 1, 1.0, True])
 TRAITS = st.dictionaries(st.sampled_from(["title", "name", "email", "domain"]), VALUES, max_size=2)
 
-RECORDS: st.SearchStrategy[Record] = st.one_of(
+RECORDS: st.SearchStrategy[CoreRecord] = st.one_of(
     st.builds(Identify, ids=SOMEBODY, traits=TRAITS, at=MOMENTS),
     st.builds(
         Event,
@@ -49,7 +49,7 @@ class Batch:
     import_id: int
     #: Imports share one; it is used live too, so that ids are contested.
     source_id: int
-    records: list[Record]
+    records: list[CoreRecord]
 
 
 BATCHES = st.lists(

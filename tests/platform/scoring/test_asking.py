@@ -13,7 +13,7 @@ from assay.normalise import Normalised, event_id
 from assay.profiles import service as profiles
 from assay.scoring import asking, jobs, queries, rescore_jobs, rescoring, service
 from assay.scoring.errors import NoSuchVersion, NotKnownThen
-from assay_sdk import Alias, Company, Event, Identifiers, Identify, Record
+from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, NotFound
 
@@ -78,7 +78,7 @@ def learn(tenant_id: int, dice: random.Random) -> None:
         profiles.apply(session, tenant_id, [normalised(record) for record in records])
 
 
-def normalised(record: Record) -> Normalised:
+def normalised(record: CoreRecord) -> Normalised:
     id_ = event_id(1, record.sender_id) if isinstance(record, Event) else None
     return Normalised(record, 1, None, datetime.now(UTC), id_)
 

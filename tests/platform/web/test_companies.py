@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from assay.normalise import Normalised
 from assay.profiles import companies, queries, service
-from assay_sdk import Company, Identifiers, Identify, Record
+from assay_sdk import Company, CoreRecord, Identifiers, Identify
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import tenant_session
 
@@ -24,7 +24,7 @@ def browser(person: Any) -> FlaskClient:
 
 @pytest.fixture
 def tell(tenant: SignedUp) -> Callable[..., None]:
-    def told(*records: Record) -> None:
+    def told(*records: CoreRecord) -> None:
         with tenant_session(tenant.tenant_id) as session:
             service.apply(session, tenant.tenant_id, [Normalised(each, 1, None, AT, None) for each in records])
 

@@ -8,7 +8,7 @@ from typing import Any
 from assay.intake.imports.errors import RowRefused
 from assay.intake.imports.event_frames import EventFrame
 from assay.intake.imports.models import Import
-from assay_sdk import Record
+from assay_sdk import CoreRecord
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Batch:
 
     row: Import
     #: By row number; a row is here or in ``frame``.
-    records: dict[int, list[Record]] = field(default_factory=dict)
+    records: dict[int, list[CoreRecord]] = field(default_factory=dict)
     #: Events that are surely good.
     frame: EventFrame | None = None
     refused: dict[int, RowRefused] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Batch:
         if original is not None:
             self.originals[self.number] = original
 
-    def take(self, read: Callable[[], list[Record]]) -> None:
+    def take(self, read: Callable[[], list[CoreRecord]]) -> None:
         """The records of the row whose number is ``number``, or why it has none."""
         try:
             self.records[self.number] = read()

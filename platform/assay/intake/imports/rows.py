@@ -15,7 +15,7 @@ from assay.intake.imports.mapping import ColumnMapping
 from assay.intake.imports.models import Kind
 from assay.intake.imports.options import Options
 from assay.intake.imports.refusals import unescaped
-from assay_sdk import Company, Event, Identifiers, Identify, Record, Value
+from assay_sdk import Company, CoreRecord, Event, Identifiers, Identify, Value
 
 # Leads of a file without any id are told apart by the file's name and the row.
 _VENDOR = "import"
@@ -44,7 +44,7 @@ class Reader:
             return of_line((*names,), self.kind, self.options)
         return of_mapped_line((*names,), self.kind, self.mapping)
 
-    def read_cells(self, names: list[str], columns: Columns, cells: list[str], *, number: int) -> list[Record]:
+    def read_cells(self, names: list[str], columns: Columns, cells: list[str], *, number: int) -> list[CoreRecord]:
         """The records of a CSV row; raises RowRefused. An empty cell says nothing."""
         if len(cells) != len(names):
             raise RowRefused(f"The row has {len(cells)} cells; the heading has {len(names)}.")
@@ -56,15 +56,15 @@ class Reader:
                 found[name] = text if name in texts else cell_value(text, numbers)
         return self._records(found, columns, number)
 
-    def read_line(self, line: str, *, number: int) -> list[Record]:
+    def read_line(self, line: str, *, number: int) -> list[CoreRecord]:
         """The records of a line of JSON; raises RowRefused."""
         return self.read_object(object_of(line), number=number)
 
-    def read_object(self, document: Mapping[str, Any], *, number: int) -> list[Record]:
+    def read_object(self, document: Mapping[str, Any], *, number: int) -> list[CoreRecord]:
         """The records of an object; raises RowRefused."""
         return self.read_flat(self.flat(document), number=number)
 
-    def read_flat(self, found: Cells, *, number: int) -> list[Record]:
+    def read_flat(self, found: Cells, *, number: int) -> list[CoreRecord]:
         """The records of a row whose cells have types; raises RowRefused."""
         try:
             names = [*found, *(name for name in self.options.columns if name not in found)]
@@ -85,7 +85,7 @@ class Reader:
             raise RowRefused(f"{name} must be an object.", column=name)
         return _flat(document)
 
-    def _records(self, found: Cells, columns: Columns, number: int) -> list[Record]:
+    def _records(self, found: Cells, columns: Columns, number: int) -> list[CoreRecord]:
         if self.kind == "events":
             return [_event(found, columns)]
         ids = _identifiers(found, columns)

@@ -20,7 +20,7 @@ from assay.profiles.erasing.naming import ANYTHING, candidates
 from assay.profiles.erasing.sifting import erasure_of
 from assay.profiles.erasing.verdicts import keys_of, spared
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, Key
-from assay_sdk import Identifiers, Identify, Record
+from assay_sdk import CoreRecord, Identifiers, Identify
 
 REASON = "The row is about a person whose data was erased, so it was not taken in."
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,7 +97,7 @@ def _sift_frame(session: Session, batch: Batch, numbers: dict[int, int]) -> None
     batch.frame = EventFrame(left.select(frame.rows.columns))
 
 
-def _somebody(row: dict[str, Any]) -> Record:
+def _somebody(row: dict[str, Any]) -> CoreRecord:
     vendors = {name.removeprefix(VENDOR): value for name, value in row.items() if name.startswith(VENDOR) and value}
     return Identify(Identifiers(row[USER_ID], row[EMAIL], row[ANONYMOUS_ID], vendors), {}, _ANY_TIME)
 

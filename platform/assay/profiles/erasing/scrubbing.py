@@ -17,7 +17,7 @@ from assay.profiles.erasing.layout import Layout, Member, layout_of
 from assay.profiles.erasing.naming import names_them
 from assay.profiles.erasing.verdicts import is_theirs, spared
 from assay.profiles.matching import ANONYMOUS_ID, Key
-from assay_sdk import Misunderstood, Source
+from assay_sdk import Fetch, Misunderstood, Source
 from assay_sdk.reading import read_leniently
 
 #: Beside our own API's records: which of those that were sent these are.
@@ -168,6 +168,8 @@ def _is_same(before: Reading, after: Reading, erased: Set[Key]) -> bool:
     if isinstance(before, Misunderstood) or isinstance(after, Misunderstood):
         both = isinstance(before, Misunderstood) and isinstance(after, Misunderstood)
         return both and excerpt_of(before) == excerpt_of(after)
+    if isinstance(before, Fetch) or isinstance(after, Fetch):
+        return before == after and not is_theirs(before, erased)
     return not is_theirs(before, erased) and spared(before, erased) == after
 
 

@@ -23,7 +23,7 @@ from assay.profiles.erasing.naming import candidates
 from assay.profiles.erasing.scrubbing import Scrubbed, scrub
 from assay.profiles.erasing.verdicts import is_theirs, keys_of, spared
 from assay.profiles.matching import Key
-from assay_sdk import Record, Source
+from assay_sdk import CoreRecord, Source
 from assay_sdk.reading import read_leniently
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ def sift(session: Session, tenant_id: int, records: list[Normalised], refused: S
     return kept
 
 
-def erasure_of(record: Record, erased: dict[Key, int]) -> int | None:
+def erasure_of(record: CoreRecord, erased: dict[Key, int]) -> int | None:
     """The erasure that a record of an erased person counts for."""
     return next(erased[key] for key in keys_of(record) if key in erased) if is_theirs(record, erased.keys()) else None
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 
 from assay.profiles.matching import Key, persona
-from assay_sdk import Alias, Identifiers, Record
+from assay_sdk import Alias, CoreRecord, Fetch, Identifiers
 
 
-def keys_of(record: Record) -> Iterator[Key]:
+def keys_of(record: CoreRecord) -> Iterator[Key]:
     """All that could make a record one of an erased person."""
     for ids in _told(record):
         who = persona(ids)
@@ -22,7 +22,7 @@ def keys_of(record: Record) -> Iterator[Key]:
             yield who.primary
 
 
-def is_theirs(record: Record, erased: Set[Key]) -> bool:
+def is_theirs(record: CoreRecord | Fetch, erased: Set[Key]) -> bool:
     for ids in _told(record):
         who = persona(ids)
         if any(key in erased for key in who.strong) or (not who.strong and who.primary in erased):
@@ -30,7 +30,7 @@ def is_theirs(record: Record, erased: Set[Key]) -> bool:
     return False
 
 
-def spared(record: Record, erased: Set[Key]) -> Record:
+def spared(record: CoreRecord, erased: Set[Key]) -> CoreRecord:
     """Of somebody else: without devices of the erased person."""
     ids = _without(record.ids, erased)
     if isinstance(record, Alias):
@@ -45,7 +45,7 @@ def _without(ids: Identifiers, erased: Set[Key]) -> Identifiers:
     return replace(ids, anonymous_id=None) if who.anonymous in erased else ids
 
 
-def _told(record: Record) -> Iterator[Identifiers]:
+def _told(record: CoreRecord | Fetch) -> Iterator[Identifiers]:
     yield record.ids
     if isinstance(record, Alias):
         yield record.previous

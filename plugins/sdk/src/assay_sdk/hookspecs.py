@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pluggy
 
 from assay_sdk.billing import Billing
+from assay_sdk.rules import RuleKind
+from assay_sdk.service import Service
 from assay_sdk.source import Source
 
 PROJECT = "assay"
@@ -14,8 +16,18 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
+def register_services(register: Callable[[Service], None]) -> None:
+    """Register the services that tenants connect to."""
+
+
+@hookspec
 def register_sources(register: Callable[[Source], None]) -> None:
-    """Register the places that messages come from."""
+    """Register the places that messages come from without a connection."""
+
+
+@hookspec
+def register_rule_kinds(register: Callable[[RuleKind], None]) -> None:
+    """Register kinds of rules for scoring models."""
 
 
 @hookspec

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
+from typing import Literal
 
 Scalar = str | int | float | bool
 #: A trait or a property: text, number, truth value, or a list of these.
@@ -90,4 +92,62 @@ class Alias:
     at: datetime
 
 
-Record = Identify | Event | Company | Alias
+@dataclass(frozen=True)
+class Outcome:
+    """A deal with somebody was won or lost: what scores are measured against.
+
+    Kept as an event of the type ``deal.won`` or ``deal.lost``, once for each deal, person and result.
+    """
+
+    ids: Identifiers
+    result: Literal["won", "lost"]
+    #: The sender's id of the deal.
+    deal_id: str
+    at: datetime
+    amount: Decimal | None = None
+    #: ISO 4217, such as ``"EUR"``.
+    currency: str | None = None
+    #: Whatever else is known of the deal, such as its pipeline.
+    properties: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A contact is gone at its vendor. What is known of the person stays, and their scores with it.
+
+    Kept as the trait ``deleted_in.<vendor>``; a later ``Restoration`` takes it back, and no more scores are sent to a
+    contact that is gone. ``erased`` is a person's own wish: then all that Assay keeps of them is erased too.
+    """
+
+    ids: Identifiers
+    vendor: str
+    at: datetime
+    erased: bool = False
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A contact that was deleted is back at its vendor."""
+
+    ids: Identifiers
+    vendor: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A notice named a record without saying what is in it: it is to be fetched.
+
+    The platform collects these for a moment, asks ``Source.fetch`` for many at once, and keeps what comes as a message.
+    """
+
+    #: What kind of record, in the plugin's own word; what ``Source.fetch`` is given.
+    kind: str
+    id: str
+    #: Whose record it is, where that is known: so that an erased person's notices are erased too.
+    ids: Identifiers = field(default_factory=Identifiers)
+
+
+#: What leads and scores are worked out from; the others are kept as one of these.
+CoreRecord = Identify | Event | Company | Alias
+Record = CoreRecord | Outcome | Deletion | Restoration | Fetch
