@@ -2,6 +2,7 @@
 
 ``create`` ``list_connections`` ``get_connection`` ``change`` ``disconnect``  for people
 ``credentials_of`` ``refreshing`` ``needs_reconnect``                         for the jobs that call the other service
+``add_credentials``                                                           for those jobs, beside what is there
 ``replace_credentials``                                                       for both
 """
 
@@ -10,6 +11,7 @@ from assay_tenants.connections.credentials import (
     NoCredentials,
     Refresh,
     RefreshUnderWay,
+    add_credentials,
     credentials_of,
     needs_reconnect,
     refreshing,
@@ -32,6 +34,7 @@ __all__ = [
     "NoCredentials",
     "Refresh",
     "RefreshUnderWay",
+    "add_credentials",
     "change",
     "create",
     "credentials_of",

@@ -163,6 +163,21 @@ def replace_credentials(
         )
 
 
+def add_credentials(tenant_id: int, connection_id: int, values: Mapping[str, Any]) -> None:
+    """Puts further ones beside those that it has; None takes one away. Waits for whoever renews them right now.
+
+    They stay the same renewal: who asks for new tokens afterwards must not take them for renewed.
+    Raises NotFound, NoCredentials, RefreshUnderWay, SealingError.
+    """
+    with tenant_session(tenant_id) as session:
+        row = _wait_for(session, tenant_id, connection_id)
+        held = _held(row).values
+        merged = {name: value for name, value in {**held, **values}.items() if value is not None}
+        if merged != held:
+            row.credentials = sealed_for(tenant_id, connection_id, merged)
+            row.updated_at = datetime.now(UTC)
+
+
 def needs_reconnect(tenant_id: int, connection_id: int, error: str, *, since: int) -> bool:
     """The other service refused the credentials of renewal ``since``; tells whether they are still the ones it has."""
     with tenant_session(tenant_id) as session:

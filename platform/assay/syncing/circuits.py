@@ -1,0 +1,125 @@
+"""When a connection's vendor is left alone: it failed five times in a row, or said that we ask too often.
+
+A circuit is closed while ``open_until`` is empty. Once that instant has passed, one piece of work is let through to
+try; if it succeeds the circuit is closed for all, and what waited goes on.
+"""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from assay.syncing import telling
+from assay.syncing.models import LinkRow
+from assay_sdk import TryLater
+from assay_tenants.database import tenant_session
+
+#: So many failures in a row open it.
+TOLERATED = 5
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=15)
+#: Before it opens, tries come soon, each after twice the wait of the one before.
+BACKOFF = timedelta(seconds=2)
+#: Who tries is given this long; should its worker die, the next one tries.
+PROBE = timedelta(seconds=60)
+#: Of a vendor that says «too often» without saying for how long.
+USUAL_WAIT = timedelta(seconds=10)
+#: People are told of what has failed for this long.
+PATIENCE = timedelta(minutes=10)
+ERROR_LENGTH = 500
+
+_PROBE = text("""
+    UPDATE intake.links SET open_until = :until
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND open_until <= :now
+""")
+_CLOSE = text("""
+    WITH was AS (
+        SELECT tenant_id, connection_id, open_until FROM intake.links
+         WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+           AND (failures > 0 OR open_until IS NOT NULL OR told_at IS NOT NULL OR error <> '')
+           FOR UPDATE
+    ), closed AS (
+        UPDATE intake.links l
+           SET failures = 0, open_until = NULL, failing_since = NULL, told_at = NULL, error = '', error_at = NULL
+          FROM was
+         WHERE l.tenant_id = :tenant_id AND l.connection_id = was.connection_id
+    )
+    SELECT open_until IS NOT NULL FROM was
+""")
+_GO_ON = tuple(
+    text(f"""
+    UPDATE {table} SET due_at = :now
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+       AND due_at > :now AND (leased_until IS NULL OR leased_until < :now)
+""")  # noqa: S608 # two tables of ours
+    for table in ("intake.streams", "intake.wanted")
+)
+
+
+def failed(tenant_id: int, connection_id: int, error: Exception) -> datetime:
+    """The vendor failed, or asked us to wait; tells when to try again."""
+    with tenant_session(tenant_id) as session:
+        return note_failure(session, tenant_id, connection_id, error)
+
+
+def note_failure(session: Session, tenant_id: int, connection_id: int, error: Exception) -> datetime:
+    """``failed``, in the caller's transaction."""
+    now = datetime.now(UTC)
+    link = _locked(session, tenant_id, connection_id)
+    if link is None:
+        return now + LONGEST_PAUSE
+    if isinstance(error, TryLater) and error.overloaded:
+        # Those who wait must not all come back in the same moment.
+        until = now + (error.after or USUAL_WAIT) * random.uniform(1.0, 1.1)  # noqa: S311 # no secret
+        link.open_until = max(link.open_until or until, until)
+        return link.open_until
+    link.failures += 1
+    link.failing_since = link.failing_since or now
+    link.error, link.error_at = str(error)[:ERROR_LENGTH], now
+    if link.failures < TOLERATED:
+        return now + BACKOFF * (2 ** (link.failures - 1) * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
+    pause = min(FIRST_PAUSE * 2 ** min(link.failures - TOLERATED, 10), LONGEST_PAUSE)
+    link.open_until = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 # no secret
+    if now - link.failing_since >= PATIENCE:
+        telling.tell_of_failure(session, link)
+    return link.open_until
+
+
+def succeeded(tenant_id: int, connection_id: int) -> None:
+    """The vendor answered."""
+    with tenant_session(tenant_id) as session:
+        note_success(session, tenant_id, connection_id)
+
+
+def note_success(session: Session, tenant_id: int, connection_id: int) -> None:
+    """``succeeded``, in the caller's transaction."""
+    whose = {"tenant_id": tenant_id, "connection_id": connection_id}
+    if session.execute(_CLOSE, whose).scalar_one_or_none():
+        for statement in _GO_ON:
+            session.execute(statement, {**whose, "now": datetime.now(UTC)})
+
+
+def is_open(tenant_id: int, connection_id: int) -> bool:
+    """Whether the vendor is left alone. Once a pause is over, the first who asks is told False, and has to try."""
+    with tenant_session(tenant_id) as session:
+        until = session.execute(
+            select(LinkRow.open_until).where(LinkRow.tenant_id == tenant_id, LinkRow.connection_id == connection_id)
+        ).scalar_one_or_none()
+        return until is not None and not may_probe(session, tenant_id, connection_id)
+
+
+def may_probe(session: Session, tenant_id: int, connection_id: int) -> bool:
+    """Of an open circuit: whether its pause is over and nobody else is trying; then it is the caller who tries."""
+    now = datetime.now(UTC)
+    asked = {"tenant_id": tenant_id, "connection_id": connection_id, "now": now, "until": now + PROBE}
+    return bool(session.execute(_PROBE, asked).rowcount)  # type: ignore[attr-defined] # an UPDATE has a cursor
+
+
+def _locked(session: Session, tenant_id: int, connection_id: int) -> LinkRow | None:
+    return session.scalars(
+        select(LinkRow)
+        .where(LinkRow.tenant_id == tenant_id, LinkRow.connection_id == connection_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
