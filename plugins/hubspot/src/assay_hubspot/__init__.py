@@ -1,0 +1,1 @@
+"""Assay's plugin for HubSpot."""

@@ -1,0 +1,71 @@
+"""Form submissions: each form has a list of its own, the newest first, and nothing tells when there is more."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from assay_hubspot.paths import FORMS, SUBMISSIONS
+from assay_sdk import Cursor, Link, Page, Refused
+from assay_sdk.paging import packed
+
+FORMS_PAGE, SUBMISSIONS_PAGE = 50, 50
+OVERLAP = int(timedelta(minutes=3) / timedelta(milliseconds=1))
+#: Calls within one look, most of which find nothing new.
+CALLS = 10
+_SEEN = 50
+
+
+def pull(link: Link, cursor: Cursor | None) -> Page:
+    """The next forms' new submissions. ``known`` is where each form stands: its newest instant and the ids near it."""
+    state: dict[str, Any] = {"known": {}, "queue": None, "forms_after": None, **(cursor or {})}
+    bodies: list[bytes] = []
+    count = 0
+    for _ in range(CALLS):
+        if not state["queue"]:
+            if state["queue"] is not None and state["forms_after"] is None:
+                return Page(bodies, {"known": state["known"]}, False, count)
+            state |= _more_forms(link, state["forms_after"])
+            continue
+        records, form = _submissions(link, state)
+        if records:
+            bodies += packed(records, kind="forms", form=form)
+            count += len(records)
+    return Page(bodies, state, True, count)
+
+
+def _more_forms(link: Link, after: str | None) -> dict[str, Any]:
+    params: dict[str, Any] = {"limit": FORMS_PAGE, "formTypes": "all"} | ({"after": after} if after else {})
+    answer = link.http.get(FORMS, params=params).json()
+    following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+    queue = [[str(form["id"]), str(form.get("name") or "")] for form in answer.get("results") or ()]
+    return {"queue": queue, "forms_after": following, "after": None, "newest": 0, "near": []}
+
+
+def _submissions(link: Link, state: dict[str, Any]) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+    """One page of the queue's first form; the form leaves the queue with its last page, and stands then where it got to."""
+    id_, name = state["queue"][0]
+    reached, seen = state["known"].get(id_, (0, ()))
+    params: dict[str, Any] = {"limit": SUBMISSIONS_PAGE}
+    if state.get("after"):
+        params["after"] = state["after"]
+    try:
+        answer = link.http.get(f"{SUBMISSIONS}/{id_}", params=params).json()
+    except Refused as error:
+        if error.status != 404:
+            raise
+        answer = {}  # The form was deleted since the forms were listed.
+    rows = answer.get("results") or []
+    fresh = [row for row in rows if row["submittedAt"] >= reached - OVERLAP and row.get("conversionId") not in seen]
+    state["newest"] = max([state["newest"], *(row["submittedAt"] for row in rows)])
+    state["near"] = [
+        *state["near"],
+        *(row.get("conversionId") for row in rows if row["submittedAt"] >= state["newest"] - OVERLAP),
+    ][:_SEEN]
+    after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+    is_through = not after or (rows and rows[-1]["submittedAt"] < reached - OVERLAP)
+    state["after"] = None if is_through else after
+    if is_through:
+        # Of a form that has gone quiet nothing is asked for twice.
+        known = {**state["known"], id_: [max(reached, state["newest"]), state["near"]]}
+        state |= {"known": known, "queue": state["queue"][1:], "newest": 0, "near": []}
+    return fresh, {"id": id_, "name": name}
