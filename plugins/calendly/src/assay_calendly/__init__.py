@@ -1,0 +1,1 @@
+"""Calendly for Assay."""

@@ -1,0 +1,185 @@
+"""Lists that are read again and again, because Calendly can't say what changed since.
+
+A run re-reads the meetings of a window, and asks for the invitees of those that are not as they were. What they were is
+remembered as marks: ten hexadecimal digits for a meeting in one state, side by side in one text.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from assay_calendly.api import everything, organization_of, page, reach_of, resource, stated, uuid_of, whose
+from assay_calendly.pruning import pruned
+from assay_calendly.reading import SUBMISSION
+from assay_sdk import Cursor, Link, NeedsReconnect, Page, Refused, TryLater
+from assay_sdk.paging import digest, packed
+
+BACK_AT_FIRST, BACK, AHEAD = timedelta(days=365), timedelta(days=7), timedelta(days=60)
+MARK = 10
+#: Meetings that are remembered; of those beyond, the invitees are asked for in each run.
+MOST_MARKS = 10_000
+#: Meetings whose invitees are asked for in one go. A free plan takes 50 requests in a minute, so that a whole page of
+#: 100 would never get done there.
+AT_ONCE = 40
+_RESTARTS = 3
+
+
+def mark_of(meeting: Mapping[str, Any]) -> str:
+    return digest([uuid_of(str(meeting.get("uri"))), meeting.get("updated_at")])[:MARK]
+
+
+def meetings(link: Link, cursor: Cursor | None) -> Page:
+    """The next meetings of a run, with their invitees.
+
+    The cursor: ``from`` and ``until`` of the run, which began at ``now``; ``later``: where later runs begin; ``token`` of
+    the page it is at; ``page``: marks of that page's meetings that are done; ``fresh``: of all that this run saw and
+    later runs will see; ``known``: of the run before, which began at ``last``.
+    """
+    at = dict(cursor or {})
+    if "from" not in at:
+        now = link.clock.now()
+        # What changed while nobody looked lies further back.
+        last = min(now, datetime.fromisoformat(str(at["last"]))) if "last" in at else now
+        back = max(last - BACK, now - BACK_AT_FIRST) if cursor else now - BACK_AT_FIRST
+        at |= {"from": stated(back), "until": stated(now + AHEAD), "later": stated(now - BACK), "now": stated(now)}
+    params = {**whose(link), "min_start_time": at["from"], "max_start_time": at["until"], "sort": "start_time:asc"}
+    try:
+        found, following = page(link, "/scheduled_events", params, at.get("token"))
+    except Refused as refusal:
+        if refusal.status != 400 or not at.get("token") or at.get("restarts", 0) >= _RESTARTS:
+            raise
+        # The token grew too old. What this run has seen is remembered, so that little is asked for again.
+        return Page(cursor=_without(at, "token", "page") | {"restarts": at.get("restarts", 0) + 1}, more=True)
+    known = _marks(at, "known") | _marks(at, "fresh") | _marks(at, "page")
+    due = [meeting for meeting in found if mark_of(meeting) not in known]
+    done, invitees = _invitees_of(link, due[:AT_ONCE])
+    seen = [meeting for meeting in found if mark_of(meeting) in known] + done
+    at["fresh"] = _joined(
+        [*_list(at, "fresh"), *(mark_of(one) for one in seen if str(one.get("start_time")) >= at["later"])]
+    )
+    if len(done) < len(due):
+        at["page"] = _joined([*_list(at, "page"), *map(mark_of, done)])
+        is_over = False
+    else:
+        at = _without(at, "page", "token") | ({"token": following} if following else {})
+        is_over = following is None
+    if is_over:
+        at = {"known": at["fresh"], "last": at["now"]}
+    return Page(packed(invitees), cursor=at, more=not is_over, count=len(invitees))
+
+
+def _invitees_of(link: Link, due: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """As many as can be had before Calendly wants to be left alone: those meetings, and all their invitees."""
+    done: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
+    for meeting in due:
+        try:
+            found += invitees(link, meeting)
+        except (TryLater, NeedsReconnect):
+            if not done:
+                raise
+            # What was had is kept; the rest comes with the next page, or fails there by itself.
+            break
+        done.append(meeting)
+    return done, found
+
+
+def invitees(link: Link, meeting: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A meeting's invitees as a webhook would bring them; none when it is gone, or hidden from whoever connected."""
+    path = f"/scheduled_events/{uuid_of(str(meeting.get('uri')))}/invitees"
+    try:
+        people = list(everything(link, path, {"sort": "created_at:asc"}))
+    except Refused as refusal:
+        if refusal.status in (403, 404):
+            link.log.info("meeting.skipped", meeting=uuid_of(str(meeting.get("uri"))), status=refusal.status)
+            return []
+        raise
+    beside = pruned(meeting)
+    return [{**pruned(one), "scheduled_event": beside} for one in people]
+
+
+def submissions(link: Link, cursor: Cursor | None) -> Page:
+    """One page of one form's submissions, newest first, down to those that are known.
+
+    The cursor: ``known``: by form, the newest instant and what came in it; during a run also ``left``: forms to come,
+    the first being read; ``token`` of its page; ``newest`` of what this run found in it.
+    """
+    at = dict(cursor or {})
+    if reach_of(link) != "organization":
+        # Only admins may list the organization's forms.
+        return Page(cursor=at)
+    if "left" not in at:
+        forms = everything(link, "/routing_forms", {"organization": organization_of(link)})
+        at["left"] = [str(form["uri"]) for form in forms if form.get("uri")]
+    if not at["left"]:
+        return Page(cursor=_without(at, "left"))
+    form, *others = at["left"]
+    params = {"form": form, "sort": "created_at:desc"}
+    found, following = page(link, "/routing_form_submissions", params, at.get("token"))
+    known: dict[str, Any] = dict(at.get("known") or {})
+    oldest = stated(link.clock.now() - BACK_AT_FIRST)
+    since, beside = known.get(uuid_of(form)) or (oldest, [])
+    fresh = [one for one in found if _when(one) >= since and uuid_of(str(one.get("uri"))) not in beside]
+    if found and "newest" not in at:
+        newest = max(since, _when(found[0]))
+        same = [uuid_of(str(one.get("uri"))) for one in found if _when(one) == newest]
+        at["newest"] = [newest, same + (list(beside) if newest == since else [])]
+    if following and found and _when(found[-1]) >= since:
+        at["token"] = following
+    else:
+        if at.get("newest"):
+            known[uuid_of(form)] = at["newest"]
+        at = _without(at, "token", "newest") | {"left": others, "known": known}
+    more = bool(at["left"])
+    return Page(packed(pruned(fresh)), cursor=at if more else _without(at, "left"), more=more, count=len(fresh))
+
+
+def with_submitter(link: Link, submission: Mapping[str, Any]) -> dict[str, Any]:
+    """The submission with its invitee's address beside it, which it doesn't hold itself."""
+    kept = pruned(dict(submission))
+    uri = submission.get("submitter")
+    if isinstance(uri, str) and "/invitees/" in uri:
+        meeting, _, invitee = uri.partition("/invitees/")
+        person = resource(link, f"/scheduled_events/{uuid_of(meeting)}/invitees/{uuid_of(invitee)}")
+        kept["submitter_email"] = (person or {}).get("email")
+    return dict(kept)
+
+
+def fetch(link: Link, kind: str, ids: Sequence[str]) -> Page:
+    """Submissions whose hook named an invitee without an address, and invitees of meetings that were held."""
+    records: list[dict[str, Any]] = []
+    for name in ids:
+        if kind == SUBMISSION:
+            submission = resource(link, f"/routing_form_submissions/{name}")
+            if submission is not None:
+                # Without an address even so it would be asked for for ever.
+                records.append({"submitter_email": None, **with_submitter(link, submission)})
+        else:
+            meeting = resource(link, f"/scheduled_events/{name}")
+            if meeting is not None:
+                records += invitees(link, meeting)
+    return Page(packed(records), count=len(records))
+
+
+def _when(record: Mapping[str, Any]) -> str:
+    """Comparable as text: always UTC, and the digits of the second are filled up."""
+    text = str(record.get("created_at") or "").rstrip("Z")
+    seconds, _, rest = text.partition(".")
+    return f"{seconds}.{rest:0<6}Z"
+
+
+def _list(at: Mapping[str, Any], name: str) -> list[str]:
+    text = str(at.get(name) or "")
+    return [text[start : start + MARK] for start in range(0, len(text), MARK)]
+
+
+def _marks(at: Mapping[str, Any], name: str) -> set[str]:
+    return set(_list(at, name))
+
+
+def _joined(marks: Sequence[str]) -> str:
+    return "".join(list(dict.fromkeys(marks))[:MOST_MARKS])
+
+
+def _without(at: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in at.items() if name not in names}
