@@ -81,7 +81,7 @@ class Examinable:
         """Where webhooks go, for vendors that are told so in their developers' pages and not by a call."""
 
     def settle(self) -> None:
-        """Returns when all webhooks that are on their way were sent, for simulators that send them in the background."""
+        """Returns when all webhooks on their way were sent, for simulators that send them in the background."""
 
     # People.
 
