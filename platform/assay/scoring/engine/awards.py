@@ -52,7 +52,7 @@ def of_model(board: Board, model: CompiledModel) -> dict[int, pl.DataFrame]:
             found[place] = _of_condition(board, model, trigger.condition, worth)
         elif isinstance(trigger, OnEvents):
             found[place] = _of_events(board.scene, trigger, worth, trigger.count.then * model.unit)
-        else:
+        elif isinstance(trigger, WhenSilent):
             found[place] = _of_silences(board, rule, trigger, worth, tiers[silences.family(rule, trigger)])
     if model.model.judgements.counted and judging.has_any(board.scene):
         found[len(model.model.rules)] = _of_judgements(board.scene, model)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from assay.scoring.engine.making import Made, made_by, on_made
 from assay.scoring.language import (
     COMPUTED,
     HIDDEN,
@@ -37,6 +38,7 @@ Types = tuple[str, ...] | None
 class CompiledModel:
     """What a model and all it refers to read from the database, worked out once; cache it by `hash`."""
 
+    #: With the rules of plugins' kinds as rules on the events that their awards are.
     model: Model
     hash: str
     #: Names of the traits that are asked for, without the `trait:` of the column.
@@ -53,6 +55,8 @@ class CompiledModel:
     worths: tuple[int, ...]
     #: Whether an own or a referenced model's points drift between two instants of change.
     smooth: bool
+    #: Its own rules of plugins' kinds.
+    made: tuple[Made, ...] = ()
 
     @property
     def name(self) -> str:
@@ -160,13 +164,20 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
     problems = missing_dimensions(model, {name: compiled.model for name, compiled in given.items()})
     if problems:
         raise InvalidModel(problems)
+    content, made = model, made_by(model)
+    model = on_made(model, made)
     types, properties = _read(model)
+    for one in made:
+        types = None if types is None or one.types is None else types | one.types
+        for name in one.properties:
+            _widen(properties, name, one.types)
     named = {
         leaf.name
         for condition in conditions(model)
         for leaf in leaves(condition)
         if isinstance(leaf, Comparison) and leaf.word != HIDDEN
     }
+    named |= {name for one in made for name in one.traits}
     for other in given.values():
         named |= other.asked
         types = None if types is None or other.event_types is None else types | other.event_types
@@ -175,7 +186,7 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
     parts, shares = unit(model), share_sums(model)
     return CompiledModel(
         model=model,
-        hash=content_hash(model, {name: compiled.hash for name, compiled in given.items()}),
+        hash=content_hash(content, {name: compiled.hash for name, compiled in given.items()}),
         asked=frozenset(named),
         property_types=properties,
         event_types=types,
@@ -183,6 +194,7 @@ def compile_model(model: Model, references: Mapping[str, CompiledModel] | None =
         unit=parts,
         worths=tuple(int(worth(model, rule, shares) * parts) for rule in model.rules),
         smooth=any(is_smooth(rule) for rule in model.rules) or any(other.smooth for other in given.values()),
+        made=made,
     )
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from assay.scoring.engine.compiling import JUDGEMENT, OURS, WITHDRAWN, CompiledModel, Types, in_order, names_in
 from assay.scoring.engine.conditions import Columns, derived, expression
 from assay.scoring.engine.lists import answered
+from assay.scoring.engine.making import Made, with_made
 from assay.scoring.engine.qualities import with_qualities
 from assay.scoring.language import Comparison, Condition, OnEvents, WhenSilent, leaves
 
@@ -180,6 +181,8 @@ class Reads:
     texts: Mapping[Types, list[str]]
     #: A small number for each event type that is named.
     kinds: Mapping[str, int]
+    #: Rules of plugins' kinds, each once.
+    made: tuple[Made, ...]
 
 
 def reads(models: Sequence[CompiledModel]) -> Reads:
@@ -214,6 +217,7 @@ def reads(models: Sequence[CompiledModel]) -> Reads:
         wheres={types: list(found) for types, found in wheres.items()},
         texts={types: list(found) for types, found in texts.items()},
         kinds={name: code for code, name in enumerate(sorted(kinds))},
+        made=tuple(dict.fromkeys(one for model in every for one in model.made)),
     )
 
 
@@ -264,7 +268,8 @@ def events_of(read: Reads, events: pl.DataFrame, people: pl.DataFrame, *, ids: b
         *([pl.col(DISCOUNTED).cast(pl.String)] if DISCOUNTED in events.columns else []),
         *(name for name in (f"property:{bare}" for bare in read.properties) if name in events.columns),
     )
-    return known.filter(pl.col("lead").is_not_null()) if codes.null_count() else known
+    known = known.filter(pl.col("lead").is_not_null()) if codes.null_count() else known
+    return with_made(read.made, people, known, hidden=DISCOUNTED)
 
 
 def scene_of(read: Reads, people: pl.DataFrame, events: pl.DataFrame, *, ids: bool, distinct: bool) -> Scene:

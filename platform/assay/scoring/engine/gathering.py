@@ -12,6 +12,7 @@ from assay.scoring.engine.compiling import CompiledModel
 from assay.scoring.engine.evaluating import Board
 from assay.scoring.engine.holding import MOST_EVENTS
 from assay.scoring.engine.listing import Award, Listed, left_out, moment, over
+from assay.scoring.engine.making import behind
 from assay.scoring.engine.reasons import Reason, reason
 from assay.scoring.language import OnEvents, Rule, WhenSilent
 
@@ -42,10 +43,12 @@ def gathered(board: Board, model: CompiledModel, found: Mapping[int, pl.DataFram
     rules: Collection[tuple[int, Rule, OnEvents | WhenSilent]] = (*model.event_rules, *model.silence_rules)
     for place, rule, trigger in rules:
         if place in found:
-            yield from _of_rule(board, place, rule, trigger, found[place])
+            yield from _of_rule(board, model, place, rule, trigger, found[place])
 
 
-def _of_rule(board: Board, place: int, rule: Rule, trigger: OnEvents | WhenSilent, awards: pl.DataFrame) -> Listed:
+def _of_rule(
+    board: Board, model: CompiledModel, place: int, rule: Rule, trigger: OnEvents | WhenSilent, awards: pl.DataFrame
+) -> Listed:
     # Of a milestone's awards the largest counts, so it stands for them all.
     given = pl.col("worth", "points")
     instant = pl.lit(board.scene.leads["at"]).gather("lead")
@@ -64,12 +67,14 @@ def _of_rule(board: Board, place: int, rule: Rule, trigger: OnEvents | WhenSilen
     for row in sums.iter_rows(named=True):
         lead, t = row["lead"], row["t"]
         refusal = None if row["active"] else left_out(trigger, row["verdict"]) or over(t, instants[lead], trigger)
-        what = _told(trigger, t, row["count"])
-        events = tuple(ids.gather(row["row"]).to_list())
+        what = _told(model, trigger, t, row["count"])
+        events = tuple(one for id_ in ids.gather(row["row"]).to_list() for one in behind(id_))
         yield lead, Award(place, rule, what, t, row["worth"], row["points"], refusal, events, row["behind"])
 
 
-def _told(trigger: OnEvents | WhenSilent, t: int, count: int) -> Reason:
+def _told(model: CompiledModel, trigger: OnEvents | WhenSilent, t: int, count: int) -> Reason:
     if isinstance(trigger, OnEvents):
-        return reason("events", types=trigger.types, count=count, at=moment(t))
+        words = {one.type: one.words for one in model.made}
+        types = tuple(words.get(type_, type_) for type_ in trigger.types)
+        return reason("events", types=types, count=count, at=moment(t))
     return reason("silences", length=trigger.length, count=count, since=moment(t - trigger.length))

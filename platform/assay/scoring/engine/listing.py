@@ -11,6 +11,7 @@ from assay.scoring.engine import awards
 from assay.scoring.engine.compiling import WITHDRAWN, CompiledModel
 from assay.scoring.engine.evaluating import Board
 from assay.scoring.engine.fading import lasts
+from assay.scoring.engine.making import behind
 from assay.scoring.engine.reasons import Reason, reason
 from assay.scoring.engine.receipts import Judged
 from assay.scoring.language import OnEvents, Rule, WhenSilent
@@ -64,11 +65,13 @@ def moment(t: int) -> datetime:
 
 def from_events(board: Board, model: CompiledModel, found: dict[int, pl.DataFrame]) -> Listed:
     instants = board.scene.leads["at"].to_list()
+    words = {one.type: one.words for one in model.made}
     for place, rule, trigger in model.event_rules:
         for lead, t, event_id, event_type, worth, points, verdict, active in _rows(board, found[place]):
             refusal = None if active else left_out(trigger, verdict) or over(t, instants[lead], trigger)
-            what = reason("event", type=event_type, at=moment(t))
-            yield lead, Award(place, rule, what, t, worth, points, refusal, (event_id,), 1)
+            what = reason("event", type=words.get(event_type, event_type), at=moment(t))
+            events = behind(event_id)
+            yield lead, Award(place, rule, what, t, worth, points, refusal, events, len(events))
 
 
 def _rows(board: Board, found: pl.DataFrame) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import polars as pl
 from assay.scoring.engine.comparing import outcomes
 from assay.scoring.engine.compiling import CompiledModel, in_order
 from assay.scoring.engine.frames import INSTANT
+from assay.scoring.engine.making import is_made
 from assay.scoring.engine.scoring import score
 from assay.scoring.engine.wishes import CannotMakeUp, examples
 from assay.scoring.language import (
@@ -208,6 +209,9 @@ def _asked_by(rule: Rule, at: datetime) -> Iterator[Action]:
     trigger = rule.trigger
     bare = Action(rule.id, rule.title, None, {}, None, {}, None)
     if isinstance(trigger, OnEvents):
+        if any(is_made(type_) for type_ in trigger.types):
+            # What a plugin would make of a further event, it alone knows.
+            raise CannotMakeUp
         if max(rule.points, trigger.count.then) > 0:
             varying = trigger.count.property or None
             properties = examples(trigger.where, at)
@@ -215,7 +219,7 @@ def _asked_by(rule: Rule, at: datetime) -> Iterator[Action]:
     elif isinstance(trigger, WhenSilent):
         if rule.points < 0 and not trigger.kept and trigger.of is not None:
             yield replace(bare, type=trigger.of[0])
-    elif rule.points > 0:
+    elif isinstance(trigger, WhenHolds) and rule.points > 0:
         yield from _coming_to_hold(bare, trigger, at)
 
 

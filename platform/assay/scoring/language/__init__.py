@@ -1,5 +1,6 @@
 """The model language: a document in, a checked and frozen `Model` out."""
 
+from assay.scoring.language import kinds
 from assay.scoring.language.canonical import content_hash, dump
 from assay.scoring.language.computed import COMPUTED
 from assay.scoring.language.describing import describe
@@ -8,6 +9,7 @@ from assay.scoring.language.hiding import HIDDEN, fields, without
 from assay.scoring.language.loading import load, parse
 from assay.scoring.language.model import (
     Band,
+    ByKind,
     Comparison,
     Condition,
     Count,
@@ -53,6 +55,7 @@ __all__ = [
     "COMPUTED",
     "HIDDEN",
     "Band",
+    "ByKind",
     "Comparison",
     "Condition",
     "Count",
@@ -89,6 +92,7 @@ __all__ = [
     "fields",
     "find_cycle",
     "json_schema",
+    "kinds",
     "leaves",
     "load",
     "missing_dimensions",

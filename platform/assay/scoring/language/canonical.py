@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from assay.scoring.language.model import (
+    ByKind,
     Comparison,
     Condition,
     Count,
@@ -111,6 +112,10 @@ def _rule(rule: Rule) -> dict[str, Any]:
         if trigger.count != Count():
             found["count"] = _count(trigger.count)
         by_count = trigger.count.word == "first_points"
+    elif isinstance(trigger, ByKind):
+        found["kind"] = trigger.kind
+        if parameters := json.loads(trigger.parameters):
+            found["with"] = parameters
     else:
         of = trigger.of or ()
         found["idle"] = _present(

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from assay.scoring.language import kinds
 from assay.scoring.language.computed import sources
 from assay.scoring.language.document import read
 from assay.scoring.language.errors import Problem
 from assay.scoring.language.model import (
+    ByKind,
     Comparison,
     Condition,
     Count,
@@ -86,7 +88,9 @@ def fields(model: Model) -> frozenset[str]:
     """Every trait and property that the model names."""
     found: set[str] = set()
     for rule in model.rules:
-        if isinstance(rule.trigger, OnEvents):
+        if isinstance(rule.trigger, ByKind):
+            found |= frozenset.union(*kinds.fields_of(rule.trigger))
+        elif isinstance(rule.trigger, OnEvents):
             found |= {rule.trigger.count.property} - {""}
             found |= _of(rule.trigger.where) if rule.trigger.where is not None else set()
     for condition in conditions(model):
@@ -109,6 +113,9 @@ def _rule(rule: Rule, hides: Hides) -> Rule:
     trigger = rule.trigger
     if isinstance(trigger, WhenHolds):
         return replace(rule, trigger=WhenHolds(_condition(trigger.condition, hides)))
+    if isinstance(trigger, ByKind):
+        names = frozenset.union(*kinds.fields_of(trigger))
+        return replace(rule, trigger=replace(trigger, without=tuple(sorted(filter(hides, names)))))
     if not isinstance(trigger, OnEvents):
         return rule
     where = None if trigger.where is None else _condition(trigger.where, hides)

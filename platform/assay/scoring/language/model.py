@@ -115,6 +115,18 @@ class WhenSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class ByKind:
+    """What a partner's plugin awards. `parameters` is JSON text with its keys in order; `without` names fields that
+    are kept out of scoring.
+    """
+
+    kind: str
+    parameters: str
+    fading: Fading | None
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """`worth` tells what `points` are: plain thousandths that add, thousandths to which the place (its dimension, or
     the score) is lifted, or a whole number of shares of the dimension's block, as `Split` says.
@@ -124,7 +136,7 @@ class Rule:
     title: str | None
     dimension: str | None
     group: str | None
-    trigger: WhenHolds | OnEvents | WhenSilent
+    trigger: WhenHolds | OnEvents | WhenSilent | ByKind
     worth: Literal["points", "milestone", "share"]
     points: int
     max: int | None

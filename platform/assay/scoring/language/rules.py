@@ -24,12 +24,13 @@ from assay.scoring.language.fields import (
     Whole,
     told,
 )
-from assay.scoring.language.model import Count, Fading, OnEvents, Rule, WhenHolds, WhenSilent
+from assay.scoring.language.kinds import KindName, Parameters, parameters_of
+from assay.scoring.language.model import ByKind, Count, Fading, OnEvents, Rule, WhenHolds, WhenSilent
 from assay.scoring.language.quantities import MOST_POINTS, thousandths
 from assay.scoring.language.shapes import Errors, Part, Words, caps
 from assay.scoring.language.words import listed, unknown_word
 
-TRIGGERS = ("when", "on", "idle")
+TRIGGERS = ("when", "on", "idle", "kind")
 WORTHS = ("points", "milestone", "share")
 
 
@@ -223,7 +224,15 @@ class RuleWords(Words):
                 },
             ]
         },
-        {"dependentRequired": {"share": ["dimension"], "group": ["dimension"], "where": ["on"], "count": ["on"]}},
+        {
+            "dependentRequired": {
+                "share": ["dimension"],
+                "group": ["dimension"],
+                "where": ["on"],
+                "count": ["on"],
+                "with": ["kind"],
+            }
+        },
         {"not": {"required": ["fades", "when"]}},
     )
 
@@ -268,6 +277,19 @@ class RuleWords(Words):
     idle = Part(
         IdleWords, metadata=told("awards for [silence](#idle-silence)", "{id: quiet, idle: {for: 30d}, points: -15}")
     )
+    kind = KindName(
+        metadata=told(
+            "awards what a [plugin's own kind of rule](#kind-rules-of-plugins) does",
+            "{id: autumn, kind: acme.seasonal, with: {months: [10, 11]}, points: 10}",
+        )
+    )
+    with_ = Parameters(
+        data_key="with",
+        metadata=told(
+            "what a rule of a plugin's `kind` goes by, in that plugin's own words",
+            "{id: lunch, kind: acme.seasonal, with: {months: [8]}, points: 2}",
+        ),
+    )
     where = When(
         "property",
         metadata=told(
@@ -284,7 +306,8 @@ class RuleWords(Words):
     fades = Part(
         FadesWords,
         metadata=told(
-            "[until when](#fades-until-when-an-award-counts) an award of `on`, or of `idle` with `kept: true`, counts",
+            "[until when](#fades-until-when-an-award-counts) an award of `on`, of `kind`, or of `idle` with "
+            "`kept: true`, counts",
             "{id: click, on: email.clicked, points: 2, fades: {after: 60d}}",
         ),
     )
@@ -317,11 +340,12 @@ class RuleWords(Words):
     )
 
     def contradictions(self, data: Mapping[str, Any], original: Mapping[str, Any]) -> Errors:
-        return {**caps(data), **_triggers(original), **_worths(data, original), **_fading(data)}
+        found = {**caps(data), **_triggers(original), **_worths(data, original), **_fading(data)}
+        return {**parameters_of(data)[1], **found}
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Rule:
-        trigger: WhenHolds | OnEvents | WhenSilent
+        trigger: WhenHolds | OnEvents | WhenSilent | ByKind
         worth = next((word for word in WORTHS if word in data), "points")
         points = data.get(worth, 0)
         fading = data.get("fades")
@@ -332,6 +356,8 @@ class RuleWords(Words):
             if count.word == "first_points":
                 points = count.number
             trigger = OnEvents(data["on"], data.get("where"), count, fading)
+        elif "kind" in data:
+            trigger = ByKind(data["kind"].name, parameters_of(data)[0], fading)
         else:
             idle = data["idle"]
             trigger = WhenSilent(idle["for_"], idle["of"], idle["kept"], idle["tiers"] == "replace", fading)
@@ -344,18 +370,20 @@ def _triggers(original: Mapping[str, Any]) -> Errors:
     triggers = [word for word in TRIGGERS if word in original]
     if not triggers:
         lost = next((word for word in ("where", "count", "fades") if word in original), None)
-        errors["when"] = [f"is missing: a rule has one of when, on or idle{f'; {lost!r} needs on' if lost else ''}"]
+        errors["when"] = [f"is missing: a rule has one of {listed(TRIGGERS)}{f'; {lost!r} needs on' if lost else ''}"]
     for extra in triggers[1:]:
-        errors[extra] = [f"cannot stand beside {triggers[0]!r}: a rule has one of when, on or idle"]
+        errors[extra] = [f"cannot stand beside {triggers[0]!r}: a rule has one of {listed(TRIGGERS)}"]
     if triggers and "on" not in original:
         for word in ("where", "count"):
             if word in original:
                 errors[word] = [f"belongs to event rules (on), not to {triggers[0]!r}"]
         kept = isinstance(original.get("idle"), Mapping) and original["idle"].get("kept") is True
-        if "fades" in original and not kept:
+        if "fades" in original and not kept and "kind" not in original:
             errors["fades"] = [
                 f"needs an award with an instant: an event rule (on) or idle with kept: true, not {triggers[0]!r}"
             ]
+    if "with" in original and "kind" not in original:
+        errors["with"] = ["belongs to rules of a plugin's kind"]
     if original.get("group") is not None and original.get("dimension") is None:
         errors["group"] = ["needs a dimension: groups are declared inside one"]
     return errors

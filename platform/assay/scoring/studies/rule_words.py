@@ -22,6 +22,8 @@ def words_of(rule: language.Rule) -> str:
     if isinstance(trigger, language.WhenSilent):
         activity = "activity" if trigger.of is None else " or ".join(trigger.of)
         return f"no {activity} for {spoken(trigger.length)}"
+    if isinstance(trigger, language.ByKind):
+        return language.kinds.in_words(trigger)
     return language.describe(trigger.condition)
 
 

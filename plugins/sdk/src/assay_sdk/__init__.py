@@ -24,7 +24,7 @@ from assay_sdk.records import (
     Restoration,
     Value,
 )
-from assay_sdk.rules import Award, Fact, LeadFacts, RuleKind
+from assay_sdk.rules import Award, Fact, LeadFacts, RuleKind, Told
 from assay_sdk.service import EventType, Service, VendorAccount
 from assay_sdk.source import Cursor, Delivery, Message, Page, Request, Source, Stream
 
@@ -82,6 +82,7 @@ __all__ = [
     "SystemClock",
     "TokenExpired",
     "Tokens",
+    "Told",
     "TryLater",
     "UsageReport",
     "Value",

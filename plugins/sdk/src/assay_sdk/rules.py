@@ -1,5 +1,6 @@
 """A partner's own kind of rule: it looks at a lead's facts and awards points."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,17 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema
 
-from assay_sdk.records import Value
+#: A value as scoring sees it: numbers and truth values are text too (``"12.5"``, ``"true"``). ``number`` reads one.
+Told = str | list[str]
+
+
+def number(value: Told | None) -> float | None:
+    """The number that a text is; None for what is none."""
+    try:
+        found = float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and math.isfinite(found) else None
 
 
 @dataclass(frozen=True)
@@ -16,25 +27,23 @@ class Fact:
 
     type: str
     at: datetime
-    properties: Mapping[str, Value]
+    properties: Mapping[str, Told]
 
 
 @dataclass(frozen=True)
 class LeadFacts:
-    """What is known of one lead."""
+    """What is known of one lead. Blank text counts as unknown, and is left out."""
 
-    traits: Mapping[str, Value]
+    traits: Mapping[str, Told]
     #: Oldest first; only of the types that the kind asked for.
     events: Sequence[Fact]
 
 
 @dataclass(frozen=True)
 class Award:
-    """Points from an instant on. How they fade, and which caps hold for them, the rule itself says in the model."""
+    """The rule's points, from an instant on. How they fade, and which caps hold for them, the model says."""
 
     at: datetime
-    #: A multiple of the rule's points: 1 is all of them, 0.5 half of them.
-    times: float = 1.0
     #: The place in ``LeadFacts.events`` of the event behind it; None: no single one.
     event: int | None = None
 

@@ -51,7 +51,8 @@ def test_the_strategies_use_every_word(strategies: ModuleType) -> None:
 
     look()
     missing = set(words_of(json_schema())) - seen
-    assert missing == {"C", "2", "3"}  # the marks of grades between
+    # The marks of grades between, and the words of plugins, which have tests of their own.
+    assert missing == {"C", "2", "3", "kind", "with"}
 
 
 def words_of(schema: Any) -> Iterator[str]:
