@@ -15,6 +15,15 @@ from assay_sdk.auth import ACCESS_TOKEN, REFRESH_TOKEN
 class CalendlyOAuth(OAuth):
     """Basic at the token endpoint; refresh tokens that are good once; scopes that older apps don't know."""
 
+    def authorize_url(
+        self, app: Mapping[str, str], *, redirect_uri: str, state: str, verifier: str, settings: Mapping[str, Any]
+    ) -> str:
+        """Calendly knows no optional scopes: those that the app has at Calendly are asked for like the others."""
+        at_calendly = app.get("optional_scopes", " ".join(self.optional_scopes)).split()
+        optional = {scope: why for scope, why in self.optional_scopes.items() if scope in at_calendly}
+        whole = OAuth(self.authorize, self.token, scopes={**self.scopes, **optional}, pkce=self.pkce)
+        return whole.authorize_url(app, redirect_uri=redirect_uri, state=state, verifier=verifier, settings=settings)
+
     def read(self, answer: Mapping[str, Any], now: datetime) -> Tokens:
         tokens = super().read(answer, now)
         # Apps made before scopes came have full access, and are told of no scope, or of one named "default".

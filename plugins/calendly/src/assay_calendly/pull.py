@@ -31,8 +31,8 @@ def mark_of(meeting: Mapping[str, Any]) -> str:
 def meetings(link: Link, cursor: Cursor | None) -> Page:
     """The next meetings of a run, with their invitees.
 
-    The cursor: ``from`` and ``until`` of the run, which began at ``now``; ``later``: where later runs begin; ``token`` of
-    the page it is at; ``page``: marks of that page's meetings that are done; ``fresh``: of all that this run saw and
+    The cursor: ``from`` and ``until`` of the run, which began at ``now``; ``later``: where later runs begin; ``token``
+    of the page it is at; ``page``: marks of that page's meetings that are done; ``fresh``: of all that this run saw and
     later runs will see; ``known``: of the run before, which began at ``last``.
     """
     at = dict(cursor or {})

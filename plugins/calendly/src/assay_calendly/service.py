@@ -57,6 +57,11 @@ class Calendly(Service):
         AppSetting("authorize_url", "Address of the login", default="https://auth.calendly.com/oauth/authorize"),
         AppSetting("token_url", "Address that gives tokens", default="https://auth.calendly.com/oauth/token"),
         AppSetting("revoke_url", "Address that takes tokens back", default="https://auth.calendly.com/oauth/revoke"),
+        AppSetting(
+            "optional_scopes",
+            "Those of the optional scopes that your Calendly app has",
+            default="routing_forms:read contacts:read meeting_recaps:read",
+        ),
         AppSetting("tolerance", "Seconds for which a webhook's signature is good", default="180"),
         AppSetting("signing_key_days", "Days after which a webhook's key is replaced; 0: never", default="90"),
     )
