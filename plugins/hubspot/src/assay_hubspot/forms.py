@@ -42,7 +42,7 @@ def _more_forms(link: Link, after: str | None) -> dict[str, Any]:
 
 
 def _submissions(link: Link, state: dict[str, Any]) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
-    """One page of the queue's first form; the form leaves the queue with its last page, and stands then where it got to."""
+    """One page of the queue's first form, which leaves the queue with its last page."""
     id_, name = state["queue"][0]
     reached, seen = state["known"].get(id_, (0, ()))
     params: dict[str, Any] = {"limit": SUBMISSIONS_PAGE}
