@@ -36,7 +36,14 @@ MOST_MARKS = 2000
 #: A scroll that nobody goes on with ends after a minute, and until then there is no other.
 SCROLL_ENDS = timedelta(seconds=65)
 
+#: Pages of a hundred companies each.
+MOST_SCROLLED = 1000
+
 Rows = list[Mapping[str, Any]]
+_OF_COMPANY = (
+    *("type", "id", "company_id", "name", "website", "industry", "size", "monthly_spend", "plan"),
+    *("custom_attributes", "updated_at"),
+)
 
 
 def contacts(link: "Link", cursor: Cursor) -> Page:
@@ -101,39 +108,52 @@ def _replied_at(conversation: Mapping[str, Any]) -> int:
 
 def _with_replies(link: "Link", conversation: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        found = link.http.get(f"/conversations/{conversation['id']}").json()
+        found: Mapping[str, Any] = link.http.get(f"/conversations/{conversation['id']}").json()
     except Refused as error:
         if error.status == 404:
             return conversation
         raise
-    return found if isinstance(found, dict) else conversation
+    return found
 
 
 def companies(link: "Link", cursor: Cursor) -> Page:
-    """All of them each time, by the only list that has no end; kept are those that were changed since the last time."""
-    since, scroll = int(cursor.get("since") or 0), cursor.get("scroll")
-    began = int(cursor.get("began") or _now(link))
+    """Those that were changed since the last time, out of all of them: by the only list that has no end.
+
+    One look is one whole scroll. Intercom keeps the place in it, and moves on with each call: what was answered and not
+    kept could not be asked for again.
+    """
+    since, began = int(cursor.get("since") or 0), _now(link)
+    fresh: Rows = []
+    scroll: str | None = None
+    for _ in range(MOST_SCROLLED):
+        answer = _scrolled(link, scroll)
+        found = rows(answer, "data")
+        fresh += [_brief(company) for company in found if seconds(company.get("updated_at")) >= since - LATE]
+        scroll = text(answer.get("scroll_param"))
+        if not found or scroll is None:
+            break
+    return Page(packed(fresh), {"since": began}, count=len(fresh))
+
+
+def _scrolled(link: "Link", scroll: str | None) -> Mapping[str, Any]:
+    """The next page. Where a scroll breaks off, all begins again once Intercom has forgotten it."""
+    params = {"scroll_param": scroll} if scroll else None
     try:
-        # Each call goes one page on, so it must not be sent twice.
-        answer = link.http.get(
-            "/companies/scroll", params={"scroll_param": scroll} if scroll else None, safe=False
-        ).json()
+        # Each call goes one page on, so none is sent twice.
+        answer: Mapping[str, Any] = link.http.get("/companies/scroll", params=params, safe=False).json()
     except TryLater as error:
-        if error.overloaded or not scroll:
+        if scroll is None or error.overloaded:
             raise
-        return Page((), {"since": since}, more=True)
+        raise TryLater("The scroll through the companies broke off.", after=SCROLL_ENDS) from None
     except Refused as error:
         if error.status not in (400, 404):
             raise
-        if scroll:
-            return Page((), {"since": since}, more=True)
         raise TryLater("Another scroll through the companies is not over.", after=SCROLL_ENDS) from None
-    found = rows(answer, "data")
-    fresh = [company for company in found if seconds(company.get("updated_at")) >= since - LATE]
-    following = text(answer.get("scroll_param"))
-    more = bool(found) and following is not None
-    then = {"since": since, "began": began, "scroll": following} if more else {"since": began}
-    return Page(packed(fresh), then, more, len(fresh))
+    return answer
+
+
+def _brief(company: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: company[name] for name in _OF_COMPANY if name in company}
 
 
 def fetch(link: "Link", kind: str, ids: Sequence[str]) -> Page:
@@ -190,8 +210,8 @@ def _search(link: "Link", path: str, cursor: Cursor, fields: Sequence[str], size
     if cursor.get("after"):
         asked["pagination"]["starting_after"] = cursor["after"]
     params = {"include_merge_history": "true"} if path.startswith("/contacts") else None
-    answer = link.http.post(path, json=asked, params=params, safe=True).json()
-    return answer if isinstance(answer, dict) else {}
+    answer: Mapping[str, Any] = link.http.post(path, json=asked, params=params, safe=True).json()
+    return answer
 
 
 def _asked_from(link: "Link", cursor: Cursor) -> int:

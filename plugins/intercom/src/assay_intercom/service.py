@@ -15,7 +15,17 @@ from assay_intercom.destination import IntercomDestination
 from assay_intercom.source import IntercomSource
 from assay_intercom.vocabulary import VOCABULARY
 from assay_intercom.workspace import API, LOGIN, REGIONS, note_workspace, region_of
-from assay_sdk import AppSetting, NeedsReconnect, OAuth, PluginError, RateLimit, Refused, Service, VendorAccount
+from assay_sdk import (
+    AppSetting,
+    NeedsReconnect,
+    OAuth,
+    PluginError,
+    RateLimit,
+    Refused,
+    Service,
+    TryLater,
+    VendorAccount,
+)
 from assay_sdk.auth import Tokens
 from assay_sdk.clock import Clock
 from assay_sdk.service import LONGEST_PAUSE
@@ -124,6 +134,8 @@ class Intercom(Service):
     def judge(self, answer: httpx.Response) -> PluginError | None:
         if answer.status_code == 401:
             return NeedsReconnect("Intercom no longer takes our access: somebody has to connect again.")
+        if answer.is_success and answer.content and not _is_object(answer):
+            return TryLater("Intercom answered with something that is no JSON object.")
         return super().judge(answer)
 
     def pause_of(self, answer: httpx.Response) -> timedelta | None:
@@ -152,3 +164,10 @@ class Intercom(Service):
             answer=body,
             headers={name.lower(): value for name, value in answer.headers.items()},
         )
+
+
+def _is_object(answer: httpx.Response) -> bool:
+    try:
+        return isinstance(answer.json(), dict)
+    except ValueError:
+        return False

@@ -25,7 +25,7 @@ def region_of(stated: Mapping[str, Any]) -> str:
 def note_workspace(link: "Link", address: str, region: str) -> Mapping[str, Any]:
     """Asks whose token this is, keeps the workspace's region and time zone, and gives what Intercom says of it."""
     body = link.http.get(address).json()
-    app = body.get("app") if isinstance(body, dict) else None
+    app = body.get("app")
     if not isinstance(app, dict) or not app.get("id_code"):
         raise Refused("Intercom did not say which workspace this is.")
     stated = str(app.get("region") or region).upper()

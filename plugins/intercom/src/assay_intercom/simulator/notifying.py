@@ -111,12 +111,17 @@ class Notifier:
 
     def _send(self, notice: dict[str, Any]) -> bool:
         self._last = notice
-        body = json.dumps(notice, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "intercom-parrot-service-client/1.0",
-            "X-Hub-Signature": "sha1=" + sign(self._secret(), body, digest="sha1"),
-        }
+        body, headers = signed(notice, self._secret())
         status = self._post(self.url, body, headers).status
         self.disabled |= status == 410
         return 200 <= status < 300
+
+
+def signed(notice: Mapping[str, Any], secret: str) -> tuple[bytes, dict[str, str]]:
+    """A notification as it is posted: its body and headers."""
+    body = json.dumps(notice, ensure_ascii=False, separators=(",", ":")).encode()
+    return body, {
+        "Content-Type": "application/json",
+        "User-Agent": "intercom-parrot-service-client/1.0",
+        "X-Hub-Signature": "sha1=" + sign(secret, body, digest="sha1"),
+    }

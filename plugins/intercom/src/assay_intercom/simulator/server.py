@@ -13,10 +13,11 @@ from werkzeug.wrappers import Request, Response
 
 from assay_intercom.simulator.happenings import Happenings
 from assay_intercom.simulator.notifying import Notifier, iso_contact
+from assay_intercom.simulator.offers import Offers
 from assay_intercom.simulator.searching import BadSearch, compiled, opened, paged, sealed
 from assay_intercom.simulator.workspaces import Workspace
 from assay_sdk.clock import Clock
-from assay_sdk.testing import Simulator, answer_json, route
+from assay_sdk.testing import answer_json, route
 from assay_sdk.testing.simulator import Grant
 
 SLICE = 10
@@ -32,7 +33,7 @@ def failed(status: int, code: str, message: str, headers: Mapping[str, str] | No
     return answer_json({"type": "error.list", "request_id": str(uuid4()), "errors": errors}, status, headers)
 
 
-class IntercomSimulator(Simulator):
+class IntercomSimulator(Offers):
     """Two workspaces that share one app."""
 
     name = "intercom"

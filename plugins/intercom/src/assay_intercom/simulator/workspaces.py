@@ -12,22 +12,10 @@ Row = dict[str, Any]
 #: What Intercom embeds of a contact's companies, tags and notes.
 EMBEDDED = 10
 _NULLS = [
-    "external_id",
-    "phone",
-    "name",
-    "avatar",
-    "owner_id",
-    "signed_up_at",
-    "last_seen_at",
-    "last_replied_at",
-    "last_contacted_at",
-    "last_email_opened_at",
-    "last_email_clicked_at",
-    "language_override",
-    "browser",
-    "browser_version",
-    "browser_language",
-    "os",
+    *("external_id", "phone", "name", "avatar", "owner_id", "language_override"),
+    *("browser", "browser_version", "browser_language", "os"),
+    *("signed_up_at", "last_seen_at", "last_replied_at", "last_contacted_at"),
+    *("last_email_opened_at", "last_email_clicked_at"),
 ]
 BLANK: Mapping[str, Any] = {
     "type": "contact",
@@ -184,8 +172,13 @@ class Workspace:
         """So many people and their past half year."""
         start = len(self.contacts)
         firms = [
-            self.add_company(now - 200 * _DAY, f"{name} Ltd", website=f"https://{name.lower()}.example.test", size=40)
-            for name in _LAST
+            self.add_company(
+                now - 200 * _DAY,
+                f"{_LAST[number % 10]} {number}",
+                website=f"https://firm{number}.example.test",
+                size=40,
+            )
+            for number in range(max(1, people // 2))
         ]
         for number in range(start, start + people):
             first, last = _FIRST[number % len(_FIRST)], _LAST[number // len(_FIRST) % len(_LAST)]
@@ -199,11 +192,11 @@ class Workspace:
                 name=f"{first} {last}",
                 email=f"{first}.{last}.{number}@{last}.example.test".lower(),
                 custom_attributes={"plan": _PLANS[number % 3]} if is_user else {},
-                companies=[firms[number // len(_FIRST) % len(_LAST)]["id"]],
+                companies=[firms[number % len(firms)]["id"]],
             )
             made |= {"updated_at": changed, "last_seen_at": changed, "signed_up_at": born if is_user else None}
             if number % 4 == 0:
                 made["last_email_opened_at"] = changed
-            if number % 20 == 0:
+            if number % 3 == 0:
                 talk = self.add_conversation(changed, made["id"])
                 self.add_reply(min(changed + 600, now), talk["id"], made["id"])
