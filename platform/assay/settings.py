@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -141,12 +141,16 @@ def nameserver(value: str) -> str:
 
 
 def networks(value: str) -> str:
+    # Loaded for those who set it.
+    from assay_sdk.addresses import read_allowed
+
     for one in value.split(","):
         try:
-            ip_network(one.strip())
+            read_allowed(one.strip())
         except ValueError:
             raise Refusal(
-                f"holds {one.strip()!r}", "IP addresses and networks such as 10.1.0.7,10.2.0.0/16, commas between"
+                f"holds {one.strip()!r}",
+                "IP addresses, with a port or without, and networks, such as 10.1.0.7,10.1.0.8:8080,10.2.0.0/16",
             ) from None
     return value
 
@@ -181,7 +185,7 @@ class Settings:
         secret=True,
     )
     egress_allow: str = setting(
-        "", networks, "Addresses and networks, such as 10.1.0.0/16, called for tenants although they are not public"
+        "", networks, "Addresses, ADDRESS:PORT and networks, such as 10.1.0.0/16, called for tenants although they are not public"
     )
     nameserver: str = setting(
         "", nameserver, "Name server, ADDRESS or ADDRESS:PORT, asked for proofs of domains; empty: the machine's own"

@@ -22,6 +22,7 @@ COMMANDS = {
     "people": "Helps persons who are locked out: takes their second factors away.",
     "plan": "Which plan a tenant is on, and which there are.",
     "plugins": "Lists the installed plugins.",
+    "simulators": "Stand-ins of the vendors that plugins speak with, for trying things out.",
     "demo": "Makes the demonstration tenant and sends its traffic.",
     "doctor": "Says what is configured, reachable and wrong.",
 }

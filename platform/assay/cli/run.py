@@ -12,10 +12,11 @@ from assay import embedded
 from assay.settings import Settings, secret_key_in
 from assay.supervisor import Child, Signals, StartFailed, Supervisor
 
-QUEUES = ("intake", "scoring")
+QUEUES = ("intake", "scoring", "sync")
 PORTS_TRIED = 50
 WORKER_PATIENCE = 30.0
 WEB_PATIENCE = 20.0
+SIMULATORS_PATIENCE = 3.0
 
 
 @click.command()
@@ -56,6 +57,11 @@ def supervise(supervisor: Supervisor, settings: Settings) -> None:
     began = time.monotonic()
     if not supervisor.run_once(child("migrate", settings, patience=WORKER_PATIENCE)):
         return
+    if settings.demo:
+        led = with_stand_ins(supervisor, settings)
+        if led is None:
+            return
+        settings = led
     for queue in QUEUES:
         # The timetable needs a thread, not the sixty megabytes of a process of its own.
         extra = ("--with-timetable",) if queue == QUEUES[0] else ()
@@ -69,9 +75,24 @@ def supervise(supervisor: Supervisor, settings: Settings) -> None:
     supervisor.keep()
 
 
+def with_stand_ins(supervisor: Supervisor, settings: Settings) -> Settings | None:
+    """Starts them, and leads this and all further processes to them; None when told to stop meanwhile."""
+    from assay.demo import led
+
+    led.forget(settings.data_dir)
+    supervisor.add(child("simulators", settings, patience=SIMULATORS_PATIENCE))
+    if not supervisor.wait_until(lambda: led.path_in(settings.data_dir).exists()):
+        return None
+    found = led.read(settings.data_dir)
+    for each in found.values():
+        os.environ.update(each.environ)
+    allowed = [*filter(None, [settings.egress_allow]), *(f"127.0.0.1:{each.port}" for each in found.values())]
+    return dataclasses.replace(settings, egress_allow=",".join(allowed))
+
+
 def child(command: str, settings: Settings, *arguments: str, patience: float) -> Child:
     environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")},
+        **{name: value for name, value in os.environ.items() if is_passed_on(name)},
         **settings.as_environ(),
         "ASSAY_DATA_DIR": str(settings.data_dir),
         # glibc keeps a heap per thread otherwise, most of it empty.
@@ -79,6 +100,11 @@ def child(command: str, settings: Settings, *arguments: str, patience: float) ->
     }
     name = " ".join((command, *arguments))
     return Child(name, [sys.executable, "-m", "assay.cli", command, *arguments], environ, patience)
+
+
+def is_passed_on(name: str) -> bool:
+    """Our own settings go by what they are; those of plugins only they know."""
+    return not name.startswith("ASSAY_") or name.startswith("ASSAY_PLUGIN_")
 
 
 def say(sentence: str) -> None:

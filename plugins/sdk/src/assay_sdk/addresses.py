@@ -37,7 +37,8 @@ _NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", r
 _HOST = re.compile(r"[a-z0-9._-]{1,254}|\[?[0-9a-f:.]+\]?", re.IGNORECASE | re.ASCII)
 _OWN_NAMES = re.compile(r"(.*\.)?(localhost|localdomain|local|internal)\.?", re.IGNORECASE | re.ASCII)
 
-_allowed: tuple[Network, ...] = ()
+#: Each with the one port that is allowed of it; None: all.
+_allowed: tuple[tuple[Network, int | None], ...] = ()
 
 
 class AddressRefused(httpx.RequestError):
@@ -45,12 +46,23 @@ class AddressRefused(httpx.RequestError):
 
 
 def configure(allowed: Iterable[str] = ()) -> None:
-    """From here on these addresses (``10.1.0.7``) and networks (``10.1.0.0/16``) are called, public or not.
+    """From here on these addresses (``10.1.0.7``), one port of one (``10.1.0.7:8080``) and networks (``10.1.0.0/16``)
+    are called, public or not.
 
-    Raises ValueError, which names the one that is neither.
+    Raises ValueError, which names the one that is none of them.
     """
     global _allowed
-    _allowed = tuple(ipaddress.ip_network(one.strip()) for one in allowed if one.strip())
+    _allowed = tuple(read_allowed(one.strip()) for one in allowed if one.strip())
+
+
+def read_allowed(text: str) -> tuple[Network, int | None]:
+    """A network, and the port that is meant; raises ValueError."""
+    address, colon, port = text.rpartition(":")
+    if not colon or "." not in address:
+        return ipaddress.ip_network(text), None
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"{text!r} ends in no port")
+    return ipaddress.ip_network(address), int(port)
 
 
 def check_url(url: str) -> None:
@@ -67,13 +79,16 @@ def check_url(url: str) -> None:
     check_parsed(parsed)
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address may be called: it is one of the public internet's, or was allowed by ``configure``."""
+def is_public(address: str, port: int | None = None) -> bool:
+    """Whether an IP address may be called: it is one of the public internet's, or was allowed by ``configure``.
+
+    Without ``port``, whether any of its ports may.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if any(parsed in network for network in _allowed):
+    if any(parsed in network and (only is None or port in (None, only)) for network, only in _allowed):
         return True
     if isinstance(parsed, ipaddress.IPv6Address) and (parsed.scope_id or parsed not in _PUBLIC_IPV6):
         return False
@@ -94,7 +109,7 @@ def check_parsed(url: httpx.URL) -> None:
     if port not in _WEB_PORTS and (port < _OWN_PORTS_FROM or port in _NEVER_HTTP):
         raise AddressRefused(f"Port {port} is not called; accepted are 80, 443 and those from 1024 where HTTP may be.")
     literal = _as_literal(url.host)
-    if literal is not None and not is_public(literal):
+    if literal is not None and not is_public(literal, port):
         raise not_public()
     if literal is None and _OWN_NAMES.fullmatch(url.host) and not _allowed:
         raise not_public()

@@ -268,7 +268,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         addresses = self._addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
-        if not all(is_public(address) for address in addresses):
+        if not all(is_public(address, port) for address in addresses):
             # One among public ones is no accident: which is tried first is not for the name's owner to choose.
             raise not_public()
         failed: httpcore.NetworkError | httpcore.TimeoutException | None = None
