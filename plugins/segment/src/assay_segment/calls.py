@@ -14,6 +14,8 @@ from assay_sdk.reading import explain, read_leniently
 
 #: Segment's own limit for one event.
 MAX_ITEM = 32 * 1024
+#: What was posted to a connection's address, by a webhook or a function.
+HOOK = "hook"
 CALLS = ("identify", "track", "page", "screen", "group", "alias")
 
 Id = str | int | None
@@ -35,6 +37,7 @@ class Item(msgspec.Struct, gc=False):
     timestamp: str | None = None
     originalTimestamp: str | None = None
     sentAt: str | None = None
+    receivedAt: str | None = None
     traits: Bag = None
     properties: Bag = None
     context: Bag = None
@@ -52,12 +55,21 @@ class _LenientBatch(msgspec.Struct, gc=False):
     context: Bag = None
 
 
+class _Shape(msgspec.Struct, gc=False):
+    batch: msgspec.Raw | None = None
+
+
 _item = msgspec.json.Decoder(Item)
 _batch = msgspec.json.Decoder(_Batch)
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_shape = msgspec.json.Decoder(_Shape)
 
 
 def read_items(call: str, body: bytes) -> Iterator[tuple[Item | Misunderstood, Any]]:
     """The items of a request in their order, each with its raw form. Raises Misunderstood when none can be found."""
+    if call == HOOK:
+        yield from _posted(body)
+        return
     if call != "batch":
         item = _read_item(body, 0, at="")
         if isinstance(item, Item):
@@ -72,6 +84,47 @@ def read_items(call: str, body: bytes) -> Iterator[tuple[Item | Misunderstood, A
             if batch.context:
                 item.context = merge(batch.context, item.context or {})
         yield item, raw
+
+
+def _posted(body: bytes) -> Iterator[tuple[Item | Misunderstood, Any]]:
+    """What a webhook or a function posts: one event, a list of them, or a batch as the libraries send it."""
+    kind = _kind_of(body)
+    if kind == "batch":
+        yield from read_items("batch", body)
+        return
+    if kind == "list":
+        for position, raw in enumerate(_events_of(body)):
+            yield _guessed(_read_item(raw, position, at=f"[{position}]")), raw
+        return
+    yield _guessed(_read_item(body, 0, at="")), body
+
+
+def _kind_of(body: bytes) -> str:
+    if body.lstrip()[:1] == b"[":
+        return "list"
+    try:
+        return "batch" if _shape.decode(body).batch is not None else "event"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "event"
+
+
+def _events_of(body: bytes) -> list[Any]:
+    try:
+        try:
+            return _list.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.convert(read_leniently(body), list[Any])
+    except (ValueError, RecursionError) as error:
+        raise Misunderstood(f"The body is not JSON that can be read: {error}.", excerpt=excerpt(body)) from None
+
+
+def _guessed(item: Item | Misunderstood) -> Item | Misunderstood:
+    """Functions post what their author wrote: an event that has a name and no type is one that was tracked."""
+    if isinstance(item, Item) and item.type is None and item.event:
+        item.type = "track"
+    return item
 
 
 def merge(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ _BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 #: Names of Segment's own specification whose words say less than ours.
 KNOWN = {
     "email.link.clicked": "email.clicked",
+    "email.marked.as.spam": "email.complained",
     "live.chat.conversation.started": "chat.started",
     "order.completed": "deal.won",
 }

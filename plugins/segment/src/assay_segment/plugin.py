@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 
-from assay_sdk import Source, hookimpl
-from assay_segment.source import Segment
+from assay_sdk import Service, Source, hookimpl
+from assay_segment.service import SegmentService
 
 
 @hookimpl
 def register_sources(register: Callable[[Source], None]) -> None:
-    register(Segment())
+    """Tracking calls need no connection."""
+    register(SegmentService.source)
+
+
+@hookimpl
+def register_services(register: Callable[[Service], None]) -> None:
+    """Its source is the very same one."""
+    register(SegmentService())

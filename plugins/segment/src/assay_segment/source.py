@@ -7,10 +7,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from assay_sdk import Alias, Company, Event, Identifiers, Identify, Message, Misunderstood, Record, Source
+from assay_sdk import (
+    Alias,
+    Company,
+    Deletion,
+    Delivery,
+    Event,
+    Identifiers,
+    Identify,
+    Message,
+    Misunderstood,
+    Record,
+    Request,
+    Source,
+)
 from assay_sdk.flatten import Flat, flatten
-from assay_segment.calls import CALLS, Id, Item, excerpt, read_items
+from assay_segment.calls import CALLS, HOOK, Id, Item, excerpt, read_items
+from assay_segment.hooks import check, deliveries
 from assay_segment.names import event_type
+from assay_segment.ours import OWN_TRAITS, is_ours
 
 # A message is under way this long without anybody's clock being wrong. Within it the stated instant stands, so that an
 # event that is sent twice happened at one instant, not at two.
@@ -20,21 +35,32 @@ _OF_PAGE = ("path", "url", "title", "referrer", "search")
 
 
 class Segment(Source):
-    """Segment's tracking calls, from any of its libraries."""
+    """Segment's tracking calls: from any of its libraries, or passed on by Segment's webhooks and functions."""
 
     name = "segment"
     title = "Segment"
     tracking_calls = True
+    has_hooks = True
+
+    def verify(self, request: Request, app: Mapping[str, str], secrets: Mapping[str, Any]) -> None:
+        check(request, secrets)
+
+    def split(self, request: Request) -> Iterator[Delivery]:
+        return deliveries(request.body)
 
     def normalise(self, message: Message) -> Iterator[Record | Misunderstood]:
-        is_batch = message.call == "batch"
+        is_batch, is_hook = message.call == "batch", message.call == HOOK
+        is_list = is_hook and message.body.lstrip()[:1] == b"["
         for position, (item, raw) in enumerate(read_items(message.call, message.body)):
             if isinstance(item, Misunderstood):
                 yield item
                 continue
-            at = f"batch[{position}]." if is_batch else ""
+            if is_ours(item.messageId, _part(item.context, "library").get("name")):
+                # Our own scores, on their way back.
+                continue
+            at = f"batch[{position}]." if is_batch else f"[{position}]." if is_list else ""
             try:
-                yield _record(item, message.received_at)
+                yield _record(item, message.received_at, is_hook=is_hook)
             except Misunderstood as error:
                 field = f"{at}{error.field}" if error.field else None
                 yield Misunderstood(error.reason, field=field, position=position, excerpt=excerpt(raw))
@@ -43,12 +69,16 @@ class Segment(Source):
                 yield Misunderstood(reason, position=position, excerpt=excerpt(raw))
 
 
-def _record(item: Item, received_at: datetime) -> Record:
-    at = _instant(item, received_at)
+def _record(item: Item, received_at: datetime, *, is_hook: bool) -> Record:
+    at = _instant_at_segment(item, received_at) if is_hook else _instant(item, received_at)
     ids = _identifiers(item)
     match item.type:
         case "identify":
-            return Identify(ids, flatten(item.traits or {}), at)
+            traits = flatten(item.traits or {})
+            return Identify(ids, {name: value for name, value in traits.items() if name not in OWN_TRAITS}, at)
+        # Write keys lie open in browsers: only Segment itself may have somebody erased.
+        case "delete" if is_hook:
+            return Deletion(ids, "segment", at, erased=True)
         case "track":
             return Event(ids, _event_type(item), _properties(item), at, item.messageId or "")
         case "page":
@@ -131,6 +161,18 @@ def _named(item: Item) -> Flat:
 def _part(context: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
     part = (context or {}).get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _instant_at_segment(item: Item, received_at: datetime) -> datetime:
+    """Segment has put wrong clocks right in ``timestamp``, and may pass an event on hours later.
+
+    So neither the client's clock nor our own receipt says more; without ``timestamp``, its own receipt stands for ours.
+    """
+    if item.timestamp:
+        item.originalTimestamp = item.sentAt = None
+    elif item.receivedAt and (received := _parsed(item.receivedAt)) is not None:
+        received_at = received
+    return _instant(item, received_at)
 
 
 def _instant(item: Item, received_at: datetime) -> datetime:
