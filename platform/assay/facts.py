@@ -21,6 +21,10 @@ class ImportReceived(Fact):
     """A whole file is on disk and waits to be read."""
 
 
+class SyncDue(Fact):
+    """A connection has something to pull, to fetch or to look after."""
+
+
 class LeadsChanged(Fact):
     """Leads have new facts and are due for scoring."""
 

@@ -23,7 +23,7 @@ from assay.profiles import dropping
 from assay.profiles.service import on_leads_changed
 from assay.scoring.due import mark_due
 from assay_tenants.context import acting_by_itself
-from assay_tenants.database import timetable_session
+from assay_tenants.database import tenant_session, timetable_session
 
 log = structlog.get_logger()
 
@@ -116,8 +116,20 @@ ERASE = Stage(
     waiting="SELECT DISTINCT tenant_id FROM profiles.erasures WHERE due_at <= :at",
 )
 
-STAGES = {stage.name: stage for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN, ERASE)}
-QUEUES = ("intake", "scoring")
+SYNC = Stage(
+    name="sync",
+    queue="sync",
+    drain="assay.syncing.jobs:drain_links",
+    # What is under way is due when its lease ends.
+    waiting="SELECT DISTINCT tenant_id FROM intake.streams WHERE due_at <= :at"
+    " UNION SELECT DISTINCT tenant_id FROM intake.wanted WHERE due_at <= :at"
+    " UNION SELECT DISTINCT tenant_id FROM intake.links WHERE due_at <= :at",
+)
+
+STAGES = {
+    stage.name: stage for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN, ERASE, SYNC)
+}
+QUEUES = ("intake", "scoring", "sync")
 
 FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.MessagesKept: NORMALISE,
@@ -127,12 +139,15 @@ FOLLOWS: dict[type[facts.Fact], Stage] = {
     facts.StudyStarted: STUDY,
     facts.LetterRoundStarted: LETTERS,
     facts.ErasureRequested: ERASE,
+    facts.SyncDue: SYNC,
 }
 
 _WAITING = " UNION ALL ".join(
     f"SELECT '{stage.name}', waiting.tenant_id FROM ({stage.waiting}) waiting"  # noqa: S608 # of the stages above
     for stage in STAGES.values()
 )
+_ATTEMPTS_OVER = text("SELECT DISTINCT tenant_id FROM tenancy.connect_attempts WHERE expires_at <= :at")
+_PRUNE_ATTEMPTS = text("DELETE FROM tenancy.connect_attempts WHERE tenant_id = :tenant_id AND expires_at <= :at")
 
 
 @on_leads_changed
@@ -157,6 +172,7 @@ TIMETABLE = [
     Every(timedelta(hours=1), "assay_tenants.oauth.upkeep.run", queue="intake"),
     Every(timedelta(minutes=10), "assay.measuring.measure", queue="intake"),
     Every(timedelta(minutes=1), "assay_tenants.resealing.reseal", queue="intake"),
+    Every(timedelta(minutes=10), "assay.pipeline.prune_attempts", queue="sync"),
 ]
 
 
@@ -257,6 +273,19 @@ def sweep() -> int:
     for name, tenant_id in waiting:
         nudge(STAGES[name], tenant_id)
     return len(waiting)
+
+
+def prune_attempts() -> int:
+    """Forgets attempts to connect from which nobody came back in time; tells how many."""
+    now = {"at": datetime.now(UTC)}
+    with timetable_session() as session:
+        tenants = session.scalars(_ATTEMPTS_OVER, now).all()
+    pruned = 0
+    for tenant_id in tenants:
+        with tenant_session(tenant_id) as session:
+            gone = session.execute(_PRUNE_ATTEMPTS, {"tenant_id": tenant_id, **now})
+            pruned += gone.rowcount  # type: ignore[attr-defined] # a DELETE has a cursor
+    return pruned
 
 
 def make_partitions() -> int:

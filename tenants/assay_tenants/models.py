@@ -193,6 +193,8 @@ class Source(Base):
     name: Mapped[str] = mapped_column(Text)
     plugin: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    #: Whose own source it is; None: what somebody sends with a write key.
+    connection_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Key(Base):

@@ -9,7 +9,7 @@ from assay.cli.entrance import enter, starting
 @click.argument("queue")
 @click.option("--with-timetable", is_flag=True, help="Also start what is due by the clock, which saves a process.")
 def worker(queue: str, with_timetable: bool) -> None:
-    """Works off one QUEUE: intake or scoring. More speed is more processes."""
+    """Works off one QUEUE: intake, scoring or sync. More speed is more processes."""
     settings = enter(f"worker {queue}")
     # Polars reads it once, when it is imported.
     os.environ.setdefault("POLARS_MAX_THREADS", str(min(4, os.cpu_count() or 1)))

@@ -47,13 +47,22 @@ _CLOSE = text("""
     )
     SELECT open_until IS NOT NULL FROM was
 """)
-_GO_ON = tuple(
-    text(f"""
-    UPDATE {table} SET due_at = :now
-     WHERE tenant_id = :tenant_id AND connection_id = :connection_id
-       AND due_at > :now AND (leased_until IS NULL OR leased_until < :now)
-""")  # noqa: S608 # two tables of ours
-    for table in ("intake.streams", "intake.wanted")
+#: Rows that somebody holds at this moment are at work.
+_GO_ON = (
+    text("""
+    UPDATE intake.streams SET due_at = :now
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND name IN (
+        SELECT s.name FROM intake.streams s
+         WHERE s.tenant_id = :tenant_id AND s.connection_id = :connection_id AND s.due_at > :now
+           AND (s.leased_until IS NULL OR s.leased_until < :now) FOR UPDATE SKIP LOCKED)
+    """),
+    text("""
+    UPDATE intake.wanted SET due_at = :now
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND (kind, record_id) IN (
+        SELECT w.kind, w.record_id FROM intake.wanted w
+         WHERE w.tenant_id = :tenant_id AND w.connection_id = :connection_id AND w.due_at > :now
+           AND (w.leased_until IS NULL OR w.leased_until < :now) FOR UPDATE SKIP LOCKED)
+    """),
 )
 
 
@@ -65,6 +74,7 @@ def failed(tenant_id: int, connection_id: int, error: Exception) -> datetime:
 
 def note_failure(session: Session, tenant_id: int, connection_id: int, error: Exception) -> datetime:
     """``failed``, in the caller's transaction."""
+    until: datetime
     now = datetime.now(UTC)
     link = _locked(session, tenant_id, connection_id)
     if link is None:
@@ -72,18 +82,18 @@ def note_failure(session: Session, tenant_id: int, connection_id: int, error: Ex
     if isinstance(error, TryLater) and error.overloaded:
         # Those who wait must not all come back in the same moment.
         until = now + (error.after or USUAL_WAIT) * random.uniform(1.0, 1.1)  # noqa: S311 # no secret
-        link.open_until = max(link.open_until or until, until)
-        return link.open_until
+        link.open_until = until
+        return until
     link.failures += 1
     link.failing_since = link.failing_since or now
     link.error, link.error_at = str(error)[:ERROR_LENGTH], now
     if link.failures < TOLERATED:
         return now + BACKOFF * (2 ** (link.failures - 1) * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
     pause = min(FIRST_PAUSE * 2 ** min(link.failures - TOLERATED, 10), LONGEST_PAUSE)
-    link.open_until = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 # no secret
+    until = link.open_until = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 # no secret
     if now - link.failing_since >= PATIENCE:
         telling.tell_of_failure(session, link)
-    return link.open_until
+    return until
 
 
 def succeeded(tenant_id: int, connection_id: int) -> None:

@@ -1,4 +1,7 @@
-"""The worker's door: one process, one queue, each job in this very process."""
+"""The worker's door: one process, one queue, each job in this very process.
+
+Jobs of the queue ``sync`` hand work to threads of their own, because it waits for vendors: a job is short all the same.
+"""
 
 import gc
 import os
@@ -6,6 +9,7 @@ import socket
 from importlib import import_module
 from threading import Event, Thread
 
+import structlog
 from redis import Redis
 from redis.client import Pipeline
 from rq import Queue, SimpleWorker, worker_registration
@@ -17,6 +21,7 @@ from assay.letterbox import send_courier
 from assay.pipeline import TIMETABLE
 from assay.profiles import limits
 from assay.settings import Settings
+from assay.syncing.slots import SLOTS
 from assay.worker.timetable import rounds
 from assay_tenants import database
 
@@ -25,6 +30,8 @@ from assay_tenants import database
 NEW_VALUES = 200_000
 # A worker that is gone is noticed after this, and its job given to another.
 LIFE_SIGN_SECONDS = 30
+
+log = structlog.get_logger()
 
 
 class Worker(SimpleWorker):
@@ -46,7 +53,9 @@ class Worker(SimpleWorker):
 def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     """Works until told to stop (SIGTERM); a job under way is finished first."""
     guard(settings)
-    database.refuse_powerful_role(database.configure(settings.database_url, pool_size=2))
+    # Whoever renews a connection's access holds a row while its vendor answers: half of the slots at most do.
+    pool_size = SLOTS if queue == pipeline.SYNC.queue else 2
+    database.refuse_powerful_role(database.configure(settings.database_url, pool_size=pool_size))
     agree()
     # A worker waits for a job longer than redis-py would wait for an answer by default.
     redis = Redis.from_url(settings.redis_url, socket_timeout=LIFE_SIGN_SECONDS, health_check_interval=30)
@@ -55,6 +64,12 @@ def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
     for stage in pipeline.STAGES.values():
         if stage.queue == queue:
             import_module(stage.drain.partition(":")[0])
+    pool = None
+    if queue == pipeline.SYNC.queue:
+        # Loaded by those alone that ask vendors.
+        from assay.syncing import jobs
+
+        pool = jobs.configure(settings, redis)
     if keeps_time:
         send_courier()
         Thread(target=rounds, args=(TIMETABLE, redis, Event().wait), name="timetable", daemon=True).start()
@@ -71,3 +86,5 @@ def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
         maintenance_interval=5,
         default_result_ttl=0,
     ).work(logging_level="WARNING")
+    if pool is not None and not pool.stop():
+        log.warning("worker.left_work", queue=queue)
