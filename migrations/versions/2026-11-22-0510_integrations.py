@@ -16,6 +16,10 @@ GRANT USAGE ON SCHEMA delivery TO assay_app, assay_directory, assay_timetable;
 -- One connection of an account: connecting it again is the same one.
 CREATE UNIQUE INDEX connections_of_account ON tenancy.connections (tenant_id, plugin, account) WHERE account <> '';
 
+-- Of a connection's own source: it has the same one for as long as it is known.
+ALTER TABLE tenancy.sources ADD COLUMN connection_id bigint;
+CREATE UNIQUE INDEX sources_of_connection ON tenancy.sources (tenant_id, connection_id) WHERE connection_id IS NOT NULL;
+
 -- Somebody was sent to a vendor's consent page, and may come back.
 CREATE TABLE tenancy.connect_attempts (
     tenant_id     bigint NOT NULL,
@@ -115,6 +119,7 @@ CREATE TABLE delivery.targets (
     connection_id bigint NOT NULL,
     plugin        text NOT NULL,
     enabled       boolean NOT NULL,
+    needs_vendor_id boolean NOT NULL,
     -- NULL: of the models that apply to a lead the one that leads.
     model_id      bigint,
     prepared_at   timestamptz,
@@ -139,6 +144,8 @@ CREATE TABLE delivery.pushes (
     attempts      integer NOT NULL DEFAULT 0,
     version       text NOT NULL DEFAULT '',
     vendor_id     text NOT NULL DEFAULT '',
+    -- By the contact: what it was sent last, where it moved to, whether it is gone.
+    contacts      jsonb NOT NULL DEFAULT '{}',
     sent_at       timestamptz,
     error         text NOT NULL DEFAULT '',
     error_at      timestamptz,
@@ -186,4 +193,5 @@ def downgrade() -> None:
     for table in reversed(NEW):
         op.execute(f"DROP TABLE {table}")
     op.execute("DROP INDEX tenancy.connections_of_account")
+    op.execute("ALTER TABLE tenancy.sources DROP COLUMN connection_id")
     op.execute("DROP SCHEMA delivery")

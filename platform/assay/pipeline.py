@@ -18,10 +18,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from assay import facts
+from assay.delivery import outbox
 from assay.intake import partitions
 from assay.profiles import dropping
 from assay.profiles.service import on_leads_changed
 from assay.scoring.due import mark_due
+from assay.scoring.news import on_scores_changed
 from assay_tenants.context import acting_by_itself
 from assay_tenants.database import tenant_session, timetable_session
 
@@ -126,8 +128,18 @@ SYNC = Stage(
     " UNION SELECT DISTINCT tenant_id FROM intake.links WHERE due_at <= :at",
 )
 
+DELIVER = Stage(
+    name="deliver",
+    queue="sync",
+    drain="assay.delivery.jobs:drain_targets",
+    waiting="SELECT DISTINCT tenant_id FROM delivery.targets WHERE due_at <= :at",
+    # One connection each.
+    wide=True,
+)
+
 STAGES = {
-    stage.name: stage for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN, ERASE, SYNC)
+    stage.name: stage
+    for stage in (NORMALISE, IMPORT, REFOLD, SCORE, RESCORE, STUDY, LETTERS, RETAIN, ERASE, SYNC, DELIVER)
 }
 QUEUES = ("intake", "scoring", "sync")
 
@@ -154,6 +166,13 @@ _PRUNE_ATTEMPTS = text("DELETE FROM tenancy.connect_attempts WHERE tenant_id = :
 def make_due(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
     """Part of the transaction that changes leads: whoever sees their news sees them due."""
     mark_due(session, tenant_id, lead_ids)
+    outbox.follow(session, tenant_id, lead_ids)
+
+
+@on_scores_changed
+def have_told(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
+    """Part of the transaction that changes scores: they go back to where people work."""
+    outbox.renew(session, tenant_id, lead_ids)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Where scores go back to, and what became of each lead's."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Boolean, ForeignKeyConstraint, Integer, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from assay_tenants.database import Base
@@ -30,6 +31,8 @@ class Target(Base):
     connection_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     plugin: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool] = mapped_column(Boolean)
+    #: Whether only those can be told that the vendor has an id of; otherwise any identifier will do.
+    needs_vendor_id: Mapped[bool] = mapped_column(Boolean)
     #: None: of the models that apply to a lead the one that leads.
     model_id: Mapped[int | None] = mapped_column(BigInteger)
     #: When the vendor's fields were last made sure of.
@@ -65,7 +68,10 @@ class Push(Base):
     attempts: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
     #: Of what was sent last; empty: nothing was.
     version: Mapped[str] = mapped_column(Text, server_default=_EMPTY)
+    #: The lead's first contact there.
     vendor_id: Mapped[str] = mapped_column(Text, server_default=_EMPTY)
+    #: By the contact: what it was ``sent``, where it ``moved_to``, whether it is ``gone`` (see `contacts`).
+    contacts: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSONB, server_default=text("'{}'"))
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
     error: Mapped[str] = mapped_column(Text, server_default=_EMPTY)
     error_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -13,7 +13,7 @@ from assay.profiles.naming import COMPANY_NAMES, folded
 from assay.scoring import cursors
 from assay.scoring.errors import NoSuchModel, NoSuchVersion
 from assay.scoring.models import ModelRow, ModelVersion, Score, ScoreHistory
-from assay.scoring.storing import listing
+from assay.scoring.news import listing
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput
 

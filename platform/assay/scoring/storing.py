@@ -3,7 +3,6 @@
 # ruff: noqa: S608 # statements are put together from constants of this module, and ids that are integers
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -17,6 +16,7 @@ from assay.profiles import frames
 from assay.profiles.bulk import copied
 from assay.scoring.ledger import PLACE, SCORES, VALUES, Ledger
 from assay.scoring.models import Due
+from assay.scoring.news import tell, writing
 
 #: From here on a COPY is faster than one JSON text.
 MANY = 2_000
@@ -70,29 +70,9 @@ INSERT INTO scoring.due (tenant_id, lead_id, due_at) SELECT :t, n.lead_id, n.due
 ON CONFLICT (tenant_id, lead_id) DO UPDATE SET due_at = LEAST(due.due_at, excluded.due_at)
 """
 
-# Held shared by who writes scores until the commit, and alone by who begins a list: no score that is dated before the
-# list can then appear after it.
-_LOCK = (
-    "WITH locked AS MATERIALIZED (SELECT {}(hashtextextended('assay.scores', :t))) SELECT clock_timestamp() FROM locked"
-)
-_WRITING = text(_LOCK.format("pg_advisory_xact_lock_shared"))
-_LISTING = text(_LOCK.format("pg_advisory_xact_lock"))
-
 
 class Overtaken(Exception):
     """A score was written between our look at it and our writing: no mistake, it is done again."""
-
-
-def writing(session: Session, tenant_id: int) -> datetime:
-    """The instant that what is written from here to the commit is dated to."""
-    now: datetime = session.execute(_WRITING, {"t": tenant_id}).scalar_one()
-    return now
-
-
-def listing(session: Session, tenant_id: int) -> datetime:
-    """An instant: all that is dated before it can be read, all that comes later is dated after it."""
-    now: datetime = session.execute(_LISTING, {"t": tenant_id}).scalar_one()
-    return now
 
 
 def read_stored(
@@ -125,6 +105,7 @@ def store(session: Session, tenant_id: int, ledger: Ledger) -> int:
     past = ledger.past
     if past.height:
         execute(session, tenant_id, _REMEMBER, past, now=now)
+    tell(session, tenant_id, _with_news(new, past))
     return changed.height + gone.height
 
 
@@ -143,7 +124,13 @@ def store_where_unchanged(session: Session, tenant_id: int, ledger: Ledger) -> i
     for statement, rows in ((_END, ended), (_REPLACE, known), (_INSERT, new)):
         if rows.height:
             execute(session, tenant_id, statement, rows.sort(PLACE), now=now)
+    tell(session, tenant_id, _with_news(new, past))
     return changed.height + gone.height
+
+
+def _with_news(new: pl.DataFrame, past: pl.DataFrame) -> set[int]:
+    """Leads with a value that began or ended; for others only the instant of their next change is another."""
+    return {*new["lead_id"].to_list(), *past["lead_id"].to_list()}
 
 
 def is_overtaken(error: Exception) -> bool:

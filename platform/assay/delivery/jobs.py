@@ -1,0 +1,192 @@
+"""Scores are taken to vendors: a connection by one worker at a time, which holds no transaction while it asks them."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import text
+
+from assay.delivery import outbox, pushing, settling
+from assay.delivery.pushing import Pushed
+from assay.delivery.settling import Batch
+from assay.syncing import circuits, links
+from assay_sdk import Destination, Link, NeedsReconnect, PluginError, TryLater
+from assay_tenants.database import tenant_session
+from assay_tenants.errors import NotFound
+
+log = structlog.get_logger()
+
+#: Longer than a job may take: whoever has it still after that was killed.
+LEASE = timedelta(minutes=6)
+#: Leads whose scores are read and sent in one go, where the destination takes fewer at once.
+FEWEST = 25
+#: Before a vendor that refuses everything, or wants to be connected anew, is asked again by itself.
+REFUSED_PAUSE = timedelta(minutes=5)
+#: While the connection is paused, or left alone.
+LOOK_AGAIN = timedelta(seconds=20)
+#: Fields that were made sure of longer ago are looked at once more before a vendor's refusal is believed.
+SURE_FOR = timedelta(minutes=5)
+
+_LEASE = text("""
+    UPDATE delivery.targets t SET leased_until = :until, due_at = :until
+    FROM (
+        SELECT d.connection_id, l.paused_at FROM delivery.targets d
+        JOIN intake.links l ON l.tenant_id = :tenant_id AND l.connection_id = d.connection_id
+        WHERE d.tenant_id = :tenant_id AND d.enabled AND d.due_at <= :now
+            AND (d.leased_until IS NULL OR d.leased_until <= :now)
+        ORDER BY d.due_at LIMIT 1 FOR UPDATE OF d SKIP LOCKED
+    ) found
+    WHERE t.tenant_id = :tenant_id AND t.connection_id = found.connection_id
+    RETURNING t.connection_id, t.plugin, t.model_id, t.prepared_at, found.paused_at
+""")
+_OURS = "tenant_id = :tenant_id AND connection_id = :connection_id AND leased_until = :until"
+_RELEASE = text(f"""
+    UPDATE delivery.targets SET leased_until = NULL,
+        due_at = CASE WHEN enabled THEN CAST(:due_at AS timestamptz) END,
+        error = COALESCE(CAST(:error AS text), error),
+        error_at = CASE WHEN CAST(:error AS text) = '' THEN NULL WHEN CAST(:error AS text) IS NULL THEN error_at
+            ELSE clock_timestamp() END
+    WHERE {_OURS}
+""")  # noqa: S608 # of the constant above
+_PREPARED = text(f"UPDATE delivery.targets SET prepared_at = :at WHERE {_OURS}")  # noqa: S608 # of the constant above
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A connection that nobody else writes scores to until then."""
+
+    tenant_id: int
+    connection_id: int
+    plugin: str
+    model_id: int | None
+    prepared_at: datetime | None
+    until: datetime
+    paused: bool
+
+    @property
+    def whose(self) -> dict[str, object]:
+        return {"tenant_id": self.tenant_id, "connection_id": self.connection_id, "until": self.until}
+
+
+def drain_targets(tenant_id: int) -> int:
+    """Sends what waits for one connection, at most one batch; tells how many leads it looked at."""
+    lease = _take(tenant_id)
+    if lease is None:
+        return 0
+    now = datetime.now(UTC)
+    if lease.paused or circuits.is_open(tenant_id, lease.connection_id):
+        _release(lease, now + LOOK_AGAIN, None)
+        return 1
+    done, failure = 0, None
+    try:
+        done, failure = _work(lease)
+    except (PluginError, NotFound) as error:
+        failure = error
+    except Exception:
+        _release(lease, _later(REFUSED_PAUSE), "Something went wrong on our side; it is tried again.")
+        raise
+    if failure is None:
+        _finish(lease)
+    else:
+        log.info(
+            "delivery.failed", tenant_id=tenant_id, connection_id=lease.connection_id, error=type(failure).__name__
+        )
+        _release(lease, _after(lease, failure), str(failure)[: pushing.LONGEST])
+    return max(done, 1)
+
+
+def _work(lease: Lease) -> tuple[int, Exception | None]:
+    destination = links.service_of(lease.plugin).destination
+    if destination is None:
+        raise NotFound("destination")
+    batch = settling.read(
+        lease.tenant_id,
+        lease.connection_id,
+        plugin=lease.plugin,
+        model_id=lease.model_id,
+        needs_vendor_id=destination.needs_vendor_id,
+        most=max(destination.batch, FEWEST),
+    )
+    if not batch.rows:
+        return 0, None
+    pushed = Pushed()
+    if batch.updates:
+        with links.opened(lease.tenant_id, lease.connection_id) as link:
+            pushed = _pushed(lease, destination, link, batch)
+            settling.write(lease.tenant_id, lease.connection_id, batch, pushed.receipts, until=lease.until)
+            if isinstance(pushed.failure, NeedsReconnect):
+                # For the link to mark the connection.
+                raise pushed.failure
+        if pushed.receipts and not isinstance(pushed.failure, TryLater):
+            circuits.succeeded(lease.tenant_id, lease.connection_id)
+    else:
+        settling.write(lease.tenant_id, lease.connection_id, batch, {}, until=lease.until)
+    return len(batch.rows), pushed.failure
+
+
+def _pushed(lease: Lease, destination: Destination, link: Link, batch: Batch) -> Pushed:
+    """Once more after the fields were made sure of, where the vendor refuses everything."""
+    updates = [each.update for each in batch.updates]
+    sure = lease.prepared_at
+    if sure is None:
+        error = _prepare(lease, destination, link)
+        if error is not None:
+            return Pushed(failure=error)
+    pushed = pushing.push(destination, link, lease.plugin, updates)
+    is_refused = pushed.failure is not None and not isinstance(pushed.failure, TryLater | NeedsReconnect)
+    old = sure is not None and sure < datetime.now(UTC) - SURE_FOR
+    if not old or not (is_refused or pushed.blamed):
+        return pushed
+    error = _prepare(lease, destination, link)
+    if error is not None:
+        return Pushed(pushed.receipts, failure=error)
+    left = [each for each in updates if each.key not in pushed.receipts or each.key in pushed.blamed]
+    again = pushing.push(destination, link, lease.plugin, left)
+    return Pushed({**pushed.receipts, **again.receipts}, again.failure, again.blamed)
+
+
+def _prepare(lease: Lease, destination: Destination, link: Link) -> PluginError | None:
+    error = pushing.prepare(destination, link, lease.plugin)
+    if error is None:
+        with tenant_session(lease.tenant_id) as session:
+            session.execute(_PREPARED, {**lease.whose, "at": datetime.now(UTC)})
+    return error
+
+
+def _take(tenant_id: int) -> Lease | None:
+    now = datetime.now(UTC)
+    until = now + LEASE
+    with tenant_session(tenant_id) as session:
+        row = session.execute(_LEASE, {"tenant_id": tenant_id, "now": now, "until": until}).one_or_none()
+    if row is None:
+        return None
+    return Lease(
+        tenant_id, row.connection_id, row.plugin, row.model_id, row.prepared_at, until, row.paused_at is not None
+    )
+
+
+def _finish(lease: Lease) -> None:
+    """All went well: the next are due when they are, and nobody's news is missed who tells them just now."""
+    with tenant_session(lease.tenant_id) as session:
+        due_at = outbox.next_due(session, lease.tenant_id, lease.connection_id)
+        if due_at is None or due_at > datetime.now(UTC):
+            outbox.settle(session, lease.tenant_id)
+            due_at = outbox.next_due(session, lease.tenant_id, lease.connection_id)
+        session.execute(_RELEASE, {**lease.whose, "due_at": due_at, "error": ""})
+
+
+def _release(lease: Lease, due_at: datetime, error: str | None) -> None:
+    """Without an error the one that is known stays."""
+    with tenant_session(lease.tenant_id) as session:
+        session.execute(_RELEASE, {**lease.whose, "due_at": due_at, "error": error})
+
+
+def _after(lease: Lease, failure: Exception) -> datetime:
+    if isinstance(failure, TryLater):
+        return circuits.failed(lease.tenant_id, lease.connection_id, failure)
+    return _later(REFUSED_PAUSE)
+
+
+def _later(pause: timedelta) -> datetime:
+    return datetime.now(UTC) + pause * random.uniform(0.8, 1.2)  # noqa: S311 # no secret
