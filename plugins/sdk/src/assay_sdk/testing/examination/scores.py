@@ -3,12 +3,13 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from assay_sdk.destination import ScoreUpdate
 from assay_sdk.errors import PluginError
 from assay_sdk.records import Company, Event, Identifiers, Identify
 from assay_sdk.source import Cursor
@@ -46,7 +47,9 @@ def pushing(bench: Bench, checks: Checks) -> None:
                 _gone(desk, checks, updates[0].vendor_id, people[0])
 
 
-def _pushed(desk: Desk, checks: Checks, updates: list[Any], people: list[Identifiers]) -> list[dict[str, Any]]:
+def _pushed(
+    desk: Desk, checks: Checks, updates: Sequence[ScoreUpdate], people: Sequence[Identifiers]
+) -> list[dict[str, Any]]:
     receipts = desk.patiently(lambda: desk.destination.push(desk.link, updates))
     keys = sorted(receipt.key for receipt in receipts)
     checks.holds("a receipt for each", keys == sorted(u.key for u in updates), f"receipts came for {keys}.")
