@@ -28,6 +28,7 @@ def prepare(settings: Settings) -> None:
 
     from assay import pipeline
     from assay.demo import account as accounts
+    from assay.demo import connections
     from assay.guards import guard
     from assay.plugins import installed
     from assay_tenants import database
@@ -41,6 +42,9 @@ def prepare(settings: Settings) -> None:
         if account.has_history
         else "200 made-up leads are being sent through the public endpoint; their scores appear within seconds."
     )
+    connected = connections.connect_all(account, settings.data_dir, settings.address)
+    joined = f"Stand-ins of {', '.join(connected)} are connected: {settings.address}/connections" if connected else ""
+
     click.echo(
         f"""
   Assay is ready:  {settings.address}
@@ -50,5 +54,6 @@ def prepare(settings: Settings) -> None:
     write key      {account.write_key}
 
   {leads}
+  {joined}
 """
     )

@@ -9,4 +9,4 @@ def simulators() -> None:
     settings = enter("simulators")
     from assay.demo import stand_ins
 
-    stand_ins.serve(settings.data_dir, per_minute=settings.demo_events_per_minute)
+    stand_ins.serve(settings.data_dir, address=settings.address, per_minute=settings.demo_events_per_minute)

@@ -30,8 +30,11 @@ def wanted() -> list[Service]:
     ]
 
 
-def serve(data_dir: Path, *, per_minute: int) -> None:
-    """Serves them until the process ends, and lets something happen at one of them now and then."""
+def serve(data_dir: Path, *, address: str, per_minute: int) -> None:
+    """Serves them until the process ends, and lets something happen at one of them now and then.
+
+    ``address`` is where Assay is: what the vendors' app settings would name.
+    """
     # They post to us, wherever we listen on this machine; nothing of a tenant's leads them anywhere.
     egress.configure(["127.0.0.1", "::1"])
     with ExitStack() as stack:
@@ -40,6 +43,7 @@ def serve(data_dir: Path, *, per_minute: int) -> None:
             try:
                 simulator = load(service)
                 simulator.fill(PEOPLE)
+                simulator.point_hooks_at(f"{address}/hooks/{service.name}")
                 stack.enter_context(running(simulator))
             except Exception as error:  # noqa: BLE001 # whatever a partner's stand-in does, the others are wanted
                 log.warning("stand_in.broken", service=service.name, error=f"{type(error).__name__}: {error}")

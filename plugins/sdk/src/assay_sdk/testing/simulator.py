@@ -180,6 +180,15 @@ class Simulator:
     def fill(self, people: int) -> None:
         """Puts so many people into the first account, with their past."""
 
+    def point_hooks_at(self, url: str) -> None:
+        """For vendors at whose site a person types where webhooks go: that page."""
+
+    @route("POST", "/stand-in/hooks", guarded=False)
+    def take_hook_address(self, request: Request) -> Response:
+        """The same over HTTP: the address is the body."""
+        self.point_hooks_at(request.get_data(as_text=True))
+        return answer_json({"ok": True})
+
     def live(self) -> None:
         """Lets something happen now, as it would in a working day, webhooks included; called again and again."""
 
