@@ -56,7 +56,7 @@ class _LenientBatch(msgspec.Struct, gc=False):
 
 
 class _Shape(msgspec.Struct, gc=False):
-    batch: msgspec.Raw | None = None
+    batch: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
 
 _item = msgspec.json.Decoder(Item)
@@ -103,7 +103,7 @@ def _kind_of(body: bytes) -> str:
     if body.lstrip()[:1] == b"[":
         return "list"
     try:
-        return "batch" if _shape.decode(body).batch is not None else "event"
+        return "batch" if bytes(_shape.decode(body).batch) not in (b"", b"null") else "event"
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "event"
 
