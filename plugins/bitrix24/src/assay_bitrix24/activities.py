@@ -6,8 +6,8 @@ from typing import Any
 
 from assay_bitrix24.calls import instant
 from assay_bitrix24.kinds import CONTACT, LEAD
-from assay_bitrix24.people import needed_instant, number, person
-from assay_sdk import Event, Misunderstood, Record, Value
+from assay_bitrix24.people import needed_instant, no_id, number, person
+from assay_sdk import Event, Record, Value
 
 _PEOPLE = {LEAD.entity: LEAD.name, CONTACT.entity: CONTACT.name}
 _MEETING, _CALL, _EMAIL = 1, 2, 4
@@ -19,7 +19,7 @@ def activity(item: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[Rec
     """One event, two for a meeting that was held; for each person that it is with."""
     id_ = number(item.get("ID"))
     if not id_:
-        raise Misunderstood(f"ID is {item.get('ID')!r}; it is needed, as a number.", field="ID", kind="id")
+        raise no_id("ID", item.get("ID"))
     properties = _properties(item)
     for word, at in _happened(item):
         for whose in _people(item):

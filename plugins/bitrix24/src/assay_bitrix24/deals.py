@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 from assay_bitrix24.calls import instant
 from assay_bitrix24.kinds import CONTACT, DEAL, LEAD
-from assay_bitrix24.people import names_of, needed_instant, number, person, semantics
-from assay_sdk import Event, Identifiers, Misunderstood, Outcome, Record, Value
+from assay_bitrix24.people import names_of, needed_instant, no_id, number, person, scalar, semantics
+from assay_sdk import Event, Identifiers, Outcome, Record, Value
 
 
 def deal(item: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[Record]:
     """A deal with nobody but a company says nothing of a person."""
     id_ = number(item.get("id"))
     if not id_:
-        raise Misunderstood(f"id is {item.get('id')!r}; it is needed, as a number.", field="id", kind="id")
+        raise no_id("id", item.get("id"))
     created = needed_instant(item, "createdTime")
     moved = instant(item.get("movedTime"))
     names = names_of(item, stages, DEAL.name)
@@ -22,15 +22,17 @@ def deal(item: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[Record]
     properties = _properties(item, names)
     result = semantics(item, stage)
     for whose, ids in _people(item):
-        yield Event(ids, "deal.created", properties, created, f"deal.created/{id_}/{whose}")
+        # What holds for good, and no more: an event is kept as it was first read.
+        yield Event(ids, "deal.created", {"deal_id": str(id_)}, created, f"deal.created/{id_}/{whose}")
         if result in ("S", "F"):
             outcome: Literal["won", "lost"] = "won" if result == "S" else "lost"
             at = moved or instant(item.get("closedate")) or instant(item.get("updatedTime")) or created
             amount, currency = _amount(item.get("opportunity")), str(item.get("currencyId") or "") or None
             yield Outcome(ids, outcome, str(id_), at, amount, currency, properties)
         elif moved is not None and moved > created:
-            sender_id = f"deal.stage/{id_}/{item.get('stageId')}/{int(moved.timestamp())}/{whose}"
-            yield Event(ids, "deal.stage_changed", properties, moved, sender_id[:200])
+            sender_id = f"deal.stage/{id_}/{str(item.get('stageId'))[:60]}/{int(moved.timestamp())}/{whose}"
+            to = {"deal_id": str(id_), "stage": properties.get("stage", ""), "pipeline_id": properties["pipeline_id"]}
+            yield Event(ids, "deal.stage_changed", to, moved, sender_id)
 
 
 def _people(item: Mapping[str, Any]) -> list[tuple[str, Identifiers]]:
@@ -52,12 +54,12 @@ def _properties(item: Mapping[str, Any], names: Mapping[str, Mapping[str, str]])
         "currency": item.get("currencyId"),
         "source": names.get("source", {}).get("name") or item.get("sourceId"),
     }
-    return {name: value for name, value in stated.items() if isinstance(value, str | int | float) and value != ""}
+    return {name: found for name, value in stated.items() if (found := scalar(value)) is not None}
 
 
 def _amount(value: object) -> Decimal | None:
     try:
-        amount = Decimal(str(value)) if value not in (None, "") else None
+        amount = Decimal(str(value)[:40]) if value not in (None, "") else None
     except InvalidOperation:
         return None
     return amount if amount is not None and amount.is_finite() else None

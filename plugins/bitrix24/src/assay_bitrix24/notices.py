@@ -7,7 +7,7 @@ from typing import Any
 from assay_bitrix24 import forms
 from assay_bitrix24.calls import instant
 from assay_bitrix24.kinds import EVENTS, PEOPLE, UNINSTALLED
-from assay_bitrix24.people import NAME, number, person
+from assay_bitrix24.people import NAME, no_id, number, person
 from assay_sdk import Deletion, Delivery, Fetch, Identifiers, Misunderstood, Record, Refused, Request
 from assay_sdk.signatures import is_equal
 
@@ -36,7 +36,7 @@ def verify(request: Request, secrets: Mapping[str, Any]) -> None:
     elif not token or not _event(form).endswith(_HARMLESS):
         raise Refused("The application_token of this portal is not known yet.")
     member_id = str(secrets.get("member_id") or "")
-    if member_id and not is_equal(_text(auth.get("member_id")), member_id):
+    if not member_id or not is_equal(_text(auth.get("member_id")), member_id):
         raise Refused("The event is of another portal.")
 
 
@@ -52,7 +52,7 @@ def split(request: Request) -> Iterator[Delivery]:
     token, access = _text(auth.get("application_token")), _text(auth.get("access_token"))
     # An event of the portal's own automation carries nobody's access: the next one by a person does.
     learned = {"application_token": token, "access_token": access} if token and access else None
-    yield Delivery(_text(auth.get("member_id")), forms.masked(fields), learned=learned)
+    yield Delivery("", forms.masked(fields), learned=learned)
 
 
 def records(body: bytes, received_at: datetime) -> Iterator[Record]:
@@ -62,6 +62,8 @@ def records(body: bytes, received_at: datetime) -> Iterator[Record]:
     except Refused as error:
         raise Misunderstood(error.reason, kind="form") from None
     event, data = _event(form), form.get("data")
+    if event not in EVENTS and event != UNINSTALLED:
+        raise Misunderstood("The form names no event that is known.", field="event", kind="event")
     fields = data.get("FIELDS") if isinstance(data, dict) else None
     id_ = fields.get("ID") if isinstance(fields, dict) else None
     yield from told(event, id_, _sent(form) or received_at)
@@ -74,7 +76,7 @@ def told(event: str, id_: object, at: datetime) -> Iterator[Record]:
         # The app was removed: the next call finds its tokens gone, and the connection says so.
         return
     if not number(id_):
-        raise Misunderstood(f"data[FIELDS][ID] is {id_!r}; it is needed, as a number.", field="data[FIELDS][ID]")
+        raise no_id("data[FIELDS][ID]", id_)
     is_person = kind.name in PEOPLE
     if event.endswith("DELETE"):
         if is_person:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from assay_bitrix24.calls import instant
@@ -36,10 +37,15 @@ def number(value: object) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
+def no_id(field: str, value: object) -> Misunderstood:
+    return Misunderstood(f"{field} is {repr(value)[:60]}; it is needed, as a number.", field=field, kind="id")
+
+
 def needed_instant(item: Item, name: str) -> datetime:
     found = instant(item.get(name))
     if found is None:
-        raise Misunderstood(f"{name} is {item.get(name)!r}; accepted is ISO 8601.", field=name, kind=f"instant/{name}")
+        stated = repr(item.get(name))[:60]
+        raise Misunderstood(f"{name} is {stated}; accepted is ISO 8601.", field=name, kind=f"instant/{name}")
     return found
 
 
@@ -51,16 +57,16 @@ def lead(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:
     traits |= _own_traits(item, LEAD.name)
     traits["bitrix24.lead.title"] = _text(item.get("title"))
     stage = names_of(item, stages, LEAD.name).get("stage", {})
-    traits["bitrix24.lead.stage"] = stage.get("name") or _text(item.get("stageId"))
+    traits["bitrix24.lead.stage"] = _text(stage.get("name")) or _text(item.get("stageId"))
     yield Identify(ids, traits, updated)
-    yield Event(ids, "contact.created", _created(item, stages, LEAD.name), created, f"created/lead:{id_}")
+    yield Event(ids, "contact.created", {"kind": LEAD.name}, created, f"created/lead:{id_}")
     if contact:
         yield Alias(person(CONTACT.name, contact), person(LEAD.name, id_), created)
     outcome = semantics(item, stage)
     if outcome in ("S", "F"):
         word = "lead.converted" if outcome == "S" else "lead.disqualified"
         at = instant(item.get("movedTime")) or instant(item.get("dateClosed")) or updated
-        properties: dict[str, Value] = {"stage": stage.get("name") or str(item.get("stageId") or "")}
+        properties: dict[str, Value] = {"stage": _text(stage.get("name")) or _text(item.get("stageId")) or ""}
         yield Event(ids, word, properties, at, f"{word}/{id_}")
 
 
@@ -73,16 +79,15 @@ def contact(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:
         # Made out of a lead, whose creation was the person's.
         yield Alias(ids, person(LEAD.name, origin), created)
     else:
-        yield Event(ids, "contact.created", _created(item, stages, CONTACT.name), created, f"created/contact:{id_}")
+        yield Event(ids, "contact.created", {"kind": CONTACT.name}, created, f"created/contact:{id_}")
     if company := number(item.get("companyId")):
         yield Company(ids, str(company), {}, created, vendor=NAME)
 
 
 def company(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:
-    traits: dict[str, Value | None] = {ours: _scalar(item.get(theirs)) for theirs, ours in _OF_COMPANY.items()}
-    traits["industry"] = names_of(item, stages, COMPANY.name).get("industry", {}).get("name") or _text(
-        item.get("industry")
-    )
+    traits: dict[str, Value | None] = {ours: scalar(item.get(theirs)) for theirs, ours in _OF_COMPANY.items()}
+    industry = names_of(item, stages, COMPANY.name).get("industry", {})
+    traits["industry"] = _text(industry.get("name")) or _text(item.get("industry"))
     traits |= {"website": _first(item, "WEB"), "phone": _first(item, "PHONE")}
     traits |= _fields_of_their_own(item, COMPANY.name)
     yield Company(
@@ -103,7 +108,7 @@ def names_of(item: Item, stages: Mapping[str, Any], kind: str) -> dict[str, Mapp
 def _id(item: Item) -> int:
     found = number(item.get("id"))
     if not found:
-        raise Misunderstood(f"id is {item.get('id')!r}; it is needed, as a number.", field="id", kind="id")
+        raise no_id("id", item.get("id"))
     return found
 
 
@@ -136,7 +141,7 @@ def _person_traits(item: Item, stages: Mapping[str, Any], kind: str, created: da
     if kind == LEAD.name:
         traits["company"] = _text(item.get("companyTitle"))
     source = names_of(item, stages, kind).get("source", {})
-    traits["source"] = source.get("name") or _text(item.get("sourceId"))
+    traits["source"] = _text(source.get("name")) or _text(item.get("sourceId"))
     traits["created_at"] = created.isoformat()
     return traits
 
@@ -144,34 +149,29 @@ def _person_traits(item: Item, stages: Mapping[str, Any], kind: str, created: da
 def _own_traits(item: Item, kind: str) -> dict[str, Value | None]:
     """Bitrix24's fields, the portal's own among them, under the name of what they stand on: a lead's may differ."""
     kept: dict[str, Value | None] = {
-        f"bitrix24.{kind}.{_HUMP.sub('_', name).lower()}": _scalar(item[name]) for name in _KEPT if name in item
+        f"bitrix24.{kind}.{_HUMP.sub('_', name).lower()}": scalar(item[name]) for name in _KEPT if name in item
     }
     return kept | _fields_of_their_own(item, kind)
 
 
 def _fields_of_their_own(item: Item, kind: str) -> dict[str, Value | None]:
     return {
-        f"bitrix24.{kind}.{name.lower()}": _scalar(value)
+        f"bitrix24.{kind}.{name.lower()}": scalar(value)
         for name, value in item.items()
         if name.startswith("UF_") and name not in OWN_FIELDS
     }
 
 
-def _created(item: Item, stages: Mapping[str, Any], kind: str) -> dict[str, Value]:
-    source = names_of(item, stages, kind).get("source", {}).get("name") or _text(item.get("sourceId"))
-    found: dict[str, Value] = {"kind": kind}
-    return found | {"source": source} if source else found
-
-
 def _text(value: object) -> str | None:
-    return (str(value).strip() or None) if isinstance(value, str | int | float) else None
+    return (str(value).strip() or None) if isinstance(value, str | int) else None
 
 
-def _scalar(value: object) -> Value | None:
+def scalar(value: object) -> Value | None:
+    """A value as a trait or a property; None for what can be none."""
+    if isinstance(value, list):
+        return [one for one in value if isinstance(one, str | int | float) and scalar(one) is not None] or None
     if isinstance(value, str):
         return value.strip() or None
-    if isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, list):
-        return [one for one in value if isinstance(one, str | int | float)] or None
-    return None
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, int) else None

@@ -1,10 +1,10 @@
 """What a portal tells and what is asked of it, as records."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
+import msgspec
 
 from assay_bitrix24 import notices, offline, pulling, subscribing
 from assay_bitrix24.activities import activity
@@ -13,8 +13,11 @@ from assay_bitrix24.kinds import KINDS, OF_NAME, OF_STREAM
 from assay_bitrix24.offline import OFFLINE
 from assay_bitrix24.people import NAME, company, contact, lead
 from assay_sdk import Cursor, Delivery, Link, Message, Misunderstood, Page, Record, Request, Source, Stream, TryLater
+from assay_sdk.reading import read_leniently
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Record]]] = {
+_Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Record]]
+
+_READERS: Mapping[str, _Reader] = {
     "lead": lead,
     "contact": contact,
     "company": company,
@@ -22,6 +25,14 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator
     "activity": activity,
     OFFLINE: lambda row, stages: notices.offline(row),
 }
+
+
+class _Page(msgspec.Struct):
+    """What ``pull`` and ``fetch`` put together; records are read one at a time, so that a bad one stays alone."""
+
+    kind: str
+    records: list[msgspec.Raw]
+    stages: Any = None
 
 
 class Bitrix24Source(Source):
@@ -41,17 +52,13 @@ class Bitrix24Source(Source):
         if message.call.startswith("hook"):
             yield from notices.records(message.body, message.received_at)
             return
-        try:
-            body = json.loads(message.body)
-            reader, records = _READERS[body["kind"]], body["records"]
-            stages = body.get("stages") or {}
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise Misunderstood("The body is no page of Bitrix24's records.", kind="page") from None
-        for position, item in enumerate(records):
+        reader, page = _page(message.body)
+        stages = page.stages if isinstance(page.stages, dict) else {}
+        for position, raw in enumerate(page.records):
             try:
-                yield from list(reader(item if isinstance(item, dict) else {}, stages))
+                yield from list(reader(_item(bytes(raw)), stages))
             except Misunderstood as error:
-                excerpt = json.dumps(item, ensure_ascii=False)[:400]
+                excerpt = bytes(raw[:400]).decode(errors="replace")
                 yield Misunderstood(
                     error.reason, field=error.field, position=position, excerpt=excerpt, kind=error.kind
                 )
@@ -97,3 +104,21 @@ class Bitrix24Source(Source):
 
     def unsubscribe(self, link: Link) -> None:
         subscribing.unsubscribe(link)
+
+
+def _page(body: bytes) -> tuple[_Reader, _Page]:
+    try:
+        page = msgspec.json.decode(body, type=_Page)
+        return _READERS[page.kind], page
+    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
+        raise Misunderstood("The body is no page of Bitrix24's records.", kind="page") from None
+
+
+def _item(raw: bytes) -> Mapping[str, Any]:
+    try:
+        item = read_leniently(raw)
+    except (ValueError, RecursionError):
+        item = None
+    if not isinstance(item, dict):
+        raise Misunderstood("The record can't be read; accepted is an object.", kind="record")
+    return item

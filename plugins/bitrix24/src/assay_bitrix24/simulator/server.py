@@ -22,7 +22,7 @@ BUCKET, LEAKS = 50, 2.0
 _LOGIN = "oauth.bitrix.info"
 
 
-class Bitrix24Simulator(Simulator):
+class Bitrix24Server(Simulator):
     """``oauth.bitrix.info`` and two portals behind one address: ``/portal-1/rest/`` and ``/portal-2/rest/``."""
 
     name: ClassVar[str] = "bitrix24"
@@ -61,7 +61,7 @@ class Bitrix24Simulator(Simulator):
         return {"portal": urlsplit(self.address).netloc}
 
     def accounts(self) -> Mapping[str, str]:
-        return {name: portal.title for name, portal in self.portals.items()}
+        return {portal.member_id: portal.title for portal in self.portals.values()}
 
     def fill(self, people: int) -> None:
         with self.lock:
@@ -69,7 +69,7 @@ class Bitrix24Simulator(Simulator):
 
     def live(self) -> None:
         with self.lock:
-            story.live(self.portal, now=self.clock.now(), dice=self.dice, access_token=self._somebodys_token())
+            story.live(self.portal, now=self.clock.now(), dice=self.dice, access_token=self.somebodys_token())
         self.deliver()
 
     def deliver(self) -> None:
@@ -97,13 +97,13 @@ class Bitrix24Simulator(Simulator):
         if request.form.get("deny"):
             # Nobody is sent back: the portal shows a page of its own.
             return Response("<h1>Access was not given.</h1>", content_type="text/html")
-        account = request.form.get("account") or "portal-1"
+        account = request.form.get("account") or self.portal.member_id
         code, _ = self.issue_code(Grant(account, ("crm",)))
         query = {
             "code": code,
             "state": request.args.get("state", ""),
             "domain": request.host,
-            "member_id": self.portals[account].member_id,
+            "member_id": account,
             "scope": "crm",
             "server_domain": _LOGIN,
         }
@@ -129,7 +129,7 @@ class Bitrix24Simulator(Simulator):
         return answer_json(self.token_body(grant))
 
     def token_body(self, grant: Grant) -> dict[str, Any]:
-        portal = self.portals[grant.account]
+        portal = self._portal_of(grant)
         host = portal.host or urlsplit(self.address).netloc
         return super().token_body(grant) | {
             # Not the portal's.
@@ -166,18 +166,21 @@ class Bitrix24Simulator(Simulator):
 
     def grant_of(self, request: Request) -> Grant | None:
         found = super().grant_of(request)
-        path = request.path.split("/")[1]
         token = self.token_of(request)
         known = any(token and grant.access_token == token and not grant.revoked for grant in self.grants)
         self._asking.refusal = "expired_token" if known and found is None else "NO_AUTH_FOUND"
-        return found if found is not None and found.account == path else None
+        is_here = found is not None and self._portal_of(found).path == request.path.split("/")[1]
+        return found if is_here else None
+
+    def _portal_of(self, grant: Grant) -> Portal:
+        return next(portal for portal in self.portals.values() if portal.member_id == grant.account)
 
     def refuse_unauthorised(self) -> Response:
         code = getattr(self._asking, "refusal", "NO_AUTH_FOUND")
         return answer_json({"error": code, "error_description": "The access token provided is not good."}, 401)
 
     def limit(self, request: Request, grant: Grant) -> Response | None:
-        portal, now = self.portals[grant.account], self.clock.now()
+        portal, now = self._portal_of(grant), self.clock.now()
         if portal.host and request.host != portal.host:
             return redirect(f"http://{portal.host}{request.path}", 302)
         with self.lock:
@@ -193,8 +196,10 @@ class Bitrix24Simulator(Simulator):
     def _seen(self) -> Callable[[str, Mapping[str, Any]], None]:
         return lambda method, given: self.requests.append((method, given))
 
-    def _somebodys_token(self) -> str:
-        alive = [grant.access_token for grant in self.grants if grant.account == "portal-1" and not grant.revoked]
+    def somebodys_token(self) -> str:
+        """As it stands in an event that a person caused."""
+        first = self.portal.member_id
+        alive = [grant.access_token for grant in self.grants if grant.account == first and not grant.revoked]
         return alive[-1] if alive else ""
 
 
