@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from assay import api, arrivals, intake, oauth, pipeline, scim, web
+from assay import api, arrivals, intake, oauth, pipeline, scim, syncing, web
 from assay.guards import agree, guard
 from assay.profiles import limits
 from assay.settings import Settings
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Flask:
     )
     limits.configure(settings)
     arrivals.register(app)
-    for door in (intake, api, scim, web, oauth):
+    for door in (intake, syncing, api, scim, web, oauth):
         door.register(app, settings)
     app.add_url_rule("/healthz", view_func=is_healthy)
     if settings.trusted_proxies:

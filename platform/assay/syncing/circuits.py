@@ -88,7 +88,7 @@ def note_failure(session: Session, tenant_id: int, connection_id: int, error: Ex
     link.failing_since = link.failing_since or now
     link.error, link.error_at = str(error)[:ERROR_LENGTH], now
     if link.failures < TOLERATED:
-        return now + BACKOFF * (2 ** (link.failures - 1) * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
+        return now + BACKOFF * (2.0 ** (link.failures - 1) * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
     pause = min(FIRST_PAUSE * 2 ** min(link.failures - TOLERATED, 10), LONGEST_PAUSE)
     until = link.open_until = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 # no secret
     if now - link.failing_since >= PATIENCE:

@@ -1,0 +1,110 @@
+"""Whose a posted request is: by the account that it names, or by the secret in its address; remembered for seconds."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Lock
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import text
+
+from assay.syncing.links import hash_of
+from assay_tenants import connections
+from assay_tenants.database import directory_session
+
+#: A connection that ended is posted to no longer than this.
+LIFETIME = timedelta(seconds=4)
+SIZE = 10_000
+
+_BY_TOKEN = text("""
+    SELECT tenant_id, connection_id, plugin, account, source_id FROM tenancy.hook_routes
+     WHERE token_hash = :token_hash AND plugin = :plugin
+""")
+_BY_ACCOUNT = text("""
+    SELECT tenant_id, connection_id, plugin, account, source_id FROM tenancy.hook_routes
+     WHERE plugin = :plugin AND account = :account ORDER BY tenant_id, connection_id
+""")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Route:
+    tenant_id: int
+    connection_id: int
+    plugin: str
+    account: str
+    source_id: int
+
+
+class Memory(Generic[T]):
+    """Bounded; what is not found is remembered too, because who is set up wrongly may be busy."""
+
+    def __init__(
+        self, *, lifetime: timedelta = LIFETIME, size: int = SIZE, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._lifetime = lifetime.total_seconds()
+        self._size = size
+        self._clock = clock
+        self._known: dict[Hashable, tuple[float, T]] = {}
+        self._lock = Lock()
+
+    def get(self, key: Hashable, look: Callable[[], T]) -> T:
+        now = self._clock()
+        known = self._known.get(key)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = look()
+        with self._lock:
+            self._known.pop(key, None)
+            while len(self._known) >= self._size:
+                del self._known[next(iter(self._known))]
+            # Counted from before the query: what ended during it must not live longer.
+            self._known[key] = (now + self._lifetime, found)
+        return found
+
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+
+class Routes:
+    """Raises what the database raises."""
+
+    def __init__(self) -> None:
+        self._routes: Memory[tuple[Route, ...]] = Memory()
+        self._secrets: Memory[Mapping[str, Any] | None] = Memory()
+
+    def by_token(self, plugin: str, token: str) -> Route | None:
+        asked = {"plugin": plugin, "token_hash": hash_of(token)}
+        found = self._routes.get(("token", plugin, asked["token_hash"]), lambda: _find(_BY_TOKEN, asked))
+        return found[0] if found else None
+
+    def by_account(self, plugin: str, account: str) -> tuple[Route, ...]:
+        """Every connection of the account: several tenants may have connected the same one."""
+        asked = {"plugin": plugin, "account": account}
+        return self._routes.get(("account", plugin, account), lambda: _find(_BY_ACCOUNT, asked))
+
+    def secrets(self, route: Route) -> Mapping[str, Any] | None:
+        """None while it has to be connected anew."""
+
+        def look() -> Mapping[str, Any] | None:
+            try:
+                return connections.credentials_of(route.tenant_id, route.connection_id).values
+            except connections.NoCredentials:
+                return None
+
+        return self._secrets.get((route.tenant_id, route.connection_id), look)
+
+    def forget(self) -> None:
+        self._routes.forget()
+        self._secrets.forget()
+
+
+def _find(query: Any, asked: Mapping[str, Any]) -> tuple[Route, ...]:
+    with directory_session() as session:
+        return tuple(
+            Route(row.tenant_id, row.connection_id, row.plugin, row.account, row.source_id)
+            for row in session.execute(query, asked)
+        )
