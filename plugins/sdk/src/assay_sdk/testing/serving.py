@@ -18,12 +18,9 @@ class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
         """Its lines are nobody's news; ``Simulator.calls`` has them."""
 
-    def run_wsgi(self) -> None:
-        try:
-            super().run_wsgi()
-        except ConnectionResetError:
-            # A fault that was asked for: the caller sees a connection that ends.
-            self.close_connection = True
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """A reset that was asked for, too: the caller sees a connection that ends."""
+        self.close_connection = True
 
 
 @contextmanager
