@@ -158,7 +158,9 @@ class Http:
             return TryLater(f"{self._service.title} could not be reached ({type(error).__name__}).")
         verdict = self._service.judge(answer)
         if verdict is None:
-            return answer
+            if _is_readable(answer):
+                return answer
+            return TryLater(f"{self._service.title} answered with JSON that can't be read.")
         if not isinstance(verdict, TokenExpired | NeedsReconnect | Refused | TryLater):
             return Refused(str(verdict), status=answer.status_code)
         return verdict
@@ -212,6 +214,17 @@ class Http:
         )
         self._link.log.hide(fresh.values)
         return fresh
+
+
+def _is_readable(answer: httpx.Response) -> bool:
+    """Whether an answer that says that it is JSON is so: one that was cut short is no answer."""
+    if not answer.content or "json" not in answer.headers.get("Content-Type", ""):
+        return True
+    try:
+        answer.json()
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _copied(json: Any) -> Any:
