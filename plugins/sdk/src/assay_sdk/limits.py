@@ -66,7 +66,8 @@ class LocalLimiter:
             # The instant at which all that was taken is paid for (GCRA).
             paid = max(self._next.get(key, now), now) + cost * limit.interval
             wait = paid - now - limit.most * limit.interval
-            if wait > 1e-9:
+            # Shorter than the shortest span there is would be told as none, and so as taken.
+            if wait > 1e-6:
                 return timedelta(seconds=wait)
             self._next[key] = paid
         return timedelta(0)
