@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from assay_sdk.auth import OAuth
 from assay_sdk.errors import NeedsReconnect
+from assay_sdk.limits import LocalLimiter
 from assay_sdk.link import Link
 from assay_sdk.records import Identifiers
 from assay_sdk.source import Cursor, Message
@@ -137,7 +138,15 @@ def _facts(desk: Desk, messages: list[Message]) -> set[str]:
 
 def _reopened(desk: Desk) -> Link:
     """The same connection in another process."""
-    other = local_link(desk.service, desk.app, settings=desk.link.settings, account=desk.link.account, clock=desk.clock)
+    other = local_link(
+        desk.service,
+        desk.app,
+        settings=desk.link.settings,
+        account=desk.link.account,
+        clock=desk.clock,
+        # By the desk's clock, which stands still: by the machine's own a pause would never end.
+        limiter=LocalLimiter(desk.clock.seconds),
+    )
     other.vault = desk.link.vault
     other.note(**desk.link.notes)
     desk.link.http.close()
