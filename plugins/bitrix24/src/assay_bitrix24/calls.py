@@ -15,7 +15,7 @@ from assay_sdk.service import LONGEST_PAUSE
 #: Parts of a batch.
 MOST_PARTS = 50
 #: The bucket leaks two requests a second: after this there is room again.
-PAUSE = timedelta(seconds=2)
+PAUSE = timedelta(seconds=1)
 #: The budget of execution time is that of ten minutes; half of it where the answer does not say how long is left.
 BUDGET_PAUSE = timedelta(minutes=5)
 BLOCKED_PAUSE = timedelta(hours=1)

@@ -1,5 +1,6 @@
 """What a portal tells and what is asked of it, as records."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,12 @@ class _Page(msgspec.Struct):
     stages: Any = None
 
 
+class _LenientPage(msgspec.Struct):
+    kind: str
+    records: list[Any]
+    stages: Any = None
+
+
 class Bitrix24Source(Source):
     """Events are hints, unsigned and sent once; what counts is what the lists say every five minutes."""
 
@@ -54,11 +61,11 @@ class Bitrix24Source(Source):
             return
         reader, page = _page(message.body)
         stages = page.stages if isinstance(page.stages, dict) else {}
-        for position, raw in enumerate(page.records):
+        for position, item in enumerate(page.records):
             try:
-                yield from list(reader(_item(bytes(raw)), stages))
+                yield from list(reader(_item(item), stages))
             except Misunderstood as error:
-                excerpt = bytes(raw[:400]).decode(errors="replace")
+                excerpt = _excerpt(item)
                 yield Misunderstood(
                     error.reason, field=error.field, position=position, excerpt=excerpt, kind=error.kind
                 )
@@ -106,19 +113,32 @@ class Bitrix24Source(Source):
         subscribing.unsubscribe(link)
 
 
-def _page(body: bytes) -> tuple[_Reader, _Page]:
+def _page(body: bytes) -> tuple[_Reader, _Page | _LenientPage]:
     try:
-        page = msgspec.json.decode(body, type=_Page)
+        try:
+            page: _Page | _LenientPage = msgspec.json.decode(body, type=_Page)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # One record holds what is no JSON; the others are to be read all the same.
+            page = msgspec.convert(read_leniently(body), _LenientPage)
         return _READERS[page.kind], page
     except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
         raise Misunderstood("The body is no page of Bitrix24's records.", kind="page") from None
 
 
-def _item(raw: bytes) -> Mapping[str, Any]:
-    try:
-        item = read_leniently(raw)
-    except (ValueError, RecursionError):
-        item = None
+def _item(item: Any) -> Mapping[str, Any]:
+    if isinstance(item, msgspec.Raw):
+        try:
+            item = read_leniently(bytes(item))
+        except (ValueError, RecursionError):
+            item = None
     if not isinstance(item, dict):
         raise Misunderstood("The record can't be read; accepted is an object.", kind="record")
     return item
+
+
+def _excerpt(item: Any) -> str:
+    if isinstance(item, msgspec.Raw):
+        return bytes(memoryview(item)[:400]).decode(errors="replace")
+    return json.dumps(item, ensure_ascii=False)[:400]

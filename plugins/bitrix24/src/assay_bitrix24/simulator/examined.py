@@ -54,10 +54,6 @@ class Bitrix24Simulator(Examinable, Bitrix24Server):
         fields = [(key, change(value) if key == name else value) for key, value in forms.pairs(request.body)]
         return replace(request, body=urlencode(fields).encode())
 
-    def rotate_secret(self) -> Mapping[str, str]:
-        self.portal.application_token = token_hex(16)
-        return {"application_token": self.portal.application_token}
-
     def people(self) -> Sequence[Identifiers]:
         return [_known("lead", id_) for id_ in self.portal.ids[LEAD]] + [
             _known("contact", id_) for id_ in self.portal.ids[CONTACT]
