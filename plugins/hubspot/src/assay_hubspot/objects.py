@@ -160,14 +160,15 @@ def _within_one_millisecond(link: Link, kind: Kind, cursor: Cursor) -> Page:
     since = int(cursor["since"])
     filters = [(kind.modified, "GTE", since), (kind.modified, "LTE", since), (_ID, "GT", int(cursor["id"]))]
     answer = _search(link, kind, filters, _ID)
-    rows = answer.get("results") or []
+    rows = [{**row, "at": since} for row in answer.get("results") or ()]
+    fresh = unseen(rows, id="id", at="at", seen=cursor["seen"])
     following = {name: value for name, value in cursor.items() if name != "id"}
     if rows and _after(answer):
         following["id"] = str(max(int(row["id"]) for row in rows))
     else:
         following["since"] = since + 1
-    bodies = packed_records(link, kind, rows)
-    return Page(bodies, following, True, len(rows), newest_at=from_milliseconds(since))
+    bodies = packed_records(link, kind, fresh)
+    return Page(bodies, following, True, len(fresh), newest_at=from_milliseconds(since))
 
 
 def _at_the_end(link: Link, cursor: Cursor, newest: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -94,7 +94,9 @@ class HubSpot(Service):
         EventType("deal.won", "Deal won", 0, "hs_is_closed_won"),
         EventType("deal.lost", "Deal lost", 0, "hs_is_closed"),
     )
-    limits = (RateLimit("api", 110, 10), RateLimit("search", 5, 1))
+    # HubSpot allows 110 in any 10 seconds, and 5 searches in any second. What comes at once is part of that, and some
+    # is left for calls that were longer under way than others.
+    limits = (RateLimit("api", 100, 10, burst=5), RateLimit("search", 4, 1, burst=1))
     source = HubSpotSource()
     destination = HubSpotScores()
     simulator = "assay_hubspot.simulator:HubSpotSimulator"

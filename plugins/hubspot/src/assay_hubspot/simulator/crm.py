@@ -150,6 +150,8 @@ class Crm(State):
             said = f'Property values were not valid: Property "{sorted(unknown)[0]}" does not exist'
             inner = [{"message": said, "code": "PROPERTY_DOESNT_EXIST"}]
             return error(400, "VALIDATION_ERROR", said, errors=inner)
+        if self.spoils and any(given["id"] == self.spoils for given in inputs):
+            return error(400, "VALIDATION_ERROR", "One of the inputs is not valid; which one is not told.")
         results, errors = [], []
         with self.lock:
             for given in inputs:

@@ -41,6 +41,8 @@ class State(Simulator):
         self.associations_page = 100
         #: Contacts whose updates the portal's own rules refuse.
         self.refused_rows: set[str] = set()
+        #: A contact with which a whole batch is refused, as some refusals of HubSpot's name no row.
+        self.spoils = ""
         #: Whether more calls than HubSpot allows are refused.
         self.limited = True
         self.developer_key = "developer-key-of-the-stand-in"
