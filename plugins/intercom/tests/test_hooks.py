@@ -111,9 +111,7 @@ class TestSubscription:
 class TestLosses:
     """One retry after a minute, then nothing: what is lost is made up for by the next look, and counts once."""
 
-    def test_retried_notification_counts_once(
-        self, listening: Any, platform: Any, later: Callable[..., None]
-    ) -> None:
+    def test_retried_notification_counts_once(self, listening: Any, platform: Any, later: Callable[..., None]) -> None:
         listening.answers = 503
         listening.at().arrive(email="ada@example.test")
         listening.answers = 200
@@ -201,7 +199,9 @@ class TestStories:
         listening.notifier.losing = 1
         here.merge(lead, user)
         platform.follow("contacts")
-        assert {record.previous.vendor["intercom"] for record in platform.records if isinstance(record, Alias)} == {lead}
+        assert {record.previous.vendor["intercom"] for record in platform.records if isinstance(record, Alias)} == {
+            lead
+        }
 
     def test_gone_and_back(self, listening: Any, platform: Any, later: Callable[..., None]) -> None:
         here = listening.at()

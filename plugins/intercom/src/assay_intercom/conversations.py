@@ -22,7 +22,7 @@ def conversation_records(conversation: Mapping[str, Any], *, started: bool = Fal
         raise Misunderstood("The conversation has no id.", field="id")
     source = part(conversation, "source")
     author = part(source, "author")
-    if started or author.get("type") in _CONTACTS or source.get("delivered_as") == "customer_initiated":
+    if started or text(author.get("type")) in _CONTACTS or source.get("delivered_as") == "customer_initiated":
         yield from _started(conversation, id_, source, author)
     for reply in replies(conversation):
         part_id, at = text(reply.get("id")), instant(reply.get("created_at"), "conversation_parts.created_at")
@@ -38,7 +38,8 @@ def replies(conversation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [
         one
         for one in found
-        if part(one, "author").get("type") in _CONTACTS and (one.get("part_type") in _SAID or one.get("body"))
+        if text(part(one, "author").get("type")) in _CONTACTS
+        and (text(one.get("part_type")) in _SAID or one.get("body"))
     ]
 
 
@@ -100,7 +101,7 @@ def _rated(conversation: Mapping[str, Any], id_: str) -> Iterator[Record]:
 def _whose(conversation: Mapping[str, Any], author: Mapping[str, Any]) -> Identifiers | None:
     """The author, if a contact is; otherwise the first contact who takes part."""
     known = rows(part(conversation, "contacts"), "contacts")
-    id_ = text(author.get("id")) if author.get("type") in _CONTACTS else None
+    id_ = text(author.get("id")) if text(author.get("type")) in _CONTACTS else None
     if id_ is not None:
         same = next((one for one in known if text(one.get("id")) == id_), {})
         return Identifiers(user_id=text(same.get("external_id")), vendor={VENDOR: id_})
