@@ -17,6 +17,7 @@ OPEN_TO_OPERATORS: Final = frozenset(
     {
         *("leads", "companies", "judgements", "merges", "models", "previews", "rescores", "versions", "imports"),
         *("fields", "settings", "retention", "refused", "audit", "operators", "usage", "members", "clients"),
+        "connections",
     }
 )
 #: Beside these, the ways out.

@@ -28,6 +28,12 @@ MENU = (
         "security:manage",
     ),
     Entry("web.sso.index", "Single sign-on", "Your own identity provider, and provisioning.", "security:manage"),
+    Entry(
+        "web.connections.index",
+        "Connections",
+        "Tools that you work with: what comes in, and scores that go back.",
+        "connections:manage",
+    ),
     Entry("web.clients.index", "API clients and keys", "Keys of programs: scopes, expiry, last use.", "keys:manage"),
     Entry("web.apps.index", "Apps", "Partners' apps that act for you, and your own.", "apps:manage"),
     Entry("web.usage.index", "Plan and usage", "What your plan holds, and what was used.", "usage:read"),
