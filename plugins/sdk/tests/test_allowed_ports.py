@@ -31,7 +31,9 @@ def test_allowed(allowed: str, address: str, port: int | None, expected: bool) -
     assert egress.is_public(address, port) is expected
 
 
-@pytest.mark.parametrize("wrong", ["127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:x", "host:80", "10.0.0.1/8"])
+@pytest.mark.parametrize(
+    "wrong", ["127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:x", "host:80", "10.0.0.1/8"]
+)
 def test_what_is_none_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"port|network|host bits"):
         egress.configure([wrong])

@@ -191,7 +191,7 @@ def _kinds(act: Act) -> Iterator[int | str]:
 
 def nonsense(bench: Bench, checks: Checks) -> None:
     """Takes an answer that is no JSON for a failure of the vendor's, and nothing worse."""
-    with bench.desk() as desk:
+    with bench.desk(bench.enough) as desk:
         for act in _acts(desk):
             _failing(desk, BROKEN)
             checks.raises(f"{act.name}: broken JSON", (TryLater,), act.do)

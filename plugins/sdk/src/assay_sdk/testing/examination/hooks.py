@@ -237,6 +237,8 @@ def shuffles(bench: Bench, checks: Checks) -> None:
     """Gives the same set of records in whatever order messages are read."""
     samples = bench.samples
     straight = facts(item for message in samples.messages for item in read(samples.source, message))
+    again = len(straight ^ facts(samples.items))
+    checks.holds("a second time", not again, f"{again} records differ from those of the first time.")
     for name, order in (("backwards", samples.messages[::-1]), ("odd ones first", _odd_first(samples.messages))):
         shuffled = facts(item for message in order for item in read(samples.source, message))
         lost = len(straight ^ shuffled)
