@@ -64,7 +64,7 @@ WITH {_AIMED.format(further="")}, ended AS (
         AND NOT EXISTS (SELECT FROM profiles.leads l WHERE l.tenant_id = :tenant_id AND l.id = p.lead_id)
 ), renewed AS (
     INSERT INTO delivery.pushes (tenant_id, connection_id, lead_id, state, due_at)
-    SELECT DISTINCT :tenant_id, a.connection_id, i.lead_id, 'waiting', clock_timestamp()
+    SELECT :tenant_id, a.connection_id, i.lead_id, 'waiting', clock_timestamp()
     FROM aimed a
     JOIN profiles.identities i
         ON i.tenant_id = :tenant_id AND i.lead_id = ANY(CAST(:lead_ids AS bigint[])) AND {_CONTACTS}
@@ -72,17 +72,19 @@ WITH {_AIMED.format(further="")}, ended AS (
         ON p.tenant_id = :tenant_id AND p.connection_id = a.connection_id AND p.lead_id = i.lead_id
     WHERE p.lead_id IS NULL OR (i.kind NOT IN ('email', 'anonymous_id')
         AND (p.contacts -> ({CONTACT}) IS NULL OR jsonb_exists(p.contacts -> ({CONTACT}), 'gone')))
-    ORDER BY 2, 3
+    GROUP BY a.connection_id, i.lead_id
+    ORDER BY a.connection_id, i.lead_id
     {_RENEWED}
 )
 {_WAKE}""")
 _RENEW_ALL = text(f"""
 WITH {_AIMED.format(further="AND t.connection_id = :connection_id")}, renewed AS (
     INSERT INTO delivery.pushes (tenant_id, connection_id, lead_id, state, due_at)
-    SELECT DISTINCT :tenant_id, a.connection_id, i.lead_id, 'waiting', clock_timestamp()
+    SELECT :tenant_id, a.connection_id, i.lead_id, 'waiting', clock_timestamp()
     FROM aimed a
     JOIN profiles.identities i ON i.tenant_id = :tenant_id AND {_CONTACTS}
-    ORDER BY 2, 3
+    GROUP BY a.connection_id, i.lead_id
+    ORDER BY a.connection_id, i.lead_id
     {_RENEWED}
 )
 SELECT count(*) FROM renewed""")
