@@ -39,13 +39,7 @@ def pages(draw):
 
 @st.composite
 def hooks(draw):
-    kinds = (
-        "contact.creation",
-        "contact.deletion",
-        "contact.privacyDeletion",
-        "contact.restore",
-        "contact.propertyChange",
-    )
+    words = ("creation", "deletion", "privacyDeletion", "restore", "propertyChange")
     event = {
         "eventId": draw(st.integers(1, 3)),
         "portalId": 33,
