@@ -141,7 +141,8 @@ class TestAnswers:
         assert "You already have" in verdict.reason
 
     def test_an_answer_that_is_no_json_is_a_failure(self, service: Intercom) -> None:
-        assert isinstance(service.judge(httpx.Response(200, text='{"data": [')), TryLater)
+        for body in ('{"data": [', "[]", "[" * 100_000):
+            assert isinstance(service.judge(httpx.Response(200, text=body)), TryLater)
 
     def test_410_is_never_ours_to_give(self) -> None:
         """It would end the subscription of the whole app."""

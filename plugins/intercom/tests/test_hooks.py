@@ -93,6 +93,14 @@ class TestSplitting:
 
 
 class TestSubscription:
+    def test_410_would_end_it_for_everybody(self, listening: Any) -> None:
+        listening.answers = 410
+        listening.at().arrive()
+        listening.answers = 200
+        listening.came.clear()
+        listening.at("e5f6a7b8").arrive()
+        assert listening.came == []
+
     def test_head_and_ping(self, listening: Any, platform: Any) -> None:
         assert [call for call in listening.calls if "hooks" in call] == [
             "HEAD /hooks/intercom",
@@ -121,6 +129,18 @@ class TestLosses:
         platform.open_the_door()
         attempts = [json.loads(message.body)["delivery_attempts"] for message in platform.messages]
         assert attempts == [1, 2]
+        assert platform.counted("contact.created") == 1
+
+    def test_fails_twice_and_is_dropped(self, listening: Any, platform: Any, later: Callable[..., None]) -> None:
+        listening.answers = 503
+        listening.at().arrive(email="ada@example.test")
+        for _ in range(3):
+            later(seconds=61)
+            listening.notifier.retry()
+        assert len(listening.notifier.dropped) == 1
+        assert [json.loads(request.body)["delivery_attempts"] for request in listening.came[1:]] == [1, 2]
+        listening.came.clear()
+        platform.follow("contacts")
         assert platform.counted("contact.created") == 1
 
     def test_delivered_twice_counts_once(self, listening: Any, platform: Any) -> None:

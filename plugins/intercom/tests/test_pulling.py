@@ -93,7 +93,7 @@ class TestFollowing:
         platform.follow("contacts")
         assert platform.messages == []
 
-    @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Ho_Chi_Minh", "Pacific/Kiritimati", "UTC", "Mars"])
+    @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Ho_Chi_Minh", "Pacific/Kiritimati", "Mars"])
     @pytest.mark.parametrize(
         "instant",
         [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay_intercom.merged import follow_merges
 from assay_intercom.own import FIELDS
-from assay_intercom.values import rows
+from assay_intercom.values import escaped, rows
 from assay_sdk import Destination, Receipt, Refused, ScoreUpdate
 
 if TYPE_CHECKING:
@@ -67,15 +67,16 @@ class _Writing:
         return Receipt(update.key, moved_to=contact_id if contact_id != update.vendor_id else "")
 
     def _put(self, contact_id: str, body: Mapping[str, Any]) -> None:
+        path = f"/contacts/{escaped(contact_id)}"
         try:
-            self._link.http.put(f"/contacts/{contact_id}", json=body)
+            self._link.http.put(path, json=body)
         except Refused as error:
             # Somebody may have taken an attribute away: it is made again, once a batch.
             if error.status not in (400, 422) or self._prepared:
                 raise
             self._prepared = True
             self._destination.prepare(self._link)
-            self._link.http.put(f"/contacts/{contact_id}", json=body)
+            self._link.http.put(path, json=body)
 
 
 def _create(link: "Link", name: str, title: str, data_type: str) -> None:

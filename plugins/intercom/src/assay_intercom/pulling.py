@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay_intercom.contacts import ENGAGEMENT
 from assay_intercom.conversations import trimmed
 from assay_intercom.merged import follow_merges
-from assay_intercom.values import part, rows, seconds, text
+from assay_intercom.values import escaped, part, rows, seconds, text
 from assay_intercom.workspace import time_zone
 from assay_sdk import Cursor, Page, Refused, TryLater
 from assay_sdk.paging import mark, packed
@@ -76,7 +76,7 @@ def _with_companies(link: "Link", contact: Mapping[str, Any]) -> Mapping[str, An
     if not companies.get("has_more"):
         return contact
     try:
-        found = rows(link.http.get(f"/contacts/{contact['id']}/companies").json(), "data")
+        found = rows(link.http.get(f"/contacts/{escaped(contact['id'])}/companies").json(), "data")
     except Refused:
         return contact
     known = [{"type": "company", "id": company.get("id")} for company in found]
@@ -108,7 +108,7 @@ def _replied_at(conversation: Mapping[str, Any]) -> int:
 
 def _with_replies(link: "Link", conversation: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = link.http.get(f"/conversations/{conversation['id']}").json()
+        found: Mapping[str, Any] = link.http.get(f"/conversations/{escaped(conversation['id'])}").json()
     except Refused as error:
         if error.status == 404:
             return conversation
@@ -167,7 +167,7 @@ def fetch(link: "Link", kind: str, ids: Sequence[str]) -> Page:
 def _contact(link: "Link", id_: str) -> Rows:
     def ask(contact_id: str) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = link.http.get(
-            f"/contacts/{contact_id}", params={"include_merge_history": "true"}
+            f"/contacts/{escaped(contact_id)}", params={"include_merge_history": "true"}
         ).json()
         return answer
 

@@ -152,7 +152,7 @@ class Intercom(Service):
     def refusal(self, answer: httpx.Response) -> Refused:
         try:
             body: object = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         errors = body.get("errors") if isinstance(body, dict) else None
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
@@ -169,5 +169,5 @@ class Intercom(Service):
 def _is_object(answer: httpx.Response) -> bool:
     try:
         return isinstance(answer.json(), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from assay_intercom import pulling
+from assay_intercom import pages, pulling
 from assay_intercom.contacts import VENDOR, alias, company_records, contact_records, history, identifiers
 from assay_intercom.conversations import conversation_records
 from assay_intercom.notices import notice_records
@@ -26,7 +24,6 @@ from assay_sdk import (
     Source,
     Stream,
 )
-from assay_sdk.reading import read_leniently
 from assay_sdk.signatures import require
 
 if TYPE_CHECKING:
@@ -34,13 +31,6 @@ if TYPE_CHECKING:
 
 _SIGNATURE = "x-hub-signature"
 _DIGEST = "sha1="
-
-
-class _Page(msgspec.Struct):
-    records: list[msgspec.Raw]
-
-
-_page = msgspec.json.Decoder(_Page)
 
 
 class IntercomSource(Source):
@@ -83,12 +73,12 @@ class IntercomSource(Source):
                 raise Misunderstood("The body is not a JSON object.")
             yield from notice_records(notice, message.received_at)
             return
-        for position, raw in enumerate(_rows(message.body)):
+        for position, raw in enumerate(pages.rows(message.body)):
             # One that can't be read takes no other with it.
             try:
-                yield from list(_pulled(_row(raw), message.received_at))
+                yield from list(_pulled(pages.record(raw), message.received_at))
             except Misunderstood as error:
-                excerpt = bytes(raw)[:400].decode(errors="replace")
+                excerpt = raw[:400].decode(errors="replace")
                 yield Misunderstood(error.reason, field=error.field, position=position, excerpt=excerpt)
 
     def pull(self, link: "Link", stream: str, cursor: Cursor | None) -> Page:
@@ -107,23 +97,6 @@ def _json(body: bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _rows(body: bytes) -> Sequence[msgspec.Raw]:
-    try:
-        return _page.decode(body).records
-    except (ValueError, RecursionError) as error:
-        raise Misunderstood(f"The page can't be read: {error}.") from None
-
-
-def _row(raw: msgspec.Raw) -> Mapping[str, Any]:
-    try:
-        found = read_leniently(bytes(raw))
-    except (ValueError, RecursionError) as error:
-        raise Misunderstood(f"The record can't be read: {error}.") from None
-    if not isinstance(found, dict):
-        raise Misunderstood("The record is not an object.")
-    return found
 
 
 def _pulled(record: Mapping[str, Any], received_at: datetime) -> Iterator[Record]:

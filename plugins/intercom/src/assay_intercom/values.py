@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from assay_sdk import Misunderstood, Value
 from assay_sdk.paging import digest
@@ -52,6 +53,11 @@ def text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value).strip() or None
+
+
+def escaped(id_: object) -> str:
+    """An id as one step of a path, whatever is in it."""
+    return quote(str(id_), safe="")
 
 
 def email(value: object) -> str | None:

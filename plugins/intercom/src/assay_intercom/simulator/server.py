@@ -186,8 +186,8 @@ class IntercomSimulator(Offers):
         with self.lock:
             try:
                 test = compiled(asked.get("query"), here.zone)
-                known = [kept for kept in here.contacts.values() if kept["created_at"] <= newest]
-                page, pages, total = paged(list(known), asked, test)
+                known = [kept for kept in list(here.contacts.values()) if kept["created_at"] <= newest]
+                page, pages, total = paged(known, asked, test)
             except BadSearch as error:
                 return failed(400, "parameter_invalid", str(error))
             shown = [here.contact(row["id"], merge_history=with_merges) for row in page]

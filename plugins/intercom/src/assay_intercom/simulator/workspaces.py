@@ -92,7 +92,7 @@ class Workspace:
         if merge_history and kept["role"] == "user":
             shown["merge_history"] = [
                 {"type": "merge_history", "source_contact_id": old, "source_contact_role": role, "merged_at": at}
-                for old, (new, at, role) in self.merged.items()
+                for old, (new, at, role) in list(self.merged.items())
                 if new == contact_id
             ]
         return shown
