@@ -31,12 +31,16 @@ _WANT = text("""
                   due_at = CASE WHEN wanted.leased_until > now() THEN wanted.due_at
                                 ELSE LEAST(wanted.due_at, now() + interval '1 second') END
 """)
+# Materialised: looked at row by row, each look would find others to lock.
 _TAKE = text("""
+    WITH due AS MATERIALIZED (
+        SELECT record_id FROM intake.wanted
+         WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND kind = :kind AND due_at <= :now
+           AND attempts BETWEEN :least AND :most
+         ORDER BY due_at, record_id LIMIT :size FOR UPDATE SKIP LOCKED
+    )
     UPDATE intake.wanted w SET leased_until = :until, due_at = :until
-      FROM (SELECT record_id FROM intake.wanted
-             WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND kind = :kind AND due_at <= :now
-               AND attempts BETWEEN :least AND :most
-             ORDER BY due_at, record_id LIMIT :size FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE w.tenant_id = :tenant_id AND w.connection_id = :connection_id AND w.kind = :kind
        AND w.record_id = due.record_id
     RETURNING w.record_id, w.asked

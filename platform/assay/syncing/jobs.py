@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import structlog
 from redis import Redis
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from assay import facts
 from assay.intake.admission import Admission
@@ -68,7 +68,7 @@ def run(errand: Errand) -> None:
         _try(errand)
     except LeaseLost:
         log.info("syncing.lease_lost", tenant_id=errand.tenant_id, connection_id=errand.connection_id)
-    except SQLAlchemyError as error:
+    except OperationalError as error:
         log.warning("syncing.database_away", tenant_id=errand.tenant_id, error=type(error).__name__)
     except Exception:
         log.exception("syncing.failed", tenant_id=errand.tenant_id, connection_id=errand.connection_id)

@@ -31,7 +31,7 @@ JITTER = 0.05
 
 _STANDING = text("""
     SELECT s.cursor, l.source_id,
-           (SELECT count(*) FROM (SELECT FROM intake.waiting w WHERE w.tenant_id = :tenant_id LIMIT :backlog) AS some)
+           (SELECT count(*) FROM (SELECT FROM intake.waiting w WHERE w.tenant_id = :tenant_id LIMIT :backlog) AS few)
                AS waiting
       FROM intake.streams s JOIN intake.links l ON l.tenant_id = :tenant_id AND l.connection_id = s.connection_id
      WHERE s.tenant_id = :tenant_id AND s.connection_id = :connection_id AND s.name = :name AND s.leased_until = :mine
