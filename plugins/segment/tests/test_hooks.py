@@ -32,7 +32,7 @@ VECTORS = Path(__file__).parents[3] / ".." / "shared" / "vendors" / "fixtures" /
 def check(body: bytes, signature: str | None, secret: str | None = SECRET) -> None:
     headers = {} if signature is None else {"x-signature": signature}
     request = Request("POST", "https://assay.example.test/hooks/segment/1", headers, body, NOW)
-    Segment().verify(request, {}, {} if secret is None else {"shared_secret": secret})
+    Segment().verify(request, {}, {"unsigned": True} if secret is None else {"shared_secret": secret})
 
 
 def read(body: Any) -> list[Any]:
@@ -73,7 +73,10 @@ class TestVerify:
 
     def test_without_a_secret_the_address_is_the_proof(self) -> None:
         check(FIRST.encode(), None, None)
-        check(FIRST.encode(), None, "")
+
+    def test_secret_that_got_lost_lets_nobody_in(self) -> None:
+        with pytest.raises(Refused):
+            check(FIRST.encode(), OF_FIRST, "")
 
     def test_unicode_and_numbers_are_hashed_as_they_came(self) -> None:
         event = '{"type":"track","userId":"u1","event":"Cerere ofertă","properties":{"a":1.0,"b":1e2,"c":"\\u0041"}}'

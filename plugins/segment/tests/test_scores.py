@@ -149,6 +149,11 @@ class TestAccount:
         assert one.account != two.account
         assert SegmentService().account(one).id == one.account
 
+    def test_whether_webhooks_are_signed_is_said_once(self, simulator: SegmentSimulator, clock: SetClock) -> None:
+        signed = connect(SegmentService(), simulator, clock=clock)
+        unsigned = connect(SegmentService(), simulator, clock=clock, form={})
+        assert (signed.secrets.get("unsigned"), unsigned.secrets.get("unsigned")) == (None, True)
+
     def test_form_needs_nothing(self) -> None:
         assert SegmentSettings().load({}) == {"shared_secret": "", "write_key": "", "region": "us"}
         assert SegmentSettings().validate({"region": "mars"})
@@ -167,7 +172,7 @@ class TestHooks:
         return records
 
     def test_events_come_in(self, simulator: SegmentSimulator, link: Link) -> None:
-        assert [one.type for one in self.deliver(simulator, link)] == ["demo.requested", "email.opened", "page.viewed"]
+        assert [one.type for one in self.deliver(simulator, link)] == ["email.clicked", "email.opened", "page.viewed"]
 
     def test_rotated_secret(self, simulator: SegmentSimulator, link: Link) -> None:
         before = dict(link.secrets)

@@ -1,14 +1,16 @@
 """What happens at a stand-in of Calendly: people book, move, cancel and miss meetings, and Calendly posts it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from assay_calendly.api import stated, uuid_of
 from assay_calendly.world import HOST, Json, Organization, User, a_form, a_meeting, a_submission, an_invitee, name_of
+from assay_sdk import Identifiers, Request
 from assay_sdk.signatures import sign
-from assay_sdk.testing import Simulator
+from assay_sdk.testing import Examinable, Simulator
 
 GIVE_UP = timedelta(hours=24)
 
@@ -22,17 +24,19 @@ class Waiting:
     body: bytes
 
 
-class Happenings(Simulator):
+class Happenings(Examinable, Simulator):
     """The part of the stand-in that changes its world. Everything it does is told by webhook."""
 
     name = "calendly"
+    tolerance = timedelta(seconds=180)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._number = 0
+        self._number = self._changed = 0
         quartz, free = Organization("Q" * 16), Organization("F" * 16, plan="free")
+        #: By the account that they stand for: an admin's is the organization.
         self.users = {
-            user.uuid: user
+            (user.uuid if user.role == "user" else user.organization.uuid): user
             for user in (
                 User("ADMIN" + "A" * 11, "Ines Pop", "ines@quartz.example.test", "owner", quartz),
                 User("MEMBER" + "A" * 10, "Radu Ene", "radu@quartz.example.test", "user", quartz),
@@ -42,6 +46,8 @@ class Happenings(Simulator):
         self.quartz, self.free = quartz, free
         self.admin = next(iter(self.users.values()))
         self.waiting: list[Waiting] = []
+        #: Webhooks that are handed out instead of sent.
+        self._samples: list[Waiting] | None = None
         for organization in (quartz, free):
             form = a_form(self.new_name(), organization, self.clock.now() - timedelta(days=400))
             organization.forms[uuid_of(form["uri"])] = form
@@ -200,7 +206,11 @@ class Happenings(Simulator):
         raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         for uuid, one in list(organization.subscriptions.items()):
             if event in one["events"] and one["state"] == "active" and _concerns(one, payload):
-                self._deliver(Waiting(organization, uuid, raw), self.signature(organization.keys[uuid], raw))
+                due = Waiting(organization, uuid, raw)
+                if self._samples is not None:
+                    self._samples.append(due)
+                else:
+                    self._deliver(due, self.signature(organization.keys[uuid], raw))
 
     def retry(self) -> None:
         """Sends again what nobody took; after 24 hours the subscription is switched off for good.
@@ -218,8 +228,8 @@ class Happenings(Simulator):
                 continue
             self._deliver(one, self.signature(one.organization.keys[one.subscription], one.body))
 
-    def signature(self, key: str, body: bytes) -> str:
-        seconds = str(int(self.clock.now().timestamp()))
+    def signature(self, key: str, body: bytes, at: datetime | None = None) -> str:
+        seconds = str(int((at or self.clock.now()).timestamp()))
         return f"t={seconds},v1={sign(key, seconds.encode() + b'.' + body)}"
 
     def _deliver(self, one: Waiting, signature: str) -> None:
@@ -232,6 +242,53 @@ class Happenings(Simulator):
         else:
             subscription["retry_started_at"] = subscription["retry_started_at"] or stated(self.clock.now())
             self.waiting.append(one)
+
+    # For the examination.
+
+    def hooks(self, account: str, *, url: str, signed_at: datetime) -> Sequence[Request]:
+        self._samples = []
+        try:
+            host = self.users[account]
+            first = self.book(self._address(), host=host)
+            self.mark_no_show(self.reschedule(first))
+            missed = self.book(self._address(), host=host)
+            self.mark_no_show(missed)
+            self.unmark_no_show(missed)
+            self.cancel(missed, by="host")
+            self.submit(self._address())
+            return [self._request(one, signed_at) for one in self._samples]
+        finally:
+            self._samples = None
+
+    def _request(self, one: Waiting, at: datetime) -> Request:
+        key = one.organization.keys[one.subscription]
+        headers = {"calendly-webhook-signature": self.signature(key, one.body, at)}
+        return Request("POST", one.organization.subscriptions[one.subscription]["callback_url"], headers, one.body, at)
+
+    def rotate_secret(self) -> Mapping[str, str]:
+        key = f"another-{self.new_name()}"
+        for uuid in self.quartz.keys:
+            self.quartz.keys[uuid] = key
+        return {"signing_key": key}
+
+    def people(self) -> Sequence[Identifiers]:
+        invitees = (one for people in self.quartz.invitees.values() for one in people)
+        return [Identifiers(email=email) for email in dict.fromkeys(one["email"] for one in invitees)]
+
+    def add_someone(self) -> Identifiers:
+        return Identifiers(email=self.book(self._address())["email"])
+
+    def change_someone(self) -> tuple[Identifiers, str]:
+        """Nobody can change what they said; but they book again, by another name."""
+        with self.lock:
+            self._changed += 1
+        invitees = [one for people in self.quartz.invitees.values() for one in people]
+        email, name = invitees[self._changed % len(invitees)]["email"], f"Called Otherwise {self.new_name()}"
+        self.book(email, name=name)
+        return Identifiers(email=email), name
+
+    def _address(self) -> str:
+        return f"{self.new_name().lower()}@prospect.example.test"
 
 
 def _concerns(subscription: Json, payload: Json) -> bool:

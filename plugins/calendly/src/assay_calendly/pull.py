@@ -8,19 +8,29 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from assay_calendly.api import everything, organization_of, page, reach_of, resource, stated, uuid_of, whose
+from assay_calendly.api import (
+    LARGEST_PAGE,
+    everything,
+    organization_of,
+    page,
+    reach_of,
+    resource,
+    stated,
+    uuid_of,
+    whose,
+)
 from assay_calendly.pruning import pruned
 from assay_calendly.reading import SUBMISSION
-from assay_sdk import Cursor, Link, NeedsReconnect, Page, Refused, TryLater
+from assay_sdk import Cursor, Link, Page, Refused
 from assay_sdk.paging import digest, packed
 
 BACK_AT_FIRST, BACK, AHEAD = timedelta(days=365), timedelta(days=7), timedelta(days=60)
 MARK = 10
 #: Meetings that are remembered; of those beyond, the invitees are asked for in each run.
 MOST_MARKS = 10_000
-#: Meetings whose invitees are asked for in one go. A free plan takes 50 requests in a minute, so that a whole page of
-#: 100 would never get done there.
-AT_ONCE = 40
+#: Requests for invitees in one go. A free plan takes 50 in a minute, so that a whole page of 100 meetings would never
+#: get done there.
+AT_ONCE = 20
 _RESTARTS = 3
 
 
@@ -52,7 +62,8 @@ def meetings(link: Link, cursor: Cursor | None) -> Page:
         return Page(cursor=_without(at, "token", "page") | {"restarts": at.get("restarts", 0) + 1}, more=True)
     known = _marks(at, "known") | _marks(at, "fresh") | _marks(at, "page")
     due = [meeting for meeting in found if mark_of(meeting) not in known]
-    done, invitees = _invitees_of(link, due[:AT_ONCE])
+    done = _some(due)
+    people = [person for meeting in done for person in invitees(link, meeting)]
     seen = [meeting for meeting in found if mark_of(meeting) in known] + done
     at["fresh"] = _joined(
         [*_list(at, "fresh"), *(mark_of(one) for one in seen if str(one.get("start_time")) >= at["later"])]
@@ -65,23 +76,21 @@ def meetings(link: Link, cursor: Cursor | None) -> Page:
         is_over = following is None
     if is_over:
         at = {"known": at["fresh"], "last": at["now"]}
-    return Page(packed(invitees), cursor=at, more=not is_over, count=len(invitees))
+    return Page(packed(people), cursor=at, more=not is_over, count=len(people))
 
 
-def _invitees_of(link: Link, due: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """As many as can be had before Calendly wants to be left alone: those meetings, and all their invitees."""
-    done: list[dict[str, Any]] = []
-    found: list[dict[str, Any]] = []
+def _some(due: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many as may be asked for in one go; a group's takes a request for each hundred invitees."""
+    chosen: list[dict[str, Any]] = []
+    cost = 0
     for meeting in due:
-        try:
-            found += invitees(link, meeting)
-        except (TryLater, NeedsReconnect):
-            if not done:
-                raise
-            # What was had is kept; the rest comes with the next page, or fails there by itself.
+        counter = meeting.get("invitees_counter")
+        total = counter.get("total") if isinstance(counter, dict) else 1
+        cost += 1 + (total if isinstance(total, int) else 1) // LARGEST_PAGE
+        if chosen and cost > AT_ONCE:
             break
-        done.append(meeting)
-    return done, found
+        chosen.append(meeting)
+    return chosen
 
 
 def invitees(link: Link, meeting: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ def _kind_of(body: bytes) -> str:
         return "list"
     try:
         return "batch" if bytes(_shape.decode(body).batch) not in (b"", b"null") else "event"
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "event"
 
 
@@ -112,9 +112,8 @@ def _events_of(body: bytes) -> list[Any]:
     try:
         try:
             return _list.decode(body)
-        except msgspec.ValidationError:
-            raise
         except (msgspec.DecodeError, UnicodeDecodeError):
+            # One item holds a NaN or a broken letter; the others are to be read all the same.
             return msgspec.convert(read_leniently(body), list[Any])
     except (ValueError, RecursionError) as error:
         raise Misunderstood(f"The body is not JSON that can be read: {error}.", excerpt=excerpt(body)) from None

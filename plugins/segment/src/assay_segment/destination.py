@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from assay_sdk import Destination, Link, Receipt, Refused, ScoreUpdate
+import httpx
+
+from assay_sdk import Destination, Link, Receipt, Refused, ScoreUpdate, TryLater
 from assay_sdk.paging import digest
 from assay_segment.ours import FIELDS, LIBRARY, MESSAGE
 
@@ -55,9 +57,20 @@ class SegmentScores(Destination):
             sent_at = stated(link.clock.now())
             body = b'{"batch":[' + b",".join(one.event for one in batch) + b'],"sentAt":"' + sent_at.encode() + b'"}'
             # Segment counts a messageId once, so that a second try does no harm.
-            link.http.post("/v1/batch", content=body, headers={"Content-Type": "application/json"}, safe=True)
+            answer = link.http.post("/v1/batch", content=body, headers={"Content-Type": "application/json"}, safe=True)
+            _check(answer)
             receipts += [Receipt(one.key) for one in batch]
         return receipts
+
+
+def _check(answer: httpx.Response) -> None:
+    """Segment answers ``{"success": true}``; anything else comes from something in between."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or said.get("success") is not True:
+        raise TryLater("Segment answered 200 without saying that it took the scores.")
 
 
 def message_id(update: ScoreUpdate) -> str:

@@ -4,7 +4,6 @@ import base64
 import secrets as randomness
 from collections.abc import Mapping
 from datetime import timedelta
-from hashlib import blake2b
 from typing import Any, ClassVar
 
 import httpx
@@ -13,6 +12,8 @@ from marshmallow import Schema, fields, validate
 from assay_sdk import AppSetting, Call, EventType, Link, NoAuth, RateLimit, Service, VendorAccount
 from assay_sdk.service import LONGEST_PAUSE
 from assay_segment.destination import WRITE_KEY, SegmentScores
+from assay_segment.hooks import SECRET, UNSIGNED
+from assay_segment.ours import account_of
 from assay_segment.source import Segment
 
 _REGIONS = {"us": "United States", "eu": "European Union"}
@@ -87,8 +88,10 @@ class SegmentService(Service):
         Without a write key it is a name by chance, kept as a note: the digest of a shared secret that a person made up
         could be tried out.
         """
+        # Said once and kept: a secret that got lost must not look like one that was never agreed on.
+        link.keep(**{UNSIGNED: None if link.secrets.get(SECRET) else True})
         if key := str(link.secrets.get(WRITE_KEY) or ""):
-            return VendorAccount(blake2b(key.encode(), digest_size=12, person=b"segment").hexdigest(), "Segment")
+            return VendorAccount(account_of(key), "Segment")
         name = str(link.notes.get("account") or "") or randomness.token_hex(12)
         link.note(account=name)
         return VendorAccount(name, "Segment, webhooks only")

@@ -12,10 +12,10 @@ from werkzeug.wrappers import Response
 
 from assay_sdk import Identifiers, Request
 from assay_sdk.signatures import sign
-from assay_sdk.testing import Simulator, answer_json, route
-from assay_sdk.testing.examination.examinable import Examinable, NotOffered
+from assay_sdk.testing import Examinable, NotOffered, Simulator, answer_json, route
 from assay_sdk.testing.simulator import Grant
 from assay_segment.destination import stated
+from assay_segment.ours import account_of
 
 LARGEST_BATCH, LARGEST_EVENT, MOST_EVENTS = 500_000, 32_768, 2500
 GIVE_UP = timedelta(hours=4)
@@ -52,6 +52,9 @@ class SegmentSimulator(Examinable, Simulator):
 
     def form(self) -> dict[str, str]:
         return {"shared_secret": self.shared_secret, "write_key": self.write_key, "region": "us"}
+
+    def accounts(self) -> Mapping[str, str]:
+        return {account_of(self.write_key): "Segment"}
 
     def grant_of(self, request: Call) -> Grant:
         """Whatever the key: Segment lets everybody in, and drops what it can't place."""
@@ -186,7 +189,7 @@ class SegmentSimulator(Examinable, Simulator):
 
     def hooks(self, account: str, *, url: str, signed_at: datetime) -> Sequence[Request]:
         who = f"seg-{self.dice.getrandbits(40)}"
-        track = self.event("track", at=signed_at, userId=who, event="Demo Requested", properties={"value": 12.5})
+        track = self.event("track", at=signed_at, userId=who, event="Email Link Clicked", properties={"value": 12.5})
         page = self.event("page", at=signed_at, userId=who, properties={"path": "/pricing"})
         several = [self.event("track", at=signed_at, userId=who, event="Email Opened"), page]
         return [self._request(url, signed_at, events) for events in ([track], several)]
@@ -203,6 +206,11 @@ class SegmentSimulator(Examinable, Simulator):
     def rotate_secret(self) -> Mapping[str, str]:
         self.shared_secret = randomness.token_urlsafe(24)
         return {"shared_secret": self.shared_secret}
+
+    def add_someone(self) -> Identifiers:
+        event = self.newcomer()
+        self.deliver(event)
+        return Identifiers(user_id=event["userId"], email=event["traits"]["email"])
 
     def people(self) -> Sequence[Identifiers]:
         return [Identifiers(user_id=user, email=self.traits[user].get("email")) for user in self.users]
