@@ -1,19 +1,16 @@
 """A portal's stand-in that is really served, and a connection to it."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
+
 from assay_bitrix24.service import Bitrix24
 from assay_bitrix24.simulator import Bitrix24Simulator
-
-from assay_sdk import Delivery, Link, LocalLimiter, Message, Page, Record, Request, egress
-from assay_sdk.errors import Misunderstood
+from assay_sdk import Delivery, Link, LocalLimiter, Message, Page, Request, egress
 from assay_sdk.testing import SetClock, connect, running
 
-URL = "https://hooks.assay.example.test/hooks/bitrix24/c1"
+URL = "https://assay.example.test/hooks/bitrix24/c1"
 
 
 @pytest.fixture
@@ -42,40 +39,44 @@ def link(service: Bitrix24, simulator: Bitrix24Simulator, clock: SetClock) -> Li
     return connect(service, simulator, clock=clock, limiter=LocalLimiter(clock.seconds))
 
 
-def normalised(service: Bitrix24, page: Page, at: datetime) -> list[Record | Misunderstood]:
+@pytest.fixture
+def understood(service: Bitrix24, clock: SetClock) -> Callable[[Page], list[Any]]:
     """The records of a page's bodies."""
-    return [
-        record for body in page.bodies for record in service.source.normalise(Message("pull/x", body, at))
-    ]
+
+    def read(page: Page) -> list[Any]:
+        return [
+            record for body in page.bodies for record in service.source.normalise(Message("pull/x", body, clock.now()))
+        ]
+
+    return read
 
 
-def loaded(service: Bitrix24, link: Link, stream: str, cursor: Any = None) -> tuple[list[Any], Any]:
+@pytest.fixture
+def load(
+    service: Bitrix24, link: Link, understood: Callable[[Page], list[Any]]
+) -> Callable[..., tuple[list[Any], dict[str, Any]]]:
     """All records of a stream to its end for now, and its cursor."""
-    found: list[Any] = []
-    while True:
-        page = service.source.pull(link, stream, cursor)
-        found += normalised(service, page, link.clock.now())
-        cursor = page.cursor
-        if not page.more:
-            return found, cursor
+
+    def pull(stream: str, cursor: dict[str, Any] | None = None) -> tuple[list[Any], dict[str, Any]]:
+        found: list[Any] = []
+        while True:
+            page = service.source.pull(link, stream, cursor)
+            found += understood(page)
+            cursor = dict(page.cursor)
+            if not page.more:
+                return found, cursor
+
+    return pull
 
 
-def posted(body: bytes, at: datetime) -> Request:
-    headers = {"content-type": "application/x-www-form-urlencoded"}
-    return Request("POST", URL, headers, body, at)
+@pytest.fixture
+def deliver(service: Bitrix24, link: Link, clock: SetClock) -> Callable[[bytes], list[Delivery]]:
+    """A form goes through the hook door."""
 
+    def post(body: bytes) -> list[Delivery]:
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        request = Request("POST", URL, headers, body, clock.now())
+        service.source.verify(request, link.app, link.secrets)
+        return list(service.source.split(request))
 
-def form(**fields: str) -> bytes:
-    """An event's form: ``auth_x`` stands for ``auth[x]``."""
-    named = {
-        f"auth[{name.removeprefix('auth_')}]" if name.startswith("auth_") else name: value
-        for name, value in fields.items()
-    }
-    return urlencode({name.replace("field_id", "data[FIELDS][ID]"): value for name, value in named.items()}).encode()
-
-
-def delivered(service: Bitrix24, link: Link, body: bytes) -> list[Delivery]:
-    """As the hook door does it."""
-    request = posted(body, link.clock.now())
-    service.source.verify(request, link.app, link.secrets)
-    return list(service.source.split(request))
+    return post
