@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -57,7 +57,7 @@ def _dated(field: str, operator: object, value: object, zone: ZoneInfo) -> Test:
     raise BadSearch(f"operator {operator} is not supported for dates")
 
 
-def paged(rows: list[Row], asked: Mapping[str, Any], test: Test) -> tuple[list[Row], dict[str, Any], int]:
+def paged(rows: Sequence[Row], asked: Mapping[str, Any], test: Test) -> tuple[list[Row], dict[str, Any], int]:
     """A page of what passes the test, its description, and how many pass in all.
 
     A cursor names the place after which to go on, not a number of rows: what changes meanwhile shifts nothing.
