@@ -22,6 +22,7 @@ from assay_sdk import (
     Stale,
 )
 from assay_sdk.paging import from_milliseconds
+from assay_sdk.testing import Posted
 
 VECTORS = Path(__file__).parents[4] / "shared" / "vendors" / "fixtures" / "signature_vectors.json"
 URL = "https://hooks.scoring.example/v1/hooks/hubspot"
@@ -272,3 +273,40 @@ def test_the_stand_ins_webhooks_are_accepted(simulator, clock):
         SOURCE.verify(mixed, simulator.app_settings(), {})
     with pytest.raises(Stale):
         SOURCE.verify(replace(mixed, received_at=clock.now() + timedelta(minutes=6)), app, {})
+
+
+class TestSending:
+    def test_at_most_100_events_at_once_and_again_until_somebody_takes_them(self, simulator):
+        simulator.fill(130)
+        simulator.point_hooks_at("https://assay.example.test/hooks/hubspot")
+        sent = []
+
+        def post(url, body, headers):
+            sent.append(json.loads(body))
+            return Posted(url, body, headers, 500 if len(sent) < 3 else 200, 0.0)
+
+        simulator.post = post
+        for row in list(simulator.first.contacts.rows.values()):
+            simulator.change(simulator.first, row, {"jobtitle": "CFO of all"})
+        simulator.settle()
+        assert [len(events) for events in sent] == [100, 30, 100, 30]
+        assert [events[0]["attemptNumber"] for events in sent] == [0, 0, 1, 1]
+        assert len({found["eventId"] for found in sent[0]}) < 100
+
+    def test_both_portals_share_a_request(self, simulator):
+        simulator.point_hooks_at("https://assay.example.test/hooks/hubspot")
+        bodies = []
+        simulator.post = lambda url, body, headers: bodies.append(body) or Posted(url, body, headers, 200, 0.0)
+        for portal in simulator.portals.values():
+            simulator.create(portal, "contacts", {"email": "ada@example.test"})
+        simulator.deliver()
+        assert [part.account for part in SOURCE.split(request(body=bodies[0]))] == ["62515", "62516"]
+
+    def test_a_working_day(self, simulator, clock):
+        simulator.fill(60)
+        for _ in range(40):
+            clock.turn(timedelta(minutes=3))
+            simulator.live()
+        told = {found["subscriptionType"] for found in simulator.pending}
+        assert told == set()
+        assert len(simulator.first.contacts.rows) > 60

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -166,10 +166,6 @@ class HubSpotSimulator(Examinable, Crm, Login, Marketing):
         body = json.dumps(events, separators=(",", ":")).encode()
         return Request("POST", url, self.signed(url, body, to_milliseconds(at)), body, at)
 
-    def garbled(self, request: Request) -> Request:
-        name = "x-hubspot-signature-v3"
-        return replace(request, headers={**request.headers, name: request.headers[name] + "é€"})
-
     def rotate_secret(self) -> Mapping[str, str]:
         self.client_secret = f"hubspot-{self.dice.getrandbits(128):x}"
         return {}
@@ -196,7 +192,8 @@ class HubSpotSimulator(Examinable, Crm, Login, Marketing):
         return _known(row), text
 
     def remove_someone(self) -> Identifiers:
-        row = next(self.first.contacts.after(0, archived=False))
+        listed = islice(self.first.contacts.after(0, archived=False), 90)
+        row = [row for row in listed if "jobtitle" not in row.changes][-1]
         self.archive(self.first, row)
         self.deliver()
         return _known(row)
