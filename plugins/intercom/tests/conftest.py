@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -101,12 +101,31 @@ def clock() -> SetClock:
     return SetClock()
 
 
+class Switch:
+    """One server for the whole module; each test has a stand-in of its own behind it."""
+
+    name = "switch"
+    address = ""
+    behind: Door | None = None
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        assert self.behind is not None
+        return self.behind(environ, start_response)
+
+
+@pytest.fixture(scope="module")
+def switch() -> Iterator[Switch]:
+    shared = Switch()
+    with running(shared):
+        yield shared
+
+
 @pytest.fixture
-def door(clock: SetClock) -> Iterator[Door]:
+def door(clock: SetClock, switch: Switch) -> Iterator[Door]:
     egress.configure(["127.0.0.1"])
-    stand_in = Door(clock)
-    with running(stand_in):
-        yield stand_in
+    switch.behind = Door(clock)
+    switch.behind.address = switch.address
+    yield switch.behind
     egress.configure([])
 
 
