@@ -209,7 +209,7 @@ MOMENTS = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.permutations(range(len(MOMENTS))), st.lists(st.integers(0, len(MOMENTS) - 1), max_size=8))
 def test_order_and_duplicates_make_no_difference(order: list[int], again: list[int]) -> None:
     def result(which: list[int]) -> tuple[set[str], dict[str, Event]]:
@@ -219,7 +219,7 @@ def test_order_and_duplicates_make_no_difference(order: list[int], again: list[i
     assert result([*order, *again]) == result(list(range(len(MOMENTS))))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

@@ -16,24 +16,24 @@ def asked(simulator: CalendlySimulator, part: str) -> int:
 
 class TestFirstLoad:
     def test_brings_everything_of_a_year_once(self, simulator: CalendlySimulator, reader: Any) -> None:
-        simulator.fill(250)
+        simulator.fill(120)
         reader.run()
         invitees = {one["uri"] for people in simulator.quartz.invitees.values() for one in people}
         booked = [one for one in reader.events.values() if one.type in ("meeting.booked", "meeting.rescheduled")]
-        assert len(booked) == len(invitees) == 250
-        assert reader.types().count("meeting.canceled") == 25
+        assert len(booked) == len(invitees) == 120
+        assert reader.types().count("meeting.canceled") == 12
         emails = {one.ids.email for one in reader.records if isinstance(one, Identify)}
-        assert len(emails) == 250
+        assert len(emails) == 120
 
     def test_asks_no_second_time_for_invitees(self, simulator: CalendlySimulator, reader: Any) -> None:
-        simulator.fill(130)
+        simulator.fill(60)
         reader.run()
-        assert asked(simulator, "/invitees?") == 130
+        assert asked(simulator, "/invitees?") == 60
 
     def test_resumes_after_a_crash_without_a_gap_or_a_double(
         self, simulator: CalendlySimulator, reader: Any, clock: SetClock
     ) -> None:
-        simulator.fill(130)
+        simulator.fill(60)
         cursor, kept = None, []
         while True:
             # Each page is asked for twice: the first answer is lost before it is committed.
@@ -44,8 +44,7 @@ class TestFirstLoad:
             cursor = dict(page.cursor)
             if not page.more:
                 break
-        assert sum(body.count(b'"cancellation"') >= 0 for body in kept) == len(kept)
-        assert sum(body.count(b'"questions_and_answers"') for body in kept) == 130
+        assert sum(body.count(b'"questions_and_answers"') for body in kept) == 60
 
     def test_free_plan_of_fifty_requests_a_minute_gets_done(
         self, service: Calendly, simulator: CalendlySimulator, clock: SetClock
@@ -69,7 +68,7 @@ class TestFirstLoad:
         assert waited >= 2
 
     def test_page_token_that_grew_too_old_starts_the_run_anew(self, simulator: CalendlySimulator, reader: Any) -> None:
-        simulator.fill(150)
+        simulator.fill(110)
         pages = [reader.source.pull(reader.link, "scheduled-events", None)]
         while not pages[-1].cursor.get("token"):
             pages.append(reader.source.pull(reader.link, "scheduled-events", pages[-1].cursor))

@@ -8,6 +8,8 @@ from assay_calendly.api import stated
 
 HOST = "https://api.calendly.com"
 TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
+#: Questions of the routing form.
+MAIL, INDUSTRY = "095be615-a8ad-4c33-8e9c-c7612fbf6c9f", "123e4567-e89b-12d3-a456-426614174000"
 
 Json = dict[str, Any]
 
@@ -111,8 +113,8 @@ def a_form(uuid: str, organization: Organization, at: datetime) -> Json:
         "name": "Demo request",
         "status": "published",
         "questions": [
-            {"uuid": "1", "name": "Work email", "type": "email", "required": True, "answer_choices": None},
-            {"uuid": "2", "name": "Industry", "type": "select", "required": True, "answer_choices": ["Software"]},
+            {"uuid": MAIL, "name": "Work email", "type": "email", "required": True, "answer_choices": None},
+            {"uuid": INDUSTRY, "name": "Industry", "type": "select", "required": True, "answer_choices": ["Software"]},
         ],
         "created_at": stated(at),
         "updated_at": stated(at),
@@ -120,9 +122,9 @@ def a_form(uuid: str, organization: Organization, at: datetime) -> Json:
 
 
 def a_submission(uuid: str, form: Json, at: datetime, *, email: str | None, invitee: str | None) -> Json:
-    answers = [{"question_uuid": "2", "question": "Industry", "answer": "Software"}]
+    answers = [{"question_uuid": INDUSTRY, "question": "Industry", "answer": "Software"}]
     if email:
-        answers.insert(0, {"question_uuid": "1", "question": "Work email", "answer": email})
+        answers.insert(0, {"question_uuid": MAIL, "question": "Work email", "answer": email})
     return {
         "uri": f"{HOST}/routing_form_submissions/{uuid}",
         "routing_form": form["uri"],
