@@ -1,7 +1,7 @@
 """Works off waiting messages, in the caller's transaction."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -51,16 +51,34 @@ OWN = Own()
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
+class Named:
+    """What a message names without saying what is in it."""
+
+    message_id: UUID
+    received_at: datetime
+    source_id: int
+    fetch: Fetch
+
+
 def take(
-    session: Session, tenant_id: int, limit: int, *, max_bytes: int = BYTES, refused: set[UUID] | None = None
+    session: Session,
+    tenant_id: int,
+    limit: int,
+    *,
+    max_bytes: int = BYTES,
+    refused: set[UUID] | None = None,
+    named: list[Named] | None = None,
 ) -> list[Normalised]:
     """The records of the oldest waiting messages, of at most ``limit`` of them and about ``max_bytes``.
 
     They wait no longer once the caller's transaction commits. What can't be understood becomes a dead letter in the
-    same transaction, and the ids of its messages are added to ``refused``. Others who take at the same time get other
+    same transaction, and the ids of its messages are added to ``refused``. What has yet to be fetched is added to
+    ``named``, for the caller to ``want``; without it that is wanted at once. Others who take at the same time get other
     messages. Empty when nothing waits.
     """
     records: list[Normalised] = []
+    found: list[Named] = [] if named is None else named
     messages = size = 0
     wanted = FIRST_LOOK
     for _ in range(MAX_TURNS):
@@ -69,7 +87,7 @@ def take(
         if not waiting:
             break
         bodies = _fetch(session, tenant_id, waiting, max_bytes=max_bytes - size)
-        records += _understand_all(session, tenant_id, bodies, set() if refused is None else refused)
+        records += _understand_all(session, tenant_id, bodies, set() if refused is None else refused, found)
         messages += len(bodies)
         size += sum(len(row.body or b"") for row in bodies)
         if len(waiting) < wanted or (records and (messages >= limit or size >= max_bytes)):
@@ -78,7 +96,14 @@ def take(
             messages = size = 0
         # No more is locked than will be taken: a lock is a write.
         wanted = max(1, int((max_bytes - size) * messages / size)) if size else FIRST_LOOK
+    if named is None:
+        want(session, tenant_id, found)
     return records
+
+
+def want(session: Session, tenant_id: int, named: Sequence[Named]) -> None:
+    """Has these fetched soon."""
+    fetching.want(session, tenant_id, [(each.source_id, each.fetch) for each in named])
 
 
 def refuse(session: Session, tenant_id: int, refused: Sequence[tuple[Normalised, str]]) -> None:
@@ -157,12 +182,11 @@ def _fetch(
 
 
 def _understand_all(
-    session: Session, tenant_id: int, rows: Sequence[Row[Any]], with_letters: set[UUID]
+    session: Session, tenant_id: int, rows: Sequence[Row[Any]], with_letters: set[UUID], named: list[Named]
 ) -> list[Normalised]:
     names = plugin_names(session, tenant_id)
     records: list[Normalised] = []
     letters: list[tuple[Kept, Letter]] = []
-    fetches: list[tuple[int, Fetch]] = []
     for row in rows:
         if row.body is None:
             log.error("normalise.message_lost", tenant_id=tenant_id, message_id=str(row.id))
@@ -171,10 +195,9 @@ def _understand_all(
         understood = _understand(message, names.get(row.source_id))
         records += understood.records
         letters += [(message, one) for one in understood.letters]
-        fetches += [(row.source_id, fetch) for fetch in understood.fetches]
+        named += [Named(row.id, row.received_at, row.source_id, fetch) for fetch in understood.fetches]
     with_letters |= {message.id for message, _ in letters}
     _write_letters(session, tenant_id, [row.id for row in rows], letters)
-    fetching.want(session, tenant_id, fetches)
     session.execute(
         _DONE,
         {

@@ -1,10 +1,17 @@
 """What plugins may say beyond the four records that leads are made of, in terms of those four."""
 
+from dataclasses import dataclass
+
 from assay_sdk import Alias, Company, CoreRecord, Deletion, Event, Fetch, Identify, Outcome, Record, Restoration, Value
 
 MADE = (Identify, Event, Company, Alias)
 #: All that a plugin may yield, besides Misunderstood.
 SAYABLE = (*MADE, Outcome, Deletion, Restoration, Fetch)
+
+
+@dataclass(frozen=True)
+class ErasureWish(Identify):
+    """A contact was deleted because the person wants to be erased: what the tenant's vendor has to do, so has Assay."""
 
 
 def in_our_terms(record: Record) -> CoreRecord | Fetch:
@@ -13,7 +20,8 @@ def in_our_terms(record: Record) -> CoreRecord | Fetch:
         id_ = f"{record.result}/{record.deal_id}/{_who(record)}"
         return Event(record.ids, f"deal.{record.result}", _of_deal(record), record.at, id_)
     if isinstance(record, Deletion):
-        return Identify(record.ids, {gone_from(record.vendor): True}, record.at)
+        says = ErasureWish if record.erased else Identify
+        return says(record.ids, {gone_from(record.vendor): True}, record.at)
     if isinstance(record, Restoration):
         return Identify(record.ids, {gone_from(record.vendor): None}, record.at)
     return record

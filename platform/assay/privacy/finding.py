@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Text, column, select, text, tuple_, values
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from assay.profiles import merges
 from assay.profiles.erasing import tombstones
+from assay.profiles.erasing.beginning import leads_of
 from assay.profiles.matching import ANONYMOUS_ID, EMAIL, USER_ID, VENDOR, Key
 from assay.profiles.models import KnownAs, Lead
 from assay_tenants.database import LARGEST_ID, tenant_session
@@ -95,16 +96,6 @@ def get(tenant_id: int, lead_id: int) -> Person:
         if person is None:
             raise merges.gone(session, tenant_id, lead_id)
         return person
-
-
-def leads_of(session: Session, tenant_id: int, keys: Collection[Key]) -> set[int]:
-    if not keys:
-        return set()
-    told = values(column("kind", Text), column("value", Text), name="told").data(sorted(keys))
-    query = select(KnownAs.lead_id).where(
-        KnownAs.tenant_id == tenant_id, tuple_(KnownAs.kind, KnownAs.value).in_(select(told.c.kind, told.c.value))
-    )
-    return set(session.scalars(query))
 
 
 def kept_of(tenant_id: int, lead_id: int) -> dict[str, int]:

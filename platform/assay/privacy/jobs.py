@@ -10,8 +10,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from assay.privacy import files, messages, records, traces, verifying
-from assay.privacy.service import FIRST, VERIFY
+from assay.privacy.service import VERIFY
 from assay.privacy.steps import Erasing
+from assay.profiles.erasing.beginning import FIRST
 from assay.profiles.erasing.models import Erasure
 from assay_tenants import audit
 from assay_tenants.database import tenant_session

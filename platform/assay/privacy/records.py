@@ -2,15 +2,17 @@
 
 # ruff: noqa: S608 # statements are put together from constants of this module alone
 
+from collections.abc import Collection
+
 from sqlalchemy import select, text
 
-from assay.privacy.finding import leads_of
-from assay.privacy.service import packed
 from assay.privacy.steps import Erasing
 from assay.profiles import knowing, merges
 from assay.profiles.bulk import rows
 from assay.profiles.erasing import tombstones
+from assay.profiles.erasing.beginning import leads_of, packed
 from assay.profiles.erasing.models import PERSON_PURPOSE
+from assay.profiles.matching import Key
 from assay.profiles.models import KnownAs, Lead
 from assay_tenants import sealing
 
@@ -41,7 +43,15 @@ _AT_ONCE = {
     ),
     "scoring.due": f"lead_id {_LEADS}",
     "scoring.scores": f"lead_id {_LEADS}",
+    "delivery.pushes": f"lead_id {_LEADS}",
 }
+# What its vendor named by the person's id, whatever it is there.
+_WANTED = """
+    DELETE FROM intake.wanted w
+    USING intake.links l, json_to_recordset(CAST(:rows AS json)) AS n (kind text, value text)
+    WHERE w.tenant_id = :tenant_id AND l.tenant_id = :tenant_id AND l.connection_id = w.connection_id
+        AND n.kind = 'vendor:' || l.plugin AND n.value = w.record_id
+"""
 _PAST = {
     "profiles.past_events": f"identity_id {_IDS}",
     "profiles.import_events": f"identity_id {_IDS}",
@@ -140,6 +150,7 @@ def begin(erasing: Erasing) -> None:
         " WHERE v.tenant_id = :tenant_id AND v.kind = n.kind AND v.value = n.value",
         rows=rows(kind=[kind for kind, _ in sorted(keys)], value=[value for _, value in sorted(keys)]),
     )
+    _wanted(erasing, keys)
     _delete(erasing, _AT_ONCE)
 
 
@@ -186,6 +197,11 @@ def scores(erasing: Erasing) -> None:
         most=HISTORY,
     )
     erasing.place = "more" if gone == HISTORY else None
+
+
+def _wanted(erasing: Erasing, keys: Collection[Key]) -> None:
+    named = rows(kind=[kind for kind, _ in sorted(keys)], value=[value for _, value in sorted(keys)])
+    erasing.run("intake.wanted", _WANTED, rows=named)
 
 
 def _leads(erasing: Erasing) -> set[int]:

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from assay.facts import ErasureRequested, tell_after_commit
 from assay.privacy.errors import ErasedAlready, NoSuchErasure, NotConfirmed, StillRunning
-from assay.privacy.finding import leads_of
 from assay.profiles import knowing, merges
 from assay.profiles.erasing import tombstones
+from assay.profiles.erasing.beginning import FIRST, begin, leads_of, packed
 from assay.profiles.erasing.models import PERSON_PURPOSE, Erasure, State
 from assay.profiles.matching import Key
 from assay.profiles.models import Lead
@@ -22,8 +22,8 @@ from assay_tenants.database import LARGEST_ID, tenant_session
 from assay_tenants.errors import BadInput
 
 PAGE = 50
-#: What is done first, and what is done last.
-FIRST, VERIFY = "begin", "verify"
+#: What is done last.
+VERIFY = "verify"
 
 
 @dataclass(frozen=True)
@@ -78,33 +78,7 @@ def request(
             lead_id = leads.pop()
         if not confirmed:
             raise NotConfirmed
-        # Whoever asks twice asks for one thing.
-        knowing.learn(session, tenant_id)
-        known = _under_way(session, tenant_id, lead_id)
-        if known is not None:
-            return _certificate(known)
-        now = datetime.now(UTC)
-        row = Erasure(
-            tenant_id=tenant_id,
-            lead_id=lead_id,
-            state="waiting",
-            step=FIRST,
-            due_at=now,
-            requested_at=now,
-            requested_by=by,
-            sealed=sealing.seal(tenant_id, PERSON_PURPOSE, packed(keys)),
-            lead_ids=[],
-            identity_ids=[],
-            identifiers=0,
-            counts={},
-            scanned={},
-            found=[],
-            turned_away=0,
-        )
-        session.add(row)
-        session.flush()
-        audit.record(session, tenant_id, "person.erasure_requested", row.id, after={"lead_id": lead_id})
-        tell_after_commit(session, ErasureRequested(tenant_id))
+        row = begin(session, tenant_id, lead_id=lead_id, keys=keys, by=by)
         return _certificate(row)
 
 
@@ -160,24 +134,11 @@ def lift(tenant_id: int, erasure_id: int, *, by: str) -> Certificate:
         return _certificate(row)
 
 
-def packed(keys: Collection[Key]) -> bytes:
-    return msgspec.msgpack.encode(sorted(keys))
-
-
 def unpacked(row: Erasure) -> frozenset[Key]:
     if row.sealed is None:
         return frozenset()
     plain = sealing.unseal(row.tenant_id, PERSON_PURPOSE, row.sealed)
     return frozenset(msgspec.msgpack.decode(plain, type=list[tuple[str, str]]))
-
-
-def _under_way(session: Session, tenant_id: int, lead_id: int | None) -> Erasure | None:
-    if lead_id is None:
-        return None
-    query = select(Erasure).where(
-        Erasure.tenant_id == tenant_id, Erasure.lead_id == lead_id, Erasure.state.in_(("waiting", "running"))
-    )
-    return session.scalars(query.limit(1)).one_or_none()
 
 
 def _require_lead(session: Session, tenant_id: int, lead_id: int) -> None:

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from assay.facts import LeadsChanged, tell_after_commit
-from assay.normalise import refuse, take
+from assay.normalise import Named, refuse, take, want
 from assay.profiles import importing, service
-from assay.profiles.erasing import sift
+from assay.profiles.erasing import heed, sift, wishes_in
 from assay_tenants.database import tenant_session
 
 # A message may hold one event or 2,500; ``take`` bounds the bytes.
@@ -20,14 +20,17 @@ def drain_messages(tenant_id: int, *, alone: bool = False) -> int:
     times = ALONE if alone else 1
     with tenant_session(tenant_id) as session:
         letters: set[UUID] = set()
-        records = take(session, tenant_id, MESSAGES * times, max_bytes=BYTES * times, refused=letters)
+        named: list[Named] = []
+        records = take(session, tenant_id, MESSAGES * times, max_bytes=BYTES * times, refused=letters, named=named)
         taken = len(records)
-        records = sift(session, tenant_id, records, letters)
+        records, wishes = wishes_in(sift(session, tenant_id, records, letters, named))
+        want(session, tenant_id, named)
         if records:
             outcome = service.apply_each(session, tenant_id, records)
             refuse(session, tenant_id, outcome.refused)
             if outcome.changed:
                 tell_after_commit(session, LeadsChanged(tenant_id))
+        heed(session, tenant_id, wishes)
     return taken
 
 

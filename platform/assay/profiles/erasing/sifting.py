@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from assay.intake.models import Message
 from assay.intake.retention import classes
-from assay.normalise import Normalised, plugin_names, reader
+from assay.normalise import Named, Normalised, plugin_names, reader
 from assay.normalise.models import DeadLetter
 from assay.normalise.understanding import Kept
 from assay.plugins import NoSuchSourceError
@@ -23,7 +23,7 @@ from assay.profiles.erasing.naming import candidates
 from assay.profiles.erasing.scrubbing import Scrubbed, scrub
 from assay.profiles.erasing.verdicts import is_theirs, keys_of, spared
 from assay.profiles.matching import Key
-from assay_sdk import CoreRecord, Source
+from assay_sdk import CoreRecord, Fetch, Source
 from assay_sdk.reading import read_leniently
 
 log = structlog.get_logger()
@@ -48,19 +48,25 @@ class Place:
     received_at: datetime
 
 
-def sift(session: Session, tenant_id: int, records: list[Normalised], refused: Set[UUID]) -> list[Normalised]:
+def sift(
+    session: Session, tenant_id: int, records: list[Normalised], refused: Set[UUID], named: list[Named] | None = None
+) -> list[Normalised]:
     """Without records about erased persons, which are counted and leave their raw messages in this transaction.
 
-    ``refused`` are messages with dead letters, for those may be about an erased person too. Whoever erases holds the
+    ``refused`` are messages with dead letters, for those may be about an erased person too; what is ``named`` to be
+    fetched and is about one leaves the list. Whoever erases holds the
     lock that is taken here: a person is either known here as erased, or what is kept here is found by the erasure.
     """
-    if not records and not refused:
+    named = [] if named is None else named
+    if not records and not refused and not named:
         return records
     knowing.learn(session, tenant_id)
     if not tombstones.are_any(session, tenant_id):
         return records
-    erased = tombstones.find(session, tenant_id, {key for each in records for key in keys_of(each.record)})
+    told: list[CoreRecord | Fetch] = [*(each.record for each in records), *(each.fetch for each in named)]
+    erased = tombstones.find(session, tenant_id, {key for each in told for key in keys_of(each)})
     kept, touched, numbers = _sifted(records, erased)
+    touched |= _unnamed(named, erased)
     tombstones.count_turned_away(session, tenant_id, numbers)
     touched |= _with_letters(session, tenant_id, refused)
     if touched:
@@ -128,6 +134,13 @@ def _sifted(records: list[Normalised], erased: dict[Key, int]) -> tuple[list[Nor
         if each.message_id is not None:
             touched.add(Place(each.message_id, each.received_at))
     return (kept if erased else records), touched, numbers
+
+
+def _unnamed(named: list[Named], erased: dict[Key, int]) -> set[Place]:
+    """Takes what is about erased persons from the list; tells where it was named."""
+    gone = [each for each in named if is_theirs(each.fetch, erased.keys())]
+    named[:] = [each for each in named if each not in gone] if gone else named
+    return {Place(each.message_id, each.received_at) for each in gone}
 
 
 def _with_letters(session: Session, tenant_id: int, refused: Set[UUID]) -> set[Place]:

@@ -11,7 +11,7 @@ from assay.profiles.matching import Key, persona
 from assay_sdk import Alias, CoreRecord, Fetch, Identifiers
 
 
-def keys_of(record: CoreRecord) -> Iterator[Key]:
+def keys_of(record: CoreRecord | Fetch) -> Iterator[Key]:
     """All that could make a record one of an erased person."""
     for ids in _told(record):
         who = persona(ids)
