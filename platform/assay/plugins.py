@@ -372,7 +372,11 @@ def _take_billing(plugin: Plugin, given: Any) -> None:
 
 def variable(service: Service, setting: str) -> str:
     """The environment variable of an app setting."""
-    return f"{_PREFIX}{service.name}_{setting}".upper().replace("-", "_")
+    return _prefix(service.name) + setting.upper().replace("-", "_")
+
+
+def _prefix(service: str) -> str:
+    return f"{_PREFIX}{service}_".upper().replace("-", "_")
 
 
 def app_settings(service: Service, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -398,6 +402,13 @@ def is_configured(service: Service, environ: Mapping[str, str] = os.environ) -> 
 
 def unknown_settings(plugins: Plugins, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Variables that look like a plugin's setting and are none, each with the nearest that there is, if any."""
-    known = [variable(service, setting.name) for service in plugins.services.values() for setting in service.app]
+    known = {variable(service, setting.name) for service in plugins.services.values() for setting in service.app}
+    # What a broken plugin would know, nobody can tell.
+    excused = tuple(_prefix(name.partition(" ")[0]) for name in plugins.broken)
+    near = {name.removeprefix(_PREFIX): name for name in known}
     strange = sorted(name for name in environ if name.startswith(_PREFIX) and name not in known)
-    return {name: next(iter(get_close_matches(name, known, 1)), "") for name in strange}
+    return {
+        name: next((near[found] for found in get_close_matches(name.removeprefix(_PREFIX), near, 1)), "")
+        for name in strange
+        if not name.startswith(excused)
+    }
