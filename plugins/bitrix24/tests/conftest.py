@@ -23,13 +23,31 @@ def service() -> Bitrix24:
     return Bitrix24()
 
 
+class _Door:
+    """One address for all tests, with a stand-in of each test's own behind it: opening a new one takes its time."""
+
+    name = "bitrix24"
+    address = ""
+    behind: Bitrix24Simulator
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        return self.behind(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[_Door]:
+    opened = _Door()
+    with running(opened):
+        yield opened
+
+
 @pytest.fixture
-def simulator(clock: SetClock) -> Iterator[Bitrix24Simulator]:
+def simulator(clock: SetClock, door: _Door) -> Iterator[Bitrix24Simulator]:
     egress.configure(["127.0.0.1", "::1"])
-    stand_in = Bitrix24Simulator(clock=clock)
+    door.behind = Bitrix24Simulator(clock=clock)
+    door.behind.address = door.address
     try:
-        with running(stand_in):
-            yield stand_in
+        yield door.behind
     finally:
         egress.configure([])
 

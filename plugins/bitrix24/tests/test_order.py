@@ -1,0 +1,61 @@
+"""Whatever the order in which records come, and however often, they say the same."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assay_bitrix24.service import Bitrix24
+from assay_sdk import Event, Message, Outcome
+
+AT = datetime(2026, 9, 21, 12, tzinfo=UTC)
+INSTANTS = st.sampled_from(["2026-09-21T12:00:00+03:00", "2026-09-21T12:00:01+03:00", "2026-09-22T01:00:00+02:00"])
+IDS = st.integers(1, 4)
+PEOPLE = st.fixed_dictionaries(
+    {
+        "id": IDS,
+        "createdTime": st.just("2026-09-20T12:00:00+03:00"),
+        "updatedTime": INSTANTS,
+        "movedTime": INSTANTS,
+        "name": st.sampled_from(["Ada", "", None]),
+        "stageId": st.sampled_from(["NEW", "CONVERTED", "JUNK"]),
+        "stageSemanticId": st.sampled_from(["P", "S", "F"]),
+        "contactId": st.integers(0, 3),
+        "contacts": st.lists(IDS, max_size=3),
+        "fm": st.sampled_from([[], [{"id": 1, "typeId": "EMAIL", "valueType": "WORK", "value": "Ada@example.test"}]]),
+    }
+)
+RECORDS = st.lists(st.tuples(st.sampled_from(["lead", "contact", "deal", "company"]), PEOPLE), max_size=8)
+
+
+def said(records: list[tuple[str, Any]]) -> set[str]:
+    source = Bitrix24().source
+    return {
+        repr(record)
+        for kind, record in records
+        for record in source.normalise(Message("pull/x", json.dumps({"kind": kind, "records": [record]}).encode(), AT))
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(RECORDS, st.randoms(use_true_random=False))
+def test_order_and_repetition_make_no_difference(records: list[tuple[str, Any]], dice: Any) -> None:
+    shuffled = records + dice.choices(records, k=len(records)) if records else []
+    dice.shuffle(shuffled)
+    assert said(shuffled) == said(records)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RECORDS)
+def test_an_event_is_named_by_its_content_alone(records: list[tuple[str, Any]]) -> None:
+    source = Bitrix24().source
+    for kind, record in records:
+        body = json.dumps({"kind": kind, "records": [record, record]}).encode()
+        found = list(source.normalise(Message("fetch/x", body, AT)))
+        events = [(one.type, one.sender_id) for one in found if isinstance(one, Event)]
+        assert len(set(events)) * 2 == len(events)
+        assert all(0 < len(sender_id) <= 200 for _, sender_id in events)
+        outcomes = [(one.deal_id, repr(one.ids)) for one in found if isinstance(one, Outcome)]
+        assert len(set(outcomes)) * 2 == len(outcomes)
