@@ -1,7 +1,8 @@
 """A running stand-in, and connections to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -18,15 +19,31 @@ def clock() -> SetClock:
     return SetClock()
 
 
+class Door:
+    """One server for all tests, behind which each finds a stand-in of its own."""
+
+    name = "hubspot"
+    address = ""
+    behind: HubSpotSimulator
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return self.behind(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[Door]:
+    door = Door()
+    with running(door):  # type: ignore[arg-type] # all that is asked of a simulator there
+        yield door
+
+
 @pytest.fixture
-def simulator(clock: SetClock) -> Iterator[HubSpotSimulator]:
-    simulator = HubSpotSimulator(clock=clock)
+def simulator(clock: SetClock, door: Door) -> Iterator[HubSpotSimulator]:
+    door.behind = HubSpotSimulator(clock=clock)
+    door.behind.address = door.address
     egress.configure(["127.0.0.1"])
-    try:
-        with running(simulator):
-            yield simulator
-    finally:
-        egress.configure([])
+    yield door.behind
+    egress.configure([])
 
 
 @pytest.fixture
