@@ -13,6 +13,8 @@ from flask import Flask
 from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
+from assay import plugins
+from assay.delivery import service as delivery
 from assay.intake import imports
 from assay.intake.ids import message_id
 from assay.intake.models import Message
@@ -24,7 +26,9 @@ from assay.profiles.marks import Reveal, SensitiveField, UnwatchedSignal
 from assay.profiles.models import Company, KeptEvent, KnownAs, Lead
 from assay.scoring import jobs, judgements, rescoring, service, studies
 from assay.scoring.studies.service import drain_studies
-from assay_tenants import access, database, operators
+from assay.syncing import links
+from assay.syncing import service as syncing
+from assay_tenants import access, connections, database, operators
 from assay_tenants.access import invitations, members, sessions
 from assay_tenants.access.service import SignedUp
 from assay_tenants.database import directory_session, enter_tenant, tenant_session
@@ -34,12 +38,13 @@ from assay_tenants.models import Person
 from assay_tenants.oauth import apps, grants, registration
 from assay_tenants.permissions import PERMISSIONS
 from assay_tenants.sso import scim_tokens
+from tests.platform.connecting.acme import Acme, AcmeSource
 
 MODEL = "{model: secret-model, rules: [{id: a, on: page.viewed, points: 1}], stages: [{name: Hot, from: 1}]}"
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 _TABLE = re.compile(
-    r"\b(?:FROM|JOIN|UPDATE|USING|,)\s+(?:ONLY\s+)?(?P<table>(?:tenancy|intake|profiles|scoring)\.(?P<bare>\w+))"
+    r"\b(?:FROM|JOIN|UPDATE|USING|,)\s+(?:ONLY\s+)?(?P<table>(?:tenancy|intake|profiles|scoring|delivery)\.(?P<bare>\w+))"
     r"(?:\s+(?:AS\s+)?(?P<alias>(?!WHERE|SET|JOIN|LEFT|ON|ORDER|GROUP|FOR|LIMIT|USING|CROSS|INNER)\w+))?",
     re.IGNORECASE,
 )
@@ -256,12 +261,35 @@ def house(app: Flask, victim: Victim, tenant: SignedUp) -> House:
     )
 
 
+@pytest.fixture
+def connection_id(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Of a connection at work, whose vendor nobody can reach."""
+    have = plugins.installed()
+    monkeypatch.setattr(have, "services", {**have.services, "acme": Acme()})
+    monkeypatch.setattr(have, "sources", {**have.sources, "acme": AcmeSource()})
+    for name in ("API", "REVOKE", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"ASSAY_PLUGIN_ACME_{name}", "http://127.0.0.1:9")
+    token = links.new_hook_token()
+    credentials = {"access_token": "Secret token", links.HOOK_TOKEN: token}
+    made = connections.create(
+        victim.tenant_id,
+        plugin="acme",
+        name="Secret connection",
+        account="secret",
+        credentials=credentials,
+        settings={"folder": "Secret folder"},
+    )
+    syncing.establish(victim.tenant_id, made, "acme", "secret", title="Secret", hook_token=token)
+    delivery.establish(victim.tenant_id, made, "acme")
+    return made
+
+
 #: What nobody has, by the type of what somebody has.
 NOBODYS: dict[type, object] = {int: 999_999_999, str: "nobodys-own", UUID: UUID(int=7)}
 
 
 @pytest.fixture
-def values(victim: Victim, kin: Kin, house: House) -> dict[str, tuple[object, object]]:
+def values(victim: Victim, kin: Kin, house: House, connection_id: int) -> dict[str, tuple[object, object]]:
     """For each argument in a path: the tenant's own, and one that nobody has. New arguments are added here."""
     own: dict[str, object] = {
         **vars(victim),
@@ -272,11 +300,15 @@ def values(victim: Victim, kin: Kin, house: House) -> dict[str, tuple[object, ob
         "number": 1,
         "token_id": house.registration_token_id,
         "verb": "check",
+        "deed": "sync",
+        "connection_id": connection_id,
     }
     nobodys = {name: NOBODYS[type(value)] for name, value in own.items()}
     return {name: (value, nobodys[name]) for name, value in own.items()} | {
         "number": (1, 77),
         "verb": ("check", "check"),
+        "deed": ("sync", "sync"),
+        "plugin": ("acme", "acme"),
         "other_id": (kin.other_id, 999_999_998),
         "client_id": (house.client_id, f"app_1_{'n' * 22}"),
     }

@@ -28,6 +28,8 @@ BODIES = {
     "/api/v1/erasures/<id:erasure_id>/lift": {"json": {"confirm": True}},
     "/api/v1/keys/<id:key_id>/rotate": {"json": {}},
     "/api/v1/members/<id:person_id>/role": {"json": {"role": "viewer"}},
+    "/api/v1/connections/<id:connection_id>/push": {"json": {"enabled": True}},
+    "/api/v1/connections/<id:connection_id>/reload": {"json": {}},
     "/api/v1/retention": {"json": {"messages_days": 30, "events_days": 730, "confirm": True}},
 }
 #: Routes whose names are ours, the same for everybody.

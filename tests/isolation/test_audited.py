@@ -12,6 +12,15 @@ READ_ONLY = frozenset(("GET", "HEAD", "OPTIONS"))
 
 #: By endpoint, what it is recorded as; whatever the same verb does over the API is recorded by the verb itself.
 RECORDED = {
+    "Connections.change_push": "delivery.changed",
+    "Connections.disconnect": "connection.disconnected",
+    "Connections.dismiss_dead": "delivery.dead_dismissed",
+    "Connections.pause": "connection.paused",
+    "Connections.reload": "connection.reloaded",
+    "Connections.replay_dead": "delivery.dead_replayed",
+    "Connections.resume": "connection.resumed",
+    "Connections.send_all": "delivery.repeated",
+    "Connections.sync": "connection.synced",
     "Dead letters.cancel_round": "dead_letters.stopped",
     "Dead letters.dismiss_kind": "dead_letters.dismissed",
     "Dead letters.dismiss_message": "dead_letters.dismissed",
@@ -77,6 +86,14 @@ RECORDED = {
     "web.clients.issue": "key.issued",
     "web.clients.revoke": "key.revoked",
     "web.clients.rotate": "key.rotated",
+    "web.connect.begin": "connection.created",
+    "web.connect.change": "connection.changed",
+    "web.connect.disconnect": "connection.disconnected",
+    "web.connect.reconnect": "connection.reconnected",
+    "web.connect.show_address": "connection.address_shown",
+    "web.connections.act": "connection.synced",
+    "web.connections.change_push": "delivery.changed",
+    "web.connections.reload": "connection.reloaded",
     "web.factors.add_passkey": "second_factor.added",
     "web.factors.confirm_app": "second_factor.added",
     "web.factors.make_codes": "recovery_codes.made",
@@ -240,6 +257,13 @@ CALLS: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/imports/{import_id}/resume", {}, "import.resumed"),
     ("POST", "/imports/{import_id}/cancel", {}, "import.cancelled"),
     ("POST", "/imports/{import_id}/undo", {}, "import.undone"),
+    ("POST", "/connections/{connection_id}/pause", {}, "connection.paused"),
+    ("POST", "/connections/{connection_id}/resume", {}, "connection.resumed"),
+    ("POST", "/connections/{connection_id}/sync", {}, "connection.synced"),
+    ("POST", "/connections/{connection_id}/reload", {"json": {"stream": "contacts"}}, "connection.reloaded"),
+    ("PUT", "/connections/{connection_id}/push", {"json": {"enabled": False}}, "delivery.changed"),
+    ("POST", "/connections/{connection_id}/push/send-all", {}, "delivery.repeated"),
+    ("DELETE", "/connections/{connection_id}", {}, "connection.disconnected"),
     (
         "POST",
         "/imports?kind=leads&filename=l.csv",
@@ -252,8 +276,8 @@ CALLS: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.fixture
-def ids(victim: Any, kin: Any) -> dict[str, object]:
-    return {**vars(victim), **vars(kin)}
+def ids(victim: Any, kin: Any, connection_id: int) -> dict[str, object]:
+    return {**vars(victim), **vars(kin), "connection_id": connection_id}
 
 
 def test_each_change_over_the_api_leaves_its_entry(tenant: Any, ids: dict[str, object], make_caller: Any) -> None:

@@ -18,7 +18,13 @@ from assay_tenants.permissions import OF_ROLES, PERMISSIONS
 #: SCIM proves who asks by tokens of its own, for all of its routes in one place.
 OF_THEIR_OWN = ("scim.",)
 #: What nobody has: whether it is there is another question than who may ask.
-NOBODYS = {"name": "nobodys-model", "model": "nobodys-model", "key": "nobodys", "client_id": "app_1_" + "n" * 22}
+NOBODYS = {
+    "name": "nobodys-model",
+    "model": "nobodys-model",
+    "key": "nobodys",
+    "client_id": "app_1_" + "n" * 22,
+    "deed": "sync",
+}
 
 
 def stated(app: Flask) -> Iterator[tuple[Rule, str, tuple[str, ...] | None]]:

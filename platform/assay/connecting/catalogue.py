@@ -89,14 +89,6 @@ def offer_of(service: Service) -> Offer:
 
 
 def missing_of(service: Service) -> list[Missing]:
-    have = plugins.app_settings(service)
     return [
-        Missing(variable(service, setting.name), setting.title)
-        for setting in service.app
-        if setting.default is None and not have.get(setting.name)
+        Missing(plugins.variable(service, setting.name), setting.title) for setting in plugins.missing_settings(service)
     ]
-
-
-def variable(service: Service, setting: str) -> str:
-    """By which a setting of a service is made."""
-    return f"ASSAY_PLUGIN_{service.name}_{setting}".upper().replace("-", "_")

@@ -18,7 +18,7 @@ from assay import plugins
 from assay.connecting import attempts, queries, settings_forms
 from assay.connecting.asking import Answered, address_to_leave_to, ask, exchange
 from assay.connecting.attempts import Attempt
-from assay.connecting.catalogue import get_service, missing_of, title_of
+from assay.connecting.catalogue import get_service, missing_of
 from assay.connecting.errors import NotSetUp, OtherAccount
 from assay.delivery import queries as delivery_queries
 from assay.delivery import service as delivery
@@ -112,10 +112,10 @@ def begin(
 def finish(tenant_id: int, person_id: int, plugin: str, query: Mapping[str, str]) -> int:
     """A person's browser came back from the vendor; tells the connection.
 
-    What it came back with is good once. Raises ConnectError, of which nothing is kept.
+    What it came back with is good once. Raises NotFound, and ConnectError, of which nothing is kept.
     """
-    attempt = attempts.take(tenant_id, person_id, plugin, query.get("state", ""), title=title_of(plugin))
     service = get_service(plugin)
+    attempt = attempts.take(tenant_id, person_id, plugin, query.get("state", ""), title=service.title)
     tokens = exchange(service, attempt, query)
     answered = ask(service, settings=attempt.settings, secrets=attempt.secrets, tokens=tokens)
     return _keep(tenant_id, service, attempt, answered)

@@ -37,12 +37,12 @@ def begin(plugin: str) -> ResponseReturnValue:
 @personal
 def come_back(plugin: str) -> ResponseReturnValue:
     """What the browser brings is bound to whoever began, so that nobody is made to finish what another began."""
+    offer = catalogue.get_offer(plugin)
     try:
         connection_id = service.finish(
             visitor().tenant_id, visitor().person_id, plugin, {name: request.args[name] for name in request.args}
         )
     except ConnectError as error:
-        offer = catalogue.get_offer(plugin) if _is_installed(plugin) else None
         return render_template("connections/refused.html", offer=offer, sentence=error.message), error.status
     return _connected(connection_id)
 
