@@ -1,5 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,28 @@ def clock() -> SetClock:
     return SetClock()
 
 
+class Stage(CalendlySimulator):
+    """One server for all tests; each puts a stand-in of its own on it."""
+
+    current: CalendlySimulator
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return self.current(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    empty = Stage()
+    with running(empty):
+        yield empty
+
+
 @pytest.fixture
-def simulator(clock: SetClock) -> Iterator[CalendlySimulator]:
+def simulator(stage: Stage, clock: SetClock) -> Iterator[CalendlySimulator]:
     egress.configure(["127.0.0.1"])
-    stand_in = CalendlySimulator(clock=clock)
-    with running(stand_in):
-        yield stand_in
+    stage.current = CalendlySimulator(clock=clock)
+    stage.current.address = stage.address
+    yield stage.current
     egress.configure([])
 
 
