@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import structlog
-from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -39,13 +38,18 @@ log = structlog.get_logger()
 _pool: Pool | None = None
 
 
-def configure(settings: Settings, redis: Redis) -> Pool:
+def configure(settings: Settings) -> Pool:
     """From here on this process works with threads, which others' limits and breakers are shared with."""
     global _pool
     limiter.configure(settings.redis_url)
-    breakers.configure(redis)
+    breakers.configure(limiter.impatient(settings.redis_url))
     pulling.configure(Admission.of(settings))
     _pool = Pool(run)
+    return _pool
+
+
+def threads() -> Pool | None:
+    """Those of this process, for others who ask vendors too; None where whoever works does it himself."""
     return _pool
 
 

@@ -138,9 +138,14 @@ _current: Limiter = LocalLimiter()
 def configure(redis_url: str) -> None:
     """From here on this process keeps limits together with all others."""
     global _current
+    _current = RedisLimiter(impatient(redis_url))
+
+
+def impatient(redis_url: str) -> Redis:
+    """For what can do without Redis. By default a call is tried again for half a minute."""
     seconds = PATIENCE.total_seconds()
-    _current = RedisLimiter(
-        Redis.from_url(redis_url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
+    return Redis.from_url(
+        redis_url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0)
     )
 
 

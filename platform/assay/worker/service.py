@@ -69,7 +69,7 @@ def work(queue: str, settings: Settings, *, keeps_time: bool) -> None:
         # Loaded by those alone that ask vendors.
         from assay.syncing import jobs
 
-        pool = jobs.configure(settings, redis)
+        pool = jobs.configure(settings)
     if keeps_time:
         send_courier()
         Thread(target=rounds, args=(TIMETABLE, redis, Event().wait), name="timetable", daemon=True).start()

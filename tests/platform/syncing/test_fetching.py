@@ -53,9 +53,7 @@ def test_a_record_that_goes_on_being_named_is_fetched_all_the_same(quiet: Connec
     assert quiet.value("SELECT due_at FROM intake.wanted WHERE tenant_id = :t") == before
 
 
-def test_named_again_while_it_is_fetched_it_is_fetched_again(
-    quiet: Connected, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_named_again_while_it_is_fetched_it_is_fetched_again(quiet: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = 0
     real = QuarrySource.fetch
 

@@ -264,9 +264,7 @@ def test_a_stream_whose_permission_is_missing_is_shown_and_not_read(
 class TestPeople:
     """What people do with a connection at work."""
 
-    def test_paused_it_brings_in_nothing_and_then_goes_on(
-        self, connection: Connected, vendor: QuarrySimulator
-    ) -> None:
+    def test_paused_it_brings_in_nothing_and_then_goes_on(self, connection: Connected, vendor: QuarrySimulator) -> None:
         vendor.stones = 10
         service.pause(*connection.key)
         service.pause(*connection.key)

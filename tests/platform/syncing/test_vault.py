@@ -88,9 +88,7 @@ def test_a_refusal_does_not_undo_what_somebody_else_renewed(
     assert connections.get_connection(*connection.key).state == "connected"
 
 
-def test_a_database_that_blinks_is_no_persons_business(
-    connection: Connected, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_that_blinks_is_no_persons_business(connection: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
     def blinking(*given: Any, **options: Any) -> Any:
         raise OperationalError("", {}, Exception("gone"))
 
@@ -228,9 +226,7 @@ class TestCircuits:
         assert all(719 < pause < 1081 for pause in pauses[10:])
         assert len(set(pauses[10:])) == 4
 
-    def test_after_ten_minutes_its_people_are_told_once(
-        self, connection: Connected, mails_to: Any
-    ) -> None:
+    def test_after_ten_minutes_its_people_are_told_once(self, connection: Connected, mails_to: Any) -> None:
         email = connection.value("SELECT email FROM tenancy.memberships WHERE tenant_id = :t")
         for _ in range(6):
             circuits.failed(*connection.key, TryLater("Quarry answered 500."))
