@@ -1,7 +1,6 @@
 """The examination that every plugin is put through."""
 
 from assay_hubspot.service import HubSpot
-
 from assay_sdk.testing.examination import DRILLS, examine
 
 #: These wait, or try very much; what they look for is mostly in the SDK's client, which has tests of its own.
