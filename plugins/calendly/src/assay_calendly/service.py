@@ -34,8 +34,8 @@ class Calendly(Service):
         "Nothing goes back: Calendly has no field that a score could be written to."
     )
     auth = CalendlyOAuth(
-        authorize="authorize_url",
-        token="token_url",  # noqa: S106 # the name of a setting
+        "authorize_url",
+        "token_url",
         revocation="revoke_url",
         client_auth="basic",
         scopes={
