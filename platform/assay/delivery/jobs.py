@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Thread
+from time import monotonic
 
 import structlog
 from sqlalchemy import text
@@ -11,7 +13,10 @@ from assay.delivery import outbox, pushing, settling
 from assay.delivery.pushing import Pushed
 from assay.delivery.settling import Batch
 from assay.syncing import circuits, links
+from assay.syncing import jobs as syncing
+from assay.syncing.slots import Pool
 from assay_sdk import Destination, Link, NeedsReconnect, PluginError, TryLater
+from assay_tenants.context import acting_by_itself
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotFound
 
@@ -25,6 +30,10 @@ FEWEST = 25
 REFUSED_PAUSE = timedelta(minutes=5)
 #: While the connection is paused, or left alone.
 LOOK_AGAIN = timedelta(seconds=20)
+#: While all threads are at work.
+NO_ROOM = timedelta(seconds=3)
+#: Of one connection, before others who wait for a thread have their turn.
+LONGEST_TURN = timedelta(seconds=30)
 #: Fields that were made sure of longer ago are looked at once more before a vendor's refusal is believed.
 SURE_FOR = timedelta(minutes=5)
 
@@ -35,6 +44,7 @@ _LEASE = text("""
         JOIN intake.links l ON l.tenant_id = :tenant_id AND l.connection_id = d.connection_id
         WHERE d.tenant_id = :tenant_id AND d.enabled AND d.due_at <= :now
             AND (d.leased_until IS NULL OR d.leased_until <= :now)
+            AND (CAST(:connection_id AS bigint) IS NULL OR d.connection_id = :connection_id)
         ORDER BY d.due_at LIMIT 1 FOR UPDATE OF d SKIP LOCKED
     ) found
     WHERE t.tenant_id = :tenant_id AND t.connection_id = found.connection_id
@@ -70,12 +80,40 @@ class Lease:
 
 
 def drain_targets(tenant_id: int) -> int:
-    """Sends what waits for one connection, at most one batch; tells how many leads it looked at."""
+    """Hands a connection with something waiting to a thread, or sends one batch of it; tells how many leads it was."""
     lease = _take(tenant_id)
     if lease is None:
         return 0
+    pool = syncing.threads()
+    if pool is None:
+        return deliver(lease)
+    if not pool.take(tenant_id, lease.plugin):
+        _release(lease, _later(NO_ROOM), None)
+        return 0
+    name = f"{lease.plugin}-{tenant_id}-deliver"
+    Thread(target=_deliver_all, args=(lease, pool), name=name, daemon=True).start()
+    return 1
+
+
+@acting_by_itself()
+def _deliver_all(lease: Lease, pool: Pool) -> None:
+    """One batch after the other while there is time; the slot is taken already."""
+    until = monotonic() + LONGEST_TURN.total_seconds()
+    left: Lease | None = lease
+    try:
+        while left is not None:
+            deliver(left)
+            left = _take(lease.tenant_id, lease.connection_id) if monotonic() < until else None
+    except Exception:
+        log.exception("delivery.broken", tenant_id=lease.tenant_id, connection_id=lease.connection_id)
+    finally:
+        pool.give_back(lease.tenant_id, lease.plugin)
+
+
+def deliver(lease: Lease) -> int:
+    """One batch; tells how many leads it looked at."""
     now = datetime.now(UTC)
-    if lease.paused or circuits.is_open(tenant_id, lease.connection_id):
+    if lease.paused or circuits.is_open(lease.tenant_id, lease.connection_id):
         _release(lease, now + LOOK_AGAIN, None)
         return 1
     done, failure = 0, None
@@ -90,7 +128,10 @@ def drain_targets(tenant_id: int) -> int:
         _finish(lease)
     else:
         log.info(
-            "delivery.failed", tenant_id=tenant_id, connection_id=lease.connection_id, error=type(failure).__name__
+            "delivery.failed",
+            tenant_id=lease.tenant_id,
+            connection_id=lease.connection_id,
+            error=type(failure).__name__,
         )
         _release(lease, _after(lease, failure), str(failure)[: pushing.LONGEST])
     return max(done, 1)
@@ -154,11 +195,13 @@ def _prepare(lease: Lease, destination: Destination, link: Link) -> PluginError 
     return error
 
 
-def _take(tenant_id: int) -> Lease | None:
+def _take(tenant_id: int, connection_id: int | None = None) -> Lease | None:
+    """The connection whose leads have waited longest, or this one."""
     now = datetime.now(UTC)
     until = now + LEASE
+    asked = {"tenant_id": tenant_id, "connection_id": connection_id, "now": now, "until": until}
     with tenant_session(tenant_id) as session:
-        row = session.execute(_LEASE, {"tenant_id": tenant_id, "now": now, "until": until}).one_or_none()
+        row = session.execute(_LEASE, asked).one_or_none()
     if row is None:
         return None
     return Lease(

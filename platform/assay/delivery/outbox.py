@@ -41,6 +41,8 @@ FROM (SELECT DISTINCT connection_id FROM renewed) r
 WHERE t.tenant_id = :tenant_id AND t.connection_id = r.connection_id
     AND (t.due_at IS NULL OR (t.due_at > clock_timestamp() AND t.error = ''))
 """
+# Asked first, by itself: planning the others costs more than most tenants should pay for nothing.
+_ANY = text("SELECT EXISTS (SELECT FROM delivery.targets WHERE tenant_id = :tenant_id AND enabled)")
 _RENEW = text(f"""
 WITH {_AIMED.format(further="")}, renewed AS (
     INSERT INTO delivery.pushes (tenant_id, connection_id, lead_id, state, due_at)
@@ -96,12 +98,19 @@ _NEXT = text("""
 
 def renew(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
     """Has these leads' scores sent, as part of the transaction that changed them."""
-    session.execute(_RENEW, {"tenant_id": tenant_id, "lead_ids": list(lead_ids)})
+    if _is_aimed(session, tenant_id):
+        session.execute(_RENEW, {"tenant_id": tenant_id, "lead_ids": list(lead_ids)})
 
 
 def follow(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
     """Has those of these leads sent that have another contact now; part of the transaction that changed them."""
-    session.execute(_FOLLOW, {"tenant_id": tenant_id, "lead_ids": list(lead_ids)})
+    if _is_aimed(session, tenant_id):
+        session.execute(_FOLLOW, {"tenant_id": tenant_id, "lead_ids": list(lead_ids)})
+
+
+def _is_aimed(session: Session, tenant_id: int) -> bool:
+    """Whoever asks holds a lock that ``settle`` waits for, so nobody begins to have scores sent unnoticed."""
+    return bool(session.execute(_ANY, {"tenant_id": tenant_id}).scalar_one())
 
 
 def renew_all(session: Session, tenant_id: int, connection_id: int) -> int:

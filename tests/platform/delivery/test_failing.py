@@ -6,6 +6,8 @@ from threading import Barrier
 import pytest
 
 from assay.delivery import jobs, queries, service, settling
+from assay.syncing import jobs as syncing
+from assay.syncing.slots import Pool
 from assay_sdk import Receipt
 from assay_sdk.testing.simulator import BROKEN, RESET
 from assay_tenants import connections
@@ -283,3 +285,32 @@ class TestStanding:
 def test_pauses_grow_to_a_limit() -> None:
     pauses = [settling.pause_after(attempt) for attempt in (1, 4, 60)]
     assert pauses[0] < pauses[1] < pauses[2] <= settling.LONGEST_PAUSE * 1.25
+
+
+class TestThreads:
+    @pytest.fixture
+    def pool(self, monkeypatch):
+        pool = Pool(lambda errand: None, slots=4)
+        monkeypatch.setattr(syncing, "threads", lambda: pool)
+        return pool
+
+    def test_they_send_batch_after_batch(self, house, pool) -> None:
+        for number in range(40):
+            house.know(f"c{number}")
+        house.score()
+        assert house.deliver() == 1
+        assert pool.stop()
+        assert set(house.vendor.writes.values()) == {1}
+        assert len(house.vendor.writes) == 40
+        assert house.target().due_at is None
+
+    def test_while_none_is_free_it_waits(self, house, pool) -> None:
+        assert pool.take(house.tenant_id, "crm")
+        house.know("c1")
+        house.score()
+        assert house.deliver() == 0
+        pool.give_back(house.tenant_id, "crm")
+        house.wait()
+        assert house.deliver() == 1
+        assert pool.stop()
+        assert house.told("c1") == 20
