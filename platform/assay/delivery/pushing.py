@@ -11,6 +11,8 @@ from assay_sdk import Destination, Link, NeedsReconnect, PluginError, Receipt, R
 #: Steps to find out which of many updates is refused.
 SEARCHES = 16
 LONGEST = 500
+#: Refusals of whoever asks, whatever it is; None: the plugin's own, which did not even ask.
+_OF_ALL = (None, 401, 402, 403)
 
 log = structlog.get_logger()
 
@@ -58,7 +60,7 @@ def push(destination: Destination, link: Link, plugin: str, updates: Sequence[Sc
         error = _once(destination, link, plugin, part, done)
         if error is None:
             continue
-        if isinstance(error, TryLater | NeedsReconnect):
+        if _is_of_all(error):
             done.failure = error
             break
         done.failure = _search(destination, link, plugin, part, error, done)
@@ -91,7 +93,7 @@ def _search(
         middle = len(few) // 2
         for half in (few[:middle], few[middle:]):
             further = _once(destination, link, plugin, half, done)
-            if isinstance(further, TryLater | NeedsReconnect):
+            if further is not None and _is_of_all(further):
                 return further
             if further is not None:
                 refused.append((half, further))
@@ -114,6 +116,11 @@ def _once(
         missing = Receipt(update.key, error=f"The plugin {plugin} did not say what became of it.")
         done.receipts[update.key] = found.get(update.key, missing)
     return None
+
+
+def _is_of_all(error: PluginError) -> bool:
+    """Whatever is asked for now would be answered so: no single update is at fault."""
+    return isinstance(error, TryLater | NeedsReconnect) or (isinstance(error, Refused) and error.status in _OF_ALL)
 
 
 def _is_receipt(receipt: object) -> bool:

@@ -183,7 +183,7 @@ def past(erasing: Erasing) -> None:
 
 def scores(erasing: Erasing) -> None:
     """Whoever had read the person's facts before may have written a score since: it goes here at the latest."""
-    _delete(erasing, dict.fromkeys(("scoring.scores", "scoring.due"), f"lead_id {_LEADS}"))
+    _delete(erasing, dict.fromkeys(("scoring.scores", "scoring.due", "delivery.pushes"), f"lead_id {_LEADS}"))
     gone = erasing.run(
         "scoring.score_history",
         f"""

@@ -131,6 +131,14 @@ class TestRefusals:
         house.deliver()
         assert house.told("c3") == 20
 
+    def test_refused_for_who_we_are_not_even_one_alone_is_blamed(self, house) -> None:
+        house.know("c1")
+        house.score()
+        house.vendor.faults.next(403, times=-1, path="/scores")
+        house.deliver()
+        assert (house.push("c1").attempts, house.push("c1").state) == (0, "waiting")
+        assert "403" in house.target().error
+
     def test_fields_that_somebody_deleted_are_made_again(self, house) -> None:
         house.know("c1")
         house.work()
