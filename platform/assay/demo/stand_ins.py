@@ -25,8 +25,7 @@ def wanted() -> list[Service]:
     return [
         service
         for _, service in sorted(plugins.installed().services.items())
-        if service.simulator
-        and not any(os.environ.get(plugins.variable(service.name, one.name)) for one in service.app)
+        if service.simulator and not any(os.environ.get(plugins.variable(service, one.name)) for one in service.app)
     ]
 
 
@@ -43,13 +42,17 @@ def serve(data_dir: Path, *, address: str, per_minute: int) -> None:
             try:
                 simulator = load(service)
                 simulator.fill(PEOPLE)
+                simulator.redirect_uri = f"{address}/connections/callback/{service.name}"
                 simulator.point_hooks_at(f"{address}/hooks/{service.name}")
                 stack.enter_context(running(simulator))
             except Exception as error:  # noqa: BLE001 # whatever a partner's stand-in does, the others are wanted
                 log.warning("stand_in.broken", service=service.name, error=f"{type(error).__name__}: {error}")
                 continue
             simulators[service.name] = simulator
-        led.write(data_dir, {name: _told(name, simulator) for name, simulator in simulators.items()})
+        led.write(
+            data_dir,
+            {name: _told(plugins.installed().services[name], simulator) for name, simulator in simulators.items()},
+        )
         live(simulators, per_minute)
 
 
@@ -72,6 +75,6 @@ def live(simulators: Mapping[str, Simulator], per_minute: int) -> None:
             log.warning("stand_in.stumbled", service=name, error=f"{type(error).__name__}: {error}")
 
 
-def _told(service: str, simulator: Simulator) -> led.StandIn:
+def _told(service: Service, simulator: Simulator) -> led.StandIn:
     environ = {plugins.variable(service, name): value for name, value in simulator.app_settings().items()}
     return led.StandIn(int(simulator.address.rpartition(":")[2]), environ, simulator.form())

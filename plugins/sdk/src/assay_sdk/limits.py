@@ -22,7 +22,8 @@ class RateLimit:
     seconds: float
     #: Whose it is: one connection's, one account's at the vendor (whoever connected it), or the whole installation's.
     per: Literal["connection", "account", "app"] = "account"
-    #: How many may come at once; as many as the window holds unless stated.
+    #: How many may come at once. Stated, the limit is a bucket that holds so many and is filled evenly, ``requests`` in
+    #: ``seconds``. Unstated, it is a window: no stretch of that length ever sees more, so a tenth may come at once.
     burst: int | None = None
 
     def __post_init__(self) -> None:
@@ -31,12 +32,13 @@ class RateLimit:
 
     @property
     def most(self) -> int:
-        return self.requests if self.burst is None else self.burst
+        return max(1, self.requests // 10) if self.burst is None else self.burst
 
     @property
     def interval(self) -> float:
         """Seconds from one request to the next when they come evenly."""
-        return self.seconds / self.requests
+        evenly = self.requests if self.burst is not None else max(1, self.requests - self.most)
+        return self.seconds / evenly
 
 
 class Limiter(Protocol):

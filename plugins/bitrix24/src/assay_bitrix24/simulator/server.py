@@ -14,7 +14,6 @@ from assay_bitrix24.simulator import story
 from assay_bitrix24.simulator.methods import perform, perform_batch
 from assay_bitrix24.simulator.portals import Portal, RestError, written
 from assay_sdk import Clock
-from assay_sdk.testing.local import REDIRECT_URI
 from assay_sdk.testing.simulator import Grant, Simulator, answer_json, route
 
 #: The leaky bucket of a portal.
@@ -37,7 +36,6 @@ class Bitrix24Server(Simulator):
             "portal-2": Portal("b7d1f2c90a31e6d48fc1b7a5d2e39c68", "portal-2", "Neighbour", "9c1f30e2b8d74a65"),
         }
         #: Stands in the app's card at Bitrix24, and in no address that the browser is sent to.
-        self.redirect_uri = REDIRECT_URI
         self.installed = True
         self.paid = True
         #: Methods and their parameters without the token, parts of batches among them.

@@ -11,6 +11,8 @@ __all__ = ["CannotWrite", "write"]
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 40
+#: ``assay_sdk`` is this very package, and ``/hooks/billing`` is where payments are told of.
+RESERVED = frozenset({"sdk", "billing", "tenants"})
 _SUFFIX = ".txt"
 
 
@@ -25,6 +27,8 @@ def write(name: str, into: Path) -> Path:
             f"A plugin's name is lower-case letters, digits and single dashes, begins with a letter, and has at most "
             f"{LONGEST} characters, such as acme or acme-crm; not {name!r}."
         )
+    if name in RESERVED:
+        raise CannotWrite(f"{name!r} is a name of Assay's own; take another.")
     if keyword.iskeyword(name):
         raise CannotWrite(f"{name!r} is a word of Python's own; take another name.")
     folder = into / f"assay-{name}"

@@ -17,9 +17,7 @@ from assay_sdk.limits import Limiter, LocalLimiter
 from assay_sdk.link import Held, Link
 from assay_sdk.logs import Log
 from assay_sdk.service import Service
-from assay_sdk.testing.simulator import Simulator
-
-REDIRECT_URI = "https://assay.example.test/connect/back"
+from assay_sdk.testing.simulator import REDIRECT_URI, Simulator
 
 
 class LocalVault:

@@ -30,6 +30,8 @@ View = TypeVar("View", bound=Callable[..., Response])
 #: How a fault is asked for: a status, or one of these words.
 HANG, RESET, DRIP, BROKEN, HUGE = "hang", "reset", "drip", "broken", "huge"
 _CALLS_KEPT = 10_000
+#: Where tests are led back to.
+REDIRECT_URI = "https://assay.example.test/connect/back"
 
 
 def route(method: str, path: str, *, guarded: bool = True) -> Callable[[View], View]:
@@ -153,6 +155,8 @@ class Simulator:
         self.posted: deque[Posted] = deque(maxlen=_CALLS_KEPT)
         #: Where it is served, once it is: ``http://127.0.0.1:PORT``.
         self.address = ""
+        #: For vendors whose login leads back to an address that a person typed at their site.
+        self.redirect_uri = REDIRECT_URI
         self._views: dict[str, tuple[Callable[..., Response], bool]] = {}
         rules = []
         for attribute in dir(type(self)):
