@@ -1,6 +1,8 @@
 """Whatever is done for a tenant leaves every row of its neighbours as it was: stages, sweeps and commands."""
 
+import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,15 +12,17 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import update
 
-from assay import pipeline
+from assay import pipeline, plugins
 from assay.cli import main
 from assay.pipeline import STAGES, TIMETABLE
 from assay.profiles.models import Lead
 from assay.scoring import service
-from assay_tenants import database
+from assay.syncing import service as syncing
+from assay_tenants import connections, database
 from assay_tenants.context import depart
 from assay_tenants.database import tenant_session
 from assay_tenants.keys import issue_key
+from tests.vendors.quarry import Quarry, signed
 
 MODEL = "{model: theirs, rules: [{id: a, on: page.viewed, points: 2}]}"
 #: Commands that take a tenant, each with what else it needs.
@@ -116,6 +120,51 @@ def test_what_the_timetable_does_for_all_touches_no_rows_that_are_not_past(victi
     assert changed(before, prints(victim.tenant_id)) <= {"tenancy.usage"}
 
 
+class TestNotices:
+    """What vendors post reaches those alone whose account it is, whoever else has a connection of the same plugin."""
+
+    @pytest.fixture
+    def connected_both(self, victim, neighbour, monkeypatch) -> Iterator[tuple[dict[str, str], dict[str, int]]]:
+        """Quarry as if it were installed, with an account of the victim's and one of the neighbour's."""
+        found = plugins.installed()
+        secrets = {"client_secret": "its-app-secret", "old_secret": "", "api": "http://127.0.0.1:1"}
+        monkeypatch.setitem(found.services, "quarry", Quarry())
+        monkeypatch.setitem(found.sources, "quarry", Quarry.source)
+        monkeypatch.setattr(plugins, "app_settings", lambda _: secrets)
+        made = {}
+        for name, one in (("victim", victim), ("neighbour", neighbour)):
+            account = f"{name}-{one.tenant_id}"
+            made[account] = connections.create(
+                one.tenant_id, plugin="quarry", name=name, account=account, credentials={"access_token": "secret-t"}
+            )
+            syncing.establish(one.tenant_id, made[account], "quarry", account, title=name, hook_token="")
+        yield secrets, made
+        for one, connection_id in zip((victim, neighbour), made.values(), strict=True):
+            syncing.end(one.tenant_id, connection_id)
+
+    @staticmethod
+    def post(client, app, secret: str, *accounts: str) -> int:
+        body = json.dumps({"notices": [{"account": account, "stone": 1} for account in accounts]}).encode()
+        url = f"{app.extensions['hooks'].address}/hooks/quarry"
+        headers = signed(body, url=url, secret=secret, at=time.time())
+        return int(client.post("/hooks/quarry", data=body, headers=headers).status_code)
+
+    def test_one_posted_to_the_other_leaves_it_as_it_was(
+        self, victim, house, neighbour, client, app, prints, connected_both
+    ) -> None:
+        secrets, made = connected_both
+        ours, theirs = made
+        app.extensions["hooks"].routes.forget()
+        before, own = prints(victim.tenant_id), prints(neighbour.tenant_id)
+        assert self.post(client, app, secrets["client_secret"], theirs, "nobody's") == 200
+        assert self.post(client, app, "a-guess", ours) == 401
+        for stage in STAGES:
+            while pipeline.turn(stage, neighbour.tenant_id):
+                pass
+        assert changed(before, prints(victim.tenant_id)) == set()
+        assert "intake.messages" in changed(own, prints(neighbour.tenant_id))
+
+
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {table for table in before if before[table] != after[table]}
 
@@ -137,6 +186,8 @@ class TestRedis:
         (r"LIMITS?:|assay:tries:|assay:sso|LIMITER", "how often somebody may try, by person, app or address"),
         (r"rq:", "nudges, whose arguments are a stage and a tenant"),
         (r"assay:timetable:", "which job ran when"),
+        (r"assay:limit:", "how often a vendor is asked, by the vendor's account"),
+        (r"assay:breaker:", "which vendors fail, by their host"),
     )
 
     def test_every_name_says_whose_it_is(self, victim, house, redis, client, app, work_off) -> None:
