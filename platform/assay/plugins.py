@@ -37,6 +37,8 @@ _PREFIX = "ASSAY_PLUGIN_"
 _HOOKS = tuple(sorted(name for name in vars(hookspecs) if name.startswith("register_")))
 _MARK = f"{hookspecs.PROJECT}_impl"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+#: Paths below /hooks/ that are somebody else's.
+_RESERVED = ("billing",)
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _KIND = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*")
 
@@ -290,6 +292,9 @@ def _is_one(plugin: Plugin, given: object, kind: type) -> bool:
 
 def _is_named(plugin: Plugin, given: object, what: str, pattern: re.Pattern[str] = _NAME) -> bool:
     name = getattr(given, "name", None)
+    if name in _RESERVED and what in ("service", "source"):
+        plugin.causes.append(f"The name {name!r} is Assay's own; a {what} has to take another.")
+        return False
     if isinstance(name, str) and pattern.fullmatch(name):
         return True
     accepted = "the plugin's name, a dot and a word" if pattern is _KIND else "lower-case letters, digits and dashes"

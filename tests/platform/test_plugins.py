@@ -149,6 +149,7 @@ def test_a_good_plugin_is_told_with_all_it_offers(install: Install, found: Calla
             GOOD.replace("services", "rule_kinds"), "a Lead where an instance of RuleKind", id="service for rule kind"
         ),
         pytest.param("Lead.name = 'Big Lead'\n" + GOOD, "that of Lead is 'Big Lead'", id="name that does not fit"),
+        pytest.param("Lead.name = 'billing'\n" + GOOD, "The name 'billing' is Assay's own", id="a name of ours"),
         pytest.param("del Lead.name\n" + GOOD, "that of Lead has none", id="no name"),
         pytest.param("Lead.title = ' '\n" + GOOD, "The service 'acme' has no title.", id="no title"),
         pytest.param("Lead.source = None\n" + GOOD, "has neither a source nor a destination.", id="offers nothing"),

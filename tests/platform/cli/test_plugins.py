@@ -82,6 +82,7 @@ def test_nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param("../acme", "is lower-case letters", id="a path"),
         pytest.param("a" * 41, "at most 40 characters", id="too long"),
         pytest.param("class", "a word of Python's own", id="keyword"),
+        pytest.param("sdk", "a name of Assay's own", id="the SDK's"),
         pytest.param("taken", "exists already; nothing was written", id="folder that is there"),
     ],
 )
