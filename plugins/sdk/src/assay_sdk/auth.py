@@ -70,6 +70,7 @@ class OAuth:
     early: timedelta | None = timedelta(minutes=2)
 
     def address(self, app: Mapping[str, str], name_or_url: str) -> str:
+        """The address itself, or the app setting of that name."""
         return app.get(name_or_url, name_or_url)
 
     def authorize_url(

@@ -6,6 +6,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """What tells the time, and waits."""
+
     def now(self) -> datetime:
         """This instant, in UTC."""
 
@@ -17,7 +19,9 @@ class SystemClock:
     """The machine's own."""
 
     def now(self) -> datetime:
+        """This instant, in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
+        """Returns after so many seconds."""
         time.sleep(seconds)

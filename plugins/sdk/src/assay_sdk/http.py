@@ -73,22 +73,28 @@ class Http:
         return self._client
 
     def close(self) -> None:
+        """Ends the connections to the vendor; the next call opens new ones."""
         if self._client is not None:
             self._client.close()
 
     def get(self, path: str, **options: Any) -> httpx.Response:
+        """As ``request``; tried again after a failure."""
         return self.request("GET", path, **options)
 
     def post(self, path: str, **options: Any) -> httpx.Response:
+        """As ``request``; not tried again when nobody knows whether it arrived, unless it is ``safe``."""
         return self.request("POST", path, **options)
 
     def put(self, path: str, **options: Any) -> httpx.Response:
+        """As ``request``; tried again after a failure."""
         return self.request("PUT", path, **options)
 
     def patch(self, path: str, **options: Any) -> httpx.Response:
+        """As ``request``; not tried again when nobody knows whether it arrived, unless it is ``safe``."""
         return self.request("PATCH", path, **options)
 
     def delete(self, path: str, **options: Any) -> httpx.Response:
+        """As ``request``; tried again after a failure."""
         return self.request("DELETE", path, **options)
 
     def request(

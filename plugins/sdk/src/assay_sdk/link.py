@@ -46,7 +46,8 @@ class Vault(Protocol):
 class Notebook(Protocol):
     """Where a plugin's notes about a connection lie."""
 
-    def read(self) -> Mapping[str, Any]: ...
+    def read(self) -> Mapping[str, Any]:
+        """All that was written."""
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Over the others; None takes one away."""

@@ -56,6 +56,7 @@ class Log:
         self._known: tuple[str, ...] = ()
 
     def bind(self, **context: Any) -> "Log":
+        """Another one whose lines all carry this too."""
         bound = Log(self._logger.name, **{**self._context, **context})
         bound._known = self._known
         return bound
@@ -66,15 +67,19 @@ class Log:
         self._known = tuple(sorted(found | set(self._known), key=len, reverse=True))
 
     def debug(self, event: str, **values: Any) -> None:
+        """For whoever looks for a fault in the plugin."""
         self._write(logging.DEBUG, event, values)
 
     def info(self, event: str, **values: Any) -> None:
+        """What happened, as it should."""
         self._write(logging.INFO, event, values)
 
     def warning(self, event: str, **values: Any) -> None:
+        """What somebody may want to look into, and yet went on."""
         self._write(logging.WARNING, event, values)
 
     def error(self, event: str, **values: Any) -> None:
+        """What went wrong and needs somebody."""
         self._write(logging.ERROR, event, values)
 
     def _write(self, level: int, event: str, values: Mapping[str, Any]) -> None:
