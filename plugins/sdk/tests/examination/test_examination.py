@@ -263,7 +263,8 @@ def test_a_drill_that_breaks_is_a_drill_that_fails(acme: SimpleNamespace) -> Non
     assert not report.passed
 
 
-def test_this_machine_may_be_called_for_the_examination_alone(acme: SimpleNamespace) -> None:
+def test_this_machine_may_be_called_for_the_examination_alone(acme: SimpleNamespace, loopback: None) -> None:
+    addresses.configure(["10.1.0.0/16"])
     before = addresses._allowed
     examine(acme.service.Acme(), acme.simulator.AcmeSimulator, only=["connecting"])
     assert addresses._allowed == before
