@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from assay import plugins
@@ -19,6 +19,8 @@ from assay_tenants.errors import NotFound
 Condition = Literal[
     "works", "loading", "trouble", "waiting", "paused", "needs_reconnect", "incomplete", "missing", "disconnected"
 ]
+#: What is due within this time is as good as under way.
+SOON = timedelta(seconds=5)
 CONDITIONS: tuple[str, ...] = get_args(Condition)
 PHASES: tuple[str, ...] = get_args(Phase)
 
@@ -74,7 +76,8 @@ class Overview:
     def is_busy(self) -> bool:
         """Whether it will soon look otherwise."""
         now = datetime.now(UTC)
-        is_due = any(each.next_run_at is not None and each.next_run_at <= now for each in self.streams)
+        due = [each.next_run_at for each in self.streams] + [self.push.due_at if self.push else None]
+        is_due = any(at is not None and at <= now + SOON for at in due)
         return self.condition == "loading" or (self.condition == "works" and is_due)
 
 

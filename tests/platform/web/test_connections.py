@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import insert, text, update
 
 from assay import connecting, plugins
-from assay.delivery.models import Push
+from assay.delivery.models import Push, Target
 from assay.syncing.models import LinkRow, StreamRow
 from assay_tenants import connections, operators
 from assay_tenants.access.service import SignedUp
@@ -231,6 +231,10 @@ class TestHealth:
             newest_at=now,
             due_at=now + timedelta(minutes=5),
         )
+        # A score waits to be sent: the page looks again soon.
+        assert 'hx-trigger="every 2s"' in person.opens(page, HX_Target="div#health").text
+        with tenant_session(person.tenant_id) as session:
+            session.execute(update(Target).where(Target.tenant_id == person.tenant_id).values(due_at=None))
         shown = person.opens(page, HX_Target="div#health").text
         assert "Everything is read" in shown
         assert 'hx-trigger="every 15s"' in shown
