@@ -1,5 +1,6 @@
 """What the README promises to those who write plugins."""
 
+import inspect
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import assay_sdk
+import assay_sdk.testing
 from assay_sdk import hookspecs
+from assay_sdk.testing.examination import DRILLS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -29,6 +32,32 @@ def test_hook_is_explained(hook: str) -> None:
 def test_name_is_mentioned(name: str) -> None:
     assert f"`{name}" in README
     assert hasattr(assay_sdk, name)
+
+
+@pytest.mark.parametrize("name", [name for name in assay_sdk.__all__ if inspect.isclass(getattr(assay_sdk, name))])
+def test_class_and_methods_say_what_they_are_for(name: str) -> None:
+    kind = getattr(assay_sdk, name)
+    # A dataclass without a sentence is given its own signature for one.
+    assert kind.__doc__, name
+    assert not kind.__doc__.startswith(f"{name}(")
+    for method, member in vars(kind).items():
+        function = member.fget if isinstance(member, property) else member
+        if method.startswith("_") or not inspect.isfunction(function):
+            continue
+        # LocalLimiter does what Limiter says.
+        told = inspect.getdoc(getattr(kind, method)) or inspect.getdoc(getattr(assay_sdk.Limiter, method, None))
+        assert told, f"{name}.{method}"
+
+
+@pytest.mark.parametrize("name", [name for name in assay_sdk.testing.__all__ if name[0].isupper()])
+def test_testing_says_what_it_is_for(name: str) -> None:
+    assert inspect.getdoc(getattr(assay_sdk.testing, name))
+
+
+@pytest.mark.parametrize("drill", [drill.__name__ for drill in DRILLS])
+def test_drill_says_what_it_looks_for(drill: str) -> None:
+    held = next(each for each in DRILLS if each.__name__ == drill)
+    assert (held.__doc__ or "").strip().endswith(".")
 
 
 def test_example_runs() -> None:
