@@ -53,9 +53,10 @@ def ask(
     settings: Mapping[str, Any],
     secrets: Mapping[str, Any],
     tokens: Tokens | None = None,
+    notes: Mapping[str, Any] | None = None,
     limiter: Limiter | None = None,
 ) -> Answered:
-    """Raises VendorRefused, VendorAway."""
+    """``notes`` are those of the connection that is connected again. Raises VendorRefused, VendorAway."""
     with (
         _in_words(service),
         links.drafted(service.name, secrets=secrets, tokens=tokens, settings=settings, limiter=limiter) as (
@@ -63,6 +64,7 @@ def ask(
             draft,
         ),
     ):
+        draft.notes.update(notes or {})
         try:
             account = service.account(link)
         except NotImplementedError:

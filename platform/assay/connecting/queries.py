@@ -66,6 +66,17 @@ def secrets_of(tenant_id: int, connection_id: int) -> dict[str, Any]:
     return {} if sealed is None else opened(tenant_id, connection_id, sealed)
 
 
+def notes_of(tenant_id: int, connection_id: int) -> dict[str, Any]:
+    """What the plugin has noted about a connection at work."""
+    with tenant_session(tenant_id) as session:
+        return (
+            session.scalars(
+                select(LinkRow.notes).where(LinkRow.tenant_id == tenant_id, LinkRow.connection_id == connection_id)
+            ).one_or_none()
+            or {}
+        )
+
+
 def is_at_work(tenant_id: int, connection_id: int) -> bool:
     with tenant_session(tenant_id) as session:
         return (

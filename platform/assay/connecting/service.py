@@ -26,7 +26,7 @@ from assay.scoring import queries as scoring
 from assay.syncing import links
 from assay.syncing import service as syncing
 from assay.syncing.queries import health
-from assay_sdk import OAuth, Service
+from assay_sdk import OAuth, Service, Tokens
 from assay_sdk.auth import ACCESS_TOKEN, EXPIRES_AT, REFRESH_TOKEN, SCOPES
 from assay_tenants import audit, connections
 from assay_tenants.connections import Connected
@@ -95,8 +95,7 @@ def begin(
         verifier=random.token_urlsafe(48),
     )
     if not isinstance(service.auth, OAuth):
-        answered = ask(service, settings=filled.settings, secrets=secrets)
-        return Begun(connection_id=_keep(tenant_id, service, attempt, answered))
+        return Begun(connection_id=_ask_and_keep(tenant_id, service, attempt, None))
     state = attempts.new_state(tenant_id)
     app = plugins.app_settings(service)
     url = address_to_leave_to(
@@ -117,8 +116,7 @@ def finish(tenant_id: int, person_id: int, plugin: str, query: Mapping[str, str]
     service = get_service(plugin)
     attempt = attempts.take(tenant_id, person_id, plugin, query.get("state", ""), title=service.title)
     tokens = exchange(service, attempt, query)
-    answered = ask(service, settings=attempt.settings, secrets=attempt.secrets, tokens=tokens)
-    return _keep(tenant_id, service, attempt, answered)
+    return _ask_and_keep(tenant_id, service, attempt, tokens)
 
 
 def complete(tenant_id: int, connection_id: int) -> None:
@@ -203,8 +201,16 @@ def show_address(tenant_id: int, connection_id: int) -> str:
     return links.hook_url(connection.plugin, token)
 
 
-def _keep(tenant_id: int, service: Service, attempt: Attempt, answered: Answered) -> int:
-    """The connection of this account: the one there is, with new secrets, or a new one."""
+def _ask_and_keep(tenant_id: int, service: Service, attempt: Attempt, tokens: Tokens | None) -> int:
+    """The connection of whichever account it turns out to be: the one there is, with new secrets, or a new one."""
+    held: dict[str, Any] = {}
+    notes: dict[str, Any] = {}
+    if attempt.connection_id is not None:
+        # What the plugin has kept of a connection is its own to change.
+        held = _lasting(queries.secrets_of(tenant_id, attempt.connection_id))
+        notes = queries.notes_of(tenant_id, attempt.connection_id)
+    secrets = {**held, **attempt.secrets}
+    answered = ask(service, settings=attempt.settings, secrets=secrets, tokens=tokens, notes=notes)
     account = answered.account
     if attempt.connection_id is not None:
         wanted = connections.get_connection(tenant_id, attempt.connection_id)
@@ -224,7 +230,7 @@ def _keep(tenant_id: int, service: Service, attempt: Attempt, answered: Answered
 
 def _connected_first(tenant_id: int, service: Service, attempt: Attempt, answered: Answered) -> int:
     account = answered.account
-    secrets = {**answered.secrets, links.HOOK_TOKEN: links.new_hook_token()}
+    secrets = {links.HOOK_TOKEN: links.new_hook_token(), **answered.secrets}
     connection_id = connections.create(
         tenant_id,
         plugin=service.name,
@@ -242,7 +248,7 @@ def _connected_again(tenant_id: int, connection_id: int, service: Service, attem
     """One transaction: who reads it meanwhile finds the old access with the old settings, or the new with the new."""
     account = answered.account
     held = queries.secrets_of(tenant_id, connection_id)
-    secrets = {name: value for name, value in held.items() if name not in _REPLACED} | dict(answered.secrets)
+    secrets = dict(answered.secrets) if attempt.connection_id is not None else _lasting(held) | dict(answered.secrets)
     secrets.setdefault(links.HOOK_TOKEN, links.new_hook_token())
     with tenant_session(tenant_id) as session:
         row = locked(session, tenant_id, connection_id)
@@ -275,6 +281,10 @@ def _set_to_work(
     if service.destination is not None:
         delivery.establish(tenant_id, connection_id, service.name)
     log.info("connection.at_work", tenant_id=tenant_id, connection_id=connection_id, plugin=service.name)
+
+
+def _lasting(held: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in held.items() if name not in _REPLACED}
 
 
 def _of_the_form(service: Service, held: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlencode
 
@@ -168,6 +169,18 @@ class Posted(Service):
     name = "posted"
     title = "Posted"
     auth = NoAuth()
+
+
+class Named(Posted):
+    """One whose name is made by chance and noted."""
+
+    name = "named"
+
+    def account(self, link: Link) -> VendorAccount:
+        name = link.notes.get("account") or token_hex(6)
+        link.note(account=name)
+        link.keep(unsigned=None if link.secrets.get("unsigned") else True)
+        return VendorAccount(name, "Named")
 
 
 class AcmeSimulator(Simulator):

@@ -8,17 +8,17 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, text, update
+from sqlalchemy import text, update
 
 from assay import connecting, plugins
-from assay.delivery.models import Push, Target
+from assay.delivery.models import Target
 from assay.syncing.models import LinkRow, StreamRow
 from assay_tenants import connections, operators
 from assay_tenants.access.service import SignedUp
 from assay_tenants.audit.queries import Wanted, list_entries
 from assay_tenants.database import directory_session, tenant_session
 from tests.platform.connecting.acme import AcmeSimulator
-from tests.platform.connecting.desk import FORM, acme_installed, answer_at
+from tests.platform.connecting.desk import FORM, acme_installed, answer_at, refuse
 
 PAGE = "/connections/connect/acme"
 CALLBACK = "/connections/callback/acme"
@@ -339,23 +339,6 @@ class TestPush:
         assert person.opens(f"{page}?cursor=forged", HX_Target="tr#more").status_code == 422
 
 
-def refuse(tenant_id: int, connection_id: int, leads: list[int]) -> None:
-    now = datetime.now(UTC)
-    with tenant_session(tenant_id) as session:
-        session.execute(text("DELETE FROM delivery.pushes WHERE tenant_id = :t"), {"t": tenant_id})
-        for place, lead_id in enumerate(leads):
-            session.execute(
-                insert(Push).values(
-                    tenant_id=tenant_id,
-                    connection_id=connection_id,
-                    lead_id=lead_id,
-                    state="dead",
-                    error="No such <b>field",
-                    error_at=now + timedelta(seconds=place // 2),
-                )
-            )
-
-
 class TestSettings:
     def test_are_changed_without_connecting_again(self, person: Any, connect: Callable[..., str]) -> None:
         page = connect(person, signing="very-secret")
@@ -433,7 +416,8 @@ class TestWho:
         self, person: Any, app: Flask, connect: Callable[..., str], may_write: bool
     ) -> None:
         page = connect(person)
-        opened = operators.open_access(person.tenant_id, by="Ines", reason="ticket 4711", role="admin", may_write=may_write)
+        how: Any = {"by": "Ines", "reason": "ticket 4711", "role": "admin", "may_write": may_write}
+        opened = operators.open_access(person.tenant_id, **how)
         browser = app.test_client()
         link = f"/operators/{opened.secret}"
         token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(link).text)
