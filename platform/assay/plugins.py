@@ -172,7 +172,10 @@ def _told(plugin: Plugin) -> str:
 
 @cache
 def installed() -> Plugins:
-    return load(sorted(entry_points(group=hookspecs.PROJECT), key=lambda entry: (entry.name, entry.value)))
+    plugins = load(sorted(entry_points(group=hookspecs.PROJECT), key=lambda entry: (entry.name, entry.value)))
+    for name, nearest in unknown_settings(plugins).items():
+        log.warning("plugin.unknown_setting", variable=name, nearest=nearest or None)
+    return plugins
 
 
 def load(entries: Sequence[EntryPoint]) -> Plugins:

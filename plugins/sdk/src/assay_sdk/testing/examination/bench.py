@@ -222,7 +222,7 @@ class Desk:
         found = []
         for number, ids in enumerate(self.offers.people()[:count]):
             vendor_id = ids.vendor.get(self.service.name, "")
-            if self.destination.needs_vendor_id and not vendor_id:
+            if "vendor_id" in self.destination.known_by and not vendor_id:
                 raise NotOffered("The simulator doesn't tell the vendor's ids of people.")
             found.append(self.update(ids, key=f"k{number}", score=score + number))
         if not found:

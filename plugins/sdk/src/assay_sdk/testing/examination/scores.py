@@ -42,7 +42,7 @@ def pushing(bench: Bench, checks: Checks) -> None:
         is_new = all(any(_is_number(v, u.score) for v in h.values()) for u, h in zip(higher, later, strict=True))
         checks.holds("a later score takes its place", is_new, "the old score is still there.")
         checks.holds("nobody new", len(desk.offers.people()) == before, "pushing scores made contacts.")
-        if desk.destination.needs_vendor_id:
+        if "vendor_id" in desk.destination.known_by:
             with checks.part("somebody who is gone"):
                 _gone(desk, checks, updates[0].vendor_id, people[0])
 

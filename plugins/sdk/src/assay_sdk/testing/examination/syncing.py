@@ -159,12 +159,13 @@ def expiry(bench: Bench, checks: Checks) -> None:
     if not isinstance(auth, OAuth) or not auth.refreshes:
         raise NotOffered("Its access has no end.")
     with bench.desk(bench.enough) as desk:
+        whole = _facts(desk, desk.load())
         for name, ends in (
             ("refused in the middle", desk.simulator.expire_access),
             ("renewed in time", _grow_old(desk)),
         ):
             with checks.part(name):
-                _ends(desk, checks, name, ends)
+                _ends(desk, checks, name, ends, whole)
         for grant in desk.simulator.grants:
             grant.revoked = True
         desk.simulator.expire_access()
@@ -183,8 +184,7 @@ def _grow_old(desk: Desk) -> Callable[[], None]:
     return turn
 
 
-def _ends(desk: Desk, checks: Checks, name: str, ends: Callable[[], None]) -> None:
-    whole = _facts(desk, desk.load())
+def _ends(desk: Desk, checks: Checks, name: str, ends: Callable[[], None], whole: set[str]) -> None:
     began = desk.link.vault.read().renewal
     found: set[str] = set()
     is_over = False
@@ -194,9 +194,8 @@ def _ends(desk: Desk, checks: Checks, name: str, ends: Callable[[], None]) -> No
             if not is_over:
                 ends()
                 is_over = True
-    if len(desk.streams) == 1 and not is_over:
-        raise NotOffered("There was no middle.")
-    desk.load()
+    # Where everything came on the page before.
+    desk.pull(desk.streams[0], None)
     renewals = desk.link.vault.read().renewal - began
     checks.holds(name, renewals == 1, f"the token was renewed {renewals} times, not once.")
     lost = len(whole - found)
