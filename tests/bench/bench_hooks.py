@@ -1,13 +1,15 @@
-"""How fast a vendor's notices are answered, alone and while first loads run: ``python -m tests.bench hooks``.
+"""How fast a vendor's notices are answered, alone and while a first load runs: ``python -m tests.bench hooks``.
 
-Each answer means that the notice is proven and on disk.
+Each answer means that the notice is proven and on disk. The load is as fast as the vendor's limit allows, and what it
+brings is made into leads meanwhile. Senders are a process of their own; all share the machine.
 """
 
 import json
 import os
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import httpx
 from rich.console import Console
@@ -21,7 +23,7 @@ from tests.vendors.quarry import QuarrySimulator, signed
 SECONDS = float(os.environ.get("BENCH_SECONDS", "20"))
 PER_SECOND = 40
 SENDERS = 4
-LOADS = 4
+LOADS = int(os.environ.get("BENCH_LOADS", "1"))
 TARGET = 0.020
 
 _KEPT = text("SELECT count(*) FROM intake.messages WHERE tenant_id = :t AND call = 'hook'")
@@ -47,7 +49,7 @@ def main() -> None:
         while not _scalar(_RECORDS, loading) and time.monotonic() < until:
             time.sleep(0.2)
         before = _scalar(_RECORDS, loading)
-        _row(table, f"{LOADS} first loads run", made, address, tenant_id, account)
+        _row(table, f"first loads: {LOADS}", made, address, tenant_id, account)
         loaded = _scalar(_RECORDS, loading) - before
     Console().print(table)
     Console().print(f"Meanwhile {loaded:,} contacts were loaded. Promised: p95 within {TARGET * 1000:.0f} ms.")
@@ -57,13 +59,18 @@ def _row(table: Table, what: str, made: Site, address: str, tenant_id: int, acco
     before = _scalar(_KEPT, tenant_id)
     secret = made.simulator.client_secret
     # What we sign is the address as it is configured, not the one that is called.
-    with ThreadPoolExecutor(SENDERS) as pool:
-        parts = list(pool.map(lambda number: _send(number, address, account, secret), range(SENDERS)))
-    took = sorted(seconds for part in parts for seconds in part)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        took = sorted(process.submit(_send_all, address, account, secret).result())
     kept = _scalar(_KEPT, tenant_id) - before
     cuts = statistics.quantiles(took, n=100)
     shown = [f"{each * 1000:.1f} ms" for each in (cuts[49], cuts[94], cuts[98], took[-1])]
     table.add_row(what, f"{len(took):,}", f"{kept:,}", *shown)
+
+
+def _send_all(address: str, account: str, secret: str) -> list[float]:
+    with ThreadPoolExecutor(SENDERS) as pool:
+        parts = pool.map(lambda number: _send(number, address, account, secret), range(SENDERS))
+        return [seconds for part in parts for seconds in part]
 
 
 def _send(number: int, address: str, account: str, secret: str) -> list[float]:

@@ -1,5 +1,6 @@
 """An installation whose tenants are connected to a vendor's stand-in: what workers and doors are measured in."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
+
+import structlog
 
 from assay import embedded, plugins
 from assay.guards import guard
@@ -87,6 +90,8 @@ class Site:
 @contextmanager
 def site(simulator: QuarrySimulator) -> Iterator[Site]:
     """PostgreSQL and Redis of its own, and this process connected to them."""
+    # A thousand connections are as many entries of the audit log.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-bench-")))
         servers = stack.enter_context(embedded.start(folder / "data"))

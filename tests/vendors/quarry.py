@@ -112,8 +112,8 @@ class Quarry(Service):
         AppSetting("authorize", "Login", default="https://quarry.example/authorize"),
         AppSetting("token", "Tokens", default="https://quarry.example/oauth/token"),
     )
-    #: The vendor lets 110 pass in any ten seconds: what may come at once and what comes evenly, together.
-    limits = (RateLimit("api", 100, 10, per="account", burst=10),)
+    #: The vendor lets 110 pass in any ten seconds.
+    limits = (RateLimit("api", 110, 10, per="account"),)
     source = QuarrySource()
     simulator = "tests.vendors.quarry:QuarrySimulator"
 

@@ -29,9 +29,13 @@ USUAL_WAIT = timedelta(seconds=10)
 PATIENCE = timedelta(minutes=10)
 ERROR_LENGTH = 500
 
+# Whoever holds the link waits for rows that the caller may hold: it is left to them.
 _PROBE = text("""
     UPDATE intake.links SET open_until = :until
-     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND open_until <= :now
+     WHERE tenant_id = :tenant_id AND connection_id IN (
+        SELECT l.connection_id FROM intake.links l
+         WHERE l.tenant_id = :tenant_id AND l.connection_id = :connection_id AND l.open_until <= :now
+           FOR UPDATE SKIP LOCKED)
 """)
 _CLOSE = text("""
     WITH was AS (

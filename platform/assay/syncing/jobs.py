@@ -124,6 +124,7 @@ def _fetch(errand: Errand, link: Link, source: Source) -> None:
     if not isinstance(page, Page):
         raise TypeError("fetch() gives a Page.")
     with tenant_session(errand.tenant_id) as session:
+        circuits.note_success(session, errand.tenant_id, errand.connection_id)
         source_id = session.execute(_SOURCE, errand.mine).scalar_one_or_none()
         if source_id is None:
             raise LeaseLost
@@ -131,7 +132,6 @@ def _fetch(errand: Errand, link: Link, source: Source) -> None:
             session, errand.tenant_id, errand.connection_id, errand.name, errand.wanted, errand.leased_until
         )
         keep(session, errand.tenant_id, source_id, f"fetch/{errand.name}", page.bodies)
-        circuits.note_success(session, errand.tenant_id, errand.connection_id)
     # There may be more of them.
     facts.tell(facts.SyncDue(errand.tenant_id))
 

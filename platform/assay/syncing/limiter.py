@@ -129,7 +129,7 @@ def _name(key: str) -> str:
 
 
 def _halved(limit: RateLimit) -> RateLimit:
-    return replace(limit, seconds=limit.seconds * 2, burst=max(1, limit.most // 2))
+    return replace(limit, seconds=limit.interval * limit.requests * 2, burst=max(1, limit.most // 2))
 
 
 _current: Limiter = LocalLimiter()

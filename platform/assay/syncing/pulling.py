@@ -117,8 +117,9 @@ def _keep(errand: Errand, source_id: int, page: Page) -> None:
         "until": now + LEASE,
     }
     with tenant_session(errand.tenant_id) as session:
+        # The link before its streams, as everybody does who takes both.
+        circuits.note_success(session, errand.tenant_id, errand.connection_id)
         if not session.execute(_STEP, {**errand.mine, **step}).rowcount:  # type: ignore[attr-defined] # an UPDATE has a cursor
             raise LeaseLost
         keep(session, errand.tenant_id, source_id, f"pull/{errand.name}", page.bodies)
-        circuits.note_success(session, errand.tenant_id, errand.connection_id)
     errand.leased_until = now + LEASE

@@ -15,7 +15,7 @@ from assay.syncing.limiter import RedisLimiter, impatient
 from assay.syncing.slots import Pool
 from assay_sdk import LocalLimiter, RateLimit
 
-TEN = RateLimit("api", 10, 10.0)
+TEN = RateLimit("api", 10, 10.0, burst=10)
 
 
 class Ticks:
@@ -49,6 +49,7 @@ def taken(limiter: Any, key: str, limit: RateLimit, times: int) -> int:
     "limit",
     [
         pytest.param(TEN, id="ten at once"),
+        pytest.param(RateLimit("api", 110, 10.0), id="a window"),
         pytest.param(RateLimit("api", 10, 10.0, burst=1), id="one after the other"),
         pytest.param(RateLimit("api", 1, 1.0), id="one a second"),
         pytest.param(RateLimit("api", 250_000, 86_400.0), id="many a day"),
