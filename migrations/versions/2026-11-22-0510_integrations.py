@@ -119,7 +119,7 @@ CREATE TABLE delivery.targets (
     connection_id bigint NOT NULL,
     plugin        text NOT NULL,
     enabled       boolean NOT NULL,
-    needs_vendor_id boolean NOT NULL,
+    known_by      text[] NOT NULL,
     -- NULL: of the models that apply to a lead the one that leads.
     model_id      bigint,
     prepared_at   timestamptz,

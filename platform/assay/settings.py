@@ -185,7 +185,7 @@ class Settings:
         secret=True,
     )
     egress_allow: str = setting(
-        "", networks, "Addresses, ADDRESS:PORT and networks, such as 10.1.0.0/16, called for tenants although they are not public"
+        "", networks, "Addresses, ADDRESS:PORT and networks (10.1.0.0/16), not public, that tenants may have called"
     )
     nameserver: str = setting(
         "", nameserver, "Name server, ADDRESS or ADDRESS:PORT, asked for proofs of domains; empty: the machine's own"

@@ -5,7 +5,7 @@ What is remembered of each is in ``pushes.contacts``, by the contact: ``sent`` i
 is written to again once its vendor has told something of it that is newer.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from assay.normalise.translating import gone_from
+from assay_sdk.destination import KnownBy
 
 #: Of one lead; whoever is known by more was joined of strangers.
 MOST = 50
@@ -73,18 +74,25 @@ class _Person:
     anonymous_id: list[Any] = field(default_factory=list)
 
 
+def kinds(plugin: str, known_by: Sequence[KnownBy]) -> list[str]:
+    """The kinds of identities by which a destination knows people, the best first."""
+    return [f"vendor:{plugin}" if each == "vendor_id" else each for each in known_by]
+
+
 def read(
-    session: Session, tenant_id: int, plugin: str, lead_ids: Collection[int], *, needs_vendor_id: bool
+    session: Session, tenant_id: int, plugin: str, lead_ids: Collection[int], kinds: Sequence[str]
 ) -> dict[int, list[Contact]]:
     """The contacts of these leads, oldest first; a lead that is nobody there is left out."""
     vendor = f"vendor:{plugin}"
     asked = {"tenant_id": tenant_id, "lead_ids": list(lead_ids), "vendor": vendor, "gone": gone_from(plugin)}
     people: dict[int, _Person] = {}
     for row in session.execute(_IDENTITIES, asked):
-        kinds = people.setdefault(row.lead_id, _Person())
-        (kinds.vendor if row.kind == vendor else getattr(kinds, row.kind)).append(row)
-    contacts = _known_there if needs_vendor_id else _known_here
-    found = {lead_id: contacts(person)[:MOST] for lead_id, person in people.items()}
+        person = people.setdefault(row.lead_id, _Person())
+        (person.vendor if row.kind == vendor else getattr(person, row.kind)).append(row)
+    found = {
+        lead_id: (_known_there(person) if vendor in kinds else _known_here(person, kinds))[:MOST]
+        for lead_id, person in people.items()
+    }
     return {lead_id: each for lead_id, each in found.items() if each}
 
 
@@ -114,10 +122,11 @@ def _known_there(person: _Person) -> list[Contact]:
     ]
 
 
-def _known_here(person: _Person) -> list[Contact]:
-    """By each of the tenant's own ids; without any by the address, or else by a device."""
+def _known_here(person: _Person, kinds: Sequence[str]) -> list[Contact]:
+    """By each of the tenant's own ids; without any by one of the next best kind."""
     email, device = _first(person.email), _first(person.anonymous_id)
-    rows = person.user_id or person.email[:1] or person.anonymous_id[:1]
+    by_kind = {"user_id": person.user_id, "email": person.email[:1], "anonymous_id": person.anonymous_id[:1]}
+    rows = next((by_kind[kind] for kind in kinds if by_kind[kind]), [])
     deleted = any(row.lead_gone is True for row in rows)
     return [
         Contact(

@@ -9,7 +9,7 @@ from time import monotonic
 import structlog
 from sqlalchemy import text
 
-from assay.delivery import outbox, pushing, settling
+from assay.delivery import contacts, outbox, pushing, settling
 from assay.delivery.pushing import Pushed
 from assay.delivery.settling import Batch
 from assay.syncing import circuits, links
@@ -146,7 +146,7 @@ def _work(lease: Lease) -> tuple[int, Exception | None]:
         lease.connection_id,
         plugin=lease.plugin,
         model_id=lease.model_id,
-        needs_vendor_id=destination.needs_vendor_id,
+        kinds=contacts.kinds(lease.plugin, destination.known_by),
         most=max(destination.batch, FEWEST),
     )
     if not batch.rows:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Boolean, ForeignKeyConstraint, Integer, Text, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, ForeignKeyConstraint, Integer, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,7 +32,7 @@ class Target(Base):
     plugin: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool] = mapped_column(Boolean)
     #: Whether only those can be told that the vendor has an id of; otherwise any identifier will do.
-    needs_vendor_id: Mapped[bool] = mapped_column(Boolean)
+    known_by: Mapped[list[str]] = mapped_column(ARRAY(Text))
     #: None: of the models that apply to a lead the one that leads.
     model_id: Mapped[int | None] = mapped_column(BigInteger)
     #: When the vendor's fields were last made sure of.

@@ -22,10 +22,10 @@ CONTACT = f"CASE WHEN i.kind IN {OWN_KINDS} THEN i.kind || ':' || i.value ELSE i
 
 _AIMED = """
     aimed AS MATERIALIZED (
-        SELECT t.connection_id, t.plugin, t.needs_vendor_id FROM delivery.targets t
+        SELECT t.connection_id, t.plugin, t.known_by FROM delivery.targets t
         WHERE t.tenant_id = :tenant_id AND t.enabled {further}
     )"""
-_CONTACTS = f"CASE WHEN a.needs_vendor_id THEN i.kind = 'vendor:' || a.plugin ELSE i.kind IN {OWN_KINDS} END"
+_CONTACTS = "i.kind = ANY (a.known_by)"
 # One that waits already goes on waiting as it did: news don't shorten the pause after a failure.
 _RENEWED = """
     ON CONFLICT (tenant_id, connection_id, lead_id) DO UPDATE SET

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from assay.delivery import outbox
+from assay.delivery import contacts, outbox
 from assay.delivery.models import Target
 from assay.delivery.queries import named_model, read_target
 from assay.syncing import links
@@ -40,15 +40,16 @@ def establish(tenant_id: int, connection_id: int, plugin: str) -> None:
     destination = links.service_of(plugin).destination
     if destination is None:
         return
+    kinds = contacts.kinds(plugin, destination.known_by)
     with tenant_session(tenant_id) as session:
         row = insert(Target).values(
             tenant_id=tenant_id,
             connection_id=connection_id,
             plugin=plugin,
             enabled=True,
-            needs_vendor_id=destination.needs_vendor_id,
+            known_by=kinds,
         )
-        known = {"needs_vendor_id": destination.needs_vendor_id, "prepared_at": None}
+        known = {"known_by": kinds, "prepared_at": None}
         outbox.settle(session, tenant_id)
         session.execute(row.on_conflict_do_update(index_elements=["tenant_id", "connection_id"], set_=known))
         _send(session, tenant_id, connection_id)

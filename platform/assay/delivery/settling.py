@@ -107,7 +107,7 @@ class Batch:
 
 
 def read(
-    tenant_id: int, connection_id: int, *, plugin: str, model_id: int | None, needs_vendor_id: bool, most: int
+    tenant_id: int, connection_id: int, *, plugin: str, model_id: int | None, kinds: Sequence[str], most: int
 ) -> Batch:
     """The leads that have waited longest, each with what has to be written; empty updates where nothing has."""
     asked = {"tenant_id": tenant_id, "connection_id": connection_id, "most": most}
@@ -115,9 +115,7 @@ def read(
         rows = [Row(*row) for row in session.execute(_WAITING, asked)]
         if not rows:
             return Batch(())
-        people = contacts.read(
-            session, tenant_id, plugin, [row.lead_id for row in rows], needs_vendor_id=needs_vendor_id
-        )
+        people = contacts.read(session, tenant_id, plugin, [row.lead_id for row in rows], kinds)
         for row in rows:
             row.contacts = people.get(row.lead_id, ())
         moved = {each.goes_by(row.memory) for row in rows for each in row.contacts} - {""}

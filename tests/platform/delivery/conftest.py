@@ -129,7 +129,7 @@ class Crm(Service):
 
 
 class Loose(Scores):
-    needs_vendor_id = False
+    known_by = ("user_id", "email", "anonymous_id")
 
 
 class Cdp(Crm):

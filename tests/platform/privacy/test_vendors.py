@@ -66,8 +66,8 @@ def connect(house: Any) -> None:
             {"t": house.tenant_id},
         )
         session.execute(
-            text("""INSERT INTO delivery.targets (tenant_id, connection_id, plugin, enabled, needs_vendor_id)
-                VALUES (:t, 1, 'crm', true, true)"""),
+            text("""INSERT INTO delivery.targets (tenant_id, connection_id, plugin, enabled, known_by)
+                VALUES (:t, 1, 'crm', true, '{vendor:crm}')"""),
             {"t": house.tenant_id},
         )
 

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from assay_sdk.link import Link
+
+
+KnownBy = Literal["vendor_id", "user_id", "email", "anonymous_id"]
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ class Destination:
     batch: ClassVar[int] = 100
     #: What is written where; shown to whoever connects.
     fields: ClassVar[Sequence[Field]] = ()
-    #: Whether updates need the vendor's own id of the contact; otherwise any other identifier will do.
-    needs_vendor_id: ClassVar[bool] = True
+    #: By what the vendor knows people: its own ids, or else identifiers of the tenant's, the best first. Leads that
+    #: have none of them are left out.
+    known_by: ClassVar[Sequence[KnownBy]] = ("vendor_id",)
 
     def prepare(self, link: "Link") -> None:
         """Makes sure that the fields exist: called before the first push, and again after the vendor missed one.

@@ -32,7 +32,7 @@ class SegmentScores(Destination):
 
     batch = 1000
     fields = FIELDS
-    needs_vendor_id = False
+    known_by = ("user_id", "anonymous_id")
 
     def prepare(self, link: Link) -> None:
         """Traits need no preparing; what can't be known is told to people here."""
