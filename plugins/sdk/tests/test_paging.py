@@ -1,12 +1,24 @@
 """Helpers for pages and cursors."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from assay_sdk.paging import LARGEST_BODY, chunked, digest, from_milliseconds, mark, packed, to_milliseconds, unseen
+from assay_sdk import Event, Identifiers, Misunderstood
+from assay_sdk.paging import (
+    LARGEST_BODY,
+    chunked,
+    digest,
+    from_milliseconds,
+    mark,
+    packed,
+    read_packed,
+    to_milliseconds,
+    unseen,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +76,71 @@ def test_milliseconds() -> None:
     for wrong in ("", "soon", 10**30, None):
         with pytest.raises(ValueError):  # noqa: PT011 # its text differs with the kind of nonsense
             from_milliseconds(wrong)  # type: ignore[arg-type] # what vendors send is not always what they say
+
+
+def visits(record: dict[str, Any]) -> Iterator[Event]:
+    for number in range(2):
+        if number and record.get("is_bad"):
+            raise Misunderstood("It is bad.", field="is_bad")
+        yield Event(Identifiers(user_id=str(record["id"])), "page.viewed", {}, datetime(2026, 1, 1, tzinfo=UTC), "x")
+
+
+def told(body: bytes) -> list[str]:
+    """Users of whom there are records, and what was said of the others."""
+    return [
+        f"{one.field}: {one.reason}" if isinstance(one, Misunderstood) else str(one.ids.user_id)
+        for one in read_packed(body, visits)
+        if isinstance(one, Event | Misunderstood)
+    ]
+
+
+DEEP = b'{"id":2,"deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(b'{"id":2,"is_bad":true}', id="half of it"),
+        pytest.param(b"7", id="no object"),
+        pytest.param(DEEP, id="too deep"),
+    ],
+)
+def test_record_that_cannot_be_read_takes_no_other_with_it(bad: bytes) -> None:
+    body = b'{"stages":{"records":1},"records":[{"id":1},' + bad + b',{"id":3,"text":"]}"}]}'
+    found = list(read_packed(body, visits))
+    assert [one.ids.user_id for one in found if isinstance(one, Event)] == ["1", "1", "3", "3"]
+    [fault] = [one for one in found if isinstance(one, Misunderstood)]
+    assert (fault.position, (fault.field or "")[:10]) == (1, "records[1]")
+    assert fault.excerpt == bad[:400].decode()
+
+
+def test_packed_records_are_read_in_their_order() -> None:
+    records = [{"id": number, "text": 'Ünï \\ " ] }'} for number in range(5)]
+    assert told(packed(records, names={"a": [1]})[0]) == [str(number) for number in range(5) for _ in "ab"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(b'{"id":1,"x":"\xff"}', id="no UTF-8"),
+        pytest.param(b'{"id":1,"x":1' + b"0" * 9000 + b"}", id="number without end"),
+    ],
+)
+def test_odd_values_are_left_to_the_platform(record: bytes) -> None:
+    assert told(b'{"records":[' + record + b"]}") == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"{}", id="no records"),
+        pytest.param(b'{"records":{}}', id="records that are no list"),
+        pytest.param(b'{"records":[{"id":1}', id="cut short"),
+    ],
+)
+def test_page_without_records_is_misunderstood(body: bytes) -> None:
+    with pytest.raises(Misunderstood, match="page can't be read") as caught:
+        list(read_packed(body, visits))
+    assert caught.value.field == "records"

@@ -133,6 +133,8 @@ class Http:
             self._service.authorise(call, held.values)
             error = self._send(call)
             if isinstance(error, httpx.Response):
+                if rest := self._service.spare(error):
+                    self._pause(taken, rest)
                 return error
             if isinstance(error, TokenExpired):
                 if renewed or not isinstance(self._service.auth, OAuth):
@@ -174,9 +176,7 @@ class Http:
     def _wait_or_raise(self, error: TryLater, tries: int, may_repeat: bool, taken: Sequence[RateLimit]) -> None:
         if error.overloaded:
             after = error.after or timedelta(seconds=1)
-            for limit in taken:
-                # Those who wait must not all come back in the same moment.
-                self._limiter.pause(self._key(limit), after * (1 + self._chance() / 10))
+            self._pause(taken, after)
             if after > self._patience or tries >= TRIES:
                 raise error
             self._link.clock.sleep(after.total_seconds() * (1 + self._chance() / 2))
@@ -184,6 +184,11 @@ class Http:
         if not may_repeat or tries >= TRIES:
             raise error
         self._link.clock.sleep(BACKOFF.total_seconds() * 2 ** (tries - 1) * (0.5 + self._chance()))
+
+    def _pause(self, taken: Sequence[RateLimit], duration: timedelta) -> None:
+        for limit in taken:
+            # Those who wait must not all come back in the same moment.
+            self._limiter.pause(self._key(limit), duration * (1 + self._chance() / 10))
 
     def _take(self, taken: Sequence[RateLimit]) -> None:
         for limit in taken:

@@ -1,15 +1,33 @@
 """Cursors and pages: what every vendor's paging needs, whatever its own words for it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, TypeVar
+
+import msgspec
+
+from assay_sdk.errors import Misunderstood
+from assay_sdk.reading import read_leniently
+from assay_sdk.records import Record
 
 T = TypeVar("T")
 
 #: Of one body of a page: the platform keeps no larger one.
 LARGEST_BODY = 1_000_000
+#: Of a record that can't be read, for recognising it.
+_EXCERPT = 400
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_START = re.compile(rb'"records"\s*:\s*\[')
+
+
+class _Packed(msgspec.Struct, gc=False):
+    records: list[msgspec.Raw]
+
+
+_packed = msgspec.json.Decoder(_Packed)
 
 
 def packed(records: Sequence[Mapping[str, Any]], **beside: Any) -> list[bytes]:
@@ -36,6 +54,61 @@ def packed(records: Sequence[Mapping[str, Any]], **beside: Any) -> list[bytes]:
 
 def _framed(frame: bytes, records: Iterable[bytes]) -> bytes:
     return frame[: frame.rindex(b"[]")] + b"[" + b",".join(records) + b"]}"
+
+
+def read_packed(body: bytes, read: Callable[[dict[str, Any]], Iterable[Record]]) -> Iterator[Record | Misunderstood]:
+    """What ``read`` makes of each record in a body that ``packed`` made.
+
+    Each is read by itself, and wholly or not at all: one that can't be read takes no other with it, and is told as a
+    Misunderstood that names its place. Raises Misunderstood when there are no records to be found.
+    """
+    for position, raw in enumerate(_raw_records(body)):
+        try:
+            record = _record(raw)
+            found = list(read(record))
+        except Misunderstood as error:
+            field = f"records[{position}]" + (f".{error.field}" if error.field else "")
+            excerpt = error.excerpt or raw[:_EXCERPT].decode(errors="replace")
+            yield Misunderstood(error.reason, field=field, position=position, excerpt=excerpt, kind=error.kind)
+        else:
+            yield from found
+
+
+def _record(raw: bytes) -> dict[str, Any]:
+    try:
+        found = read_leniently(raw)
+    except (ValueError, RecursionError) as error:
+        raise Misunderstood(f"The record can't be read: {str(error)[:200]}.") from None
+    if not isinstance(found, dict):
+        raise Misunderstood("The record must be an object.")
+    return found
+
+
+def _raw_records(body: bytes) -> list[bytes]:
+    try:
+        return [bytes(raw) for raw in _packed.decode(body).records]
+    except RecursionError:
+        return list(_by_brackets(body))
+    except ValueError as error:
+        excerpt = body[:_EXCERPT].decode(errors="replace")
+        raise Misunderstood(f"The page can't be read: {error}.", field="records", excerpt=excerpt) from None
+
+
+def _by_brackets(body: bytes) -> Iterator[bytes]:
+    """The objects in the list of records, however deeply one of them is nested."""
+    start = _START.search(body)
+    depth, begins = 0, 0
+    for token in _TOKEN.finditer(body, start.end()) if start else ():
+        sign = token[0]
+        if sign in (b"{", b"["):
+            begins = token.start() if depth == 0 else begins
+            depth += 1
+        elif sign in (b"}", b"]"):
+            depth -= 1
+            if depth < 0:
+                return
+            if depth == 0:
+                yield body[begins : token.end()]
 
 
 def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -115,6 +115,13 @@ class Service:
             return None
         return min(timedelta(seconds=min(int(stated), 10**6)), LONGEST_PAUSE)
 
+    def spare(self, answer: httpx.Response) -> timedelta | None:
+        """How long to rest after a good answer, because it says that nothing is left: None when something is.
+
+        Override it for vendors who say so: everybody who takes the same limits then waits, and none is refused.
+        """
+        return None
+
     def refusal(self, answer: httpx.Response) -> Refused | NeedsReconnect:
         """An answer such as 400, 403 or 404 as an error: override it to read the vendor's own words."""
         try:

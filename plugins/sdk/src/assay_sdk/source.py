@@ -26,6 +26,8 @@ class Message:
     body: bytes
     #: UTC.
     received_at: datetime
+    #: What whoever connected filled in, without secrets, as it is now; empty where there is no connection.
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
