@@ -32,6 +32,7 @@ class RateLimit:
 
     @property
     def most(self) -> int:
+        """How many may come at once."""
         return max(1, self.requests // 10) if self.burst is None else self.burst
 
     @property
