@@ -9,7 +9,7 @@ from assay_tenants import mailing, plans, resealing, sealing
 from assay_tenants.errors import BadInput
 from assay_tenants.sso import domains
 
-resealing.look_in("assay.profiles.erasing.models")
+resealing.look_in("assay.profiles.erasing.models", "assay.connecting.models", "assay.syncing.models")
 
 
 def guard(settings: Settings) -> None:

@@ -188,6 +188,7 @@ TIMETABLE = [
     Every(timedelta(minutes=5), "assay.pipeline.make_partitions", queue="scoring"),
     Every(timedelta(minutes=10), "assay.pipeline.drop_partitions", queue="scoring"),
     Every(timedelta(minutes=10), "assay.intake.idempotency.prune", queue="intake"),
+    Every(timedelta(minutes=10), "assay.connecting.attempts.prune", queue="intake"),
     Every(timedelta(hours=1), "assay_tenants.oauth.upkeep.run", queue="intake"),
     Every(timedelta(minutes=10), "assay.measuring.measure", queue="intake"),
     Every(timedelta(minutes=1), "assay_tenants.resealing.reseal", queue="intake"),

@@ -1,5 +1,6 @@
 """There and back: what is kept, what is not, and what a second try completes."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from assay.connecting.errors import (
 )
 from assay.connecting.models import ConnectAttempt
 from assay.syncing import links
-from assay_tenants import connections
+from assay_tenants import connections, resealing, sealing
 from assay_tenants.access.service import SignedUp
 from assay_tenants.audit.queries import Wanted, list_entries
 from assay_tenants.database import tenant_session
@@ -97,6 +98,16 @@ class TestBegin:
         with time_machine.travel(timedelta(minutes=32)):
             assert attempts.prune() >= 1
         assert attempts_of(tenant.tenant_id) == []
+
+    def test_what_was_filled_in_is_sealed_anew_with_all_else(self, tenant: SignedUp, leave: Leave) -> None:
+        state = query_of(leave(tenant, {**FORM, "signing": "very-secret"}))["state"]
+        (column,) = (each for each in sealing.columns() if each.name == "tenancy.connect_attempts.sealed")
+        newer = sealing.Ring({"newer": os.urandom(32), **sealing.ring().keys})
+        with sealing.using(newer):
+            assert resealing._reseal_rows(column, tenant.tenant_id) == (1, 0)
+        with sealing.using(sealing.Ring({"newer": newer.keys["newer"]})):
+            taken = attempts.take(tenant.tenant_id, tenant.person_id, "acme", state, title="Acme")
+        assert taken.secrets == {"signing": "very-secret"}
 
 
 class TestFinish:
