@@ -103,7 +103,7 @@ class QuarrySource(Source):
 class Quarry(Service):
     name = "quarry"
     title = "Quarry"
-    auth = OAuth(authorize="authorize", token="token", scopes={"stones.read": "Read stones"})
+    auth = OAuth(authorize="authorize", token="token", revocation="revocation", scopes={"stones.read": "Read stones"})
     app = (
         AppSetting("client_id", "Client ID"),
         AppSetting("client_secret", "Client secret", secret=True),
@@ -111,6 +111,7 @@ class Quarry(Service):
         AppSetting("api", "API", default="https://api.quarry.example"),
         AppSetting("authorize", "Login", default="https://quarry.example/authorize"),
         AppSetting("token", "Tokens", default="https://quarry.example/oauth/token"),
+        AppSetting("revocation", "Farewell", default="https://quarry.example/oauth/revoke"),
     )
     #: The vendor lets 110 pass in any ten seconds.
     limits = (RateLimit("api", 110, 10, per="account"),)
@@ -183,8 +184,9 @@ class QuarrySimulator(Simulator):
         self.window: list[float] = []
 
     def app_settings(self) -> dict[str, str]:
-        login = {"authorize": f"{self.address}/authorize", "token": f"{self.address}/oauth/token", "old_secret": ""}
-        return super().app_settings() | login
+        addresses = {"authorize": "authorize", "token": "oauth/token", "revocation": "oauth/revoke"}
+        login = {name: f"{self.address}/{path}" for name, path in addresses.items()}
+        return super().app_settings() | login | {"old_secret": ""}
 
     def limit(self, request: Asked, grant: Any) -> Response | None:
         now = time.monotonic()
@@ -232,6 +234,12 @@ class QuarrySimulator(Simulator):
     @route("DELETE", "/subscription")
     def unsubscribe(self, request: Asked, grant: Any) -> Response:
         self.subscription = ""
+        return answer_json({})
+
+    @route("POST", "/oauth/revoke", guarded=False)
+    def revoke(self, request: Asked) -> Response:
+        for grant in self.grants:
+            grant.revoked |= request.form.get("token", "") in (grant.refresh_token, grant.access_token)
         return answer_json({})
 
     @route("POST", "/oauth/token", guarded=False)

@@ -21,7 +21,7 @@ COMMANDS = {
     "operator": "Opens a tenant's pages to an operator, for a reason and some minutes; checks audit logs.",
     "people": "Helps persons who are locked out: takes their second factors away.",
     "plan": "Which plan a tenant is on, and which there are.",
-    "plugins": "Lists the installed plugins.",
+    "plugins": "Lists the installed plugins; writes and examines new ones.",
     "simulators": "Stand-ins of the vendors that plugins speak with, for trying things out.",
     "demo": "Makes the demonstration tenant and sends its traffic.",
     "doctor": "Says what is configured, reachable and wrong.",

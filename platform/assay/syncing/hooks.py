@@ -213,7 +213,15 @@ class Hooks:
             )
         )
         self._count("kept", route.plugin, tell=False)
-        self.noter.note(route, request.received_at, dict(delivery.learned) if delivery.learned else None)
+        self.noter.note(route, request.received_at, self._lesson(route, delivery))
+
+    def _lesson(self, route: Route, delivery: Delivery) -> dict[str, str] | None:
+        """What it brought that is not known yet: it may be somebody's live token, which is not kept for nothing."""
+        if not delivery.learned:
+            return None
+        known = self.routes.secrets(route) or {}
+        is_known = any(known.get(name) == value for name, value in delivery.learned.items())
+        return None if is_known else dict(delivery.learned)
 
     def _count(self, what: str, plugin: str, *, tell: bool = True, **values: str) -> None:
         with self._lock:

@@ -26,6 +26,14 @@ _BY_ACCOUNT = text("""
      WHERE plugin = :plugin AND account = :account ORDER BY tenant_id, connection_id
 """)
 
+_OTHERS = text("""
+    SELECT EXISTS (
+        SELECT FROM tenancy.hook_routes
+         WHERE plugin = :plugin AND account = :account
+           AND (tenant_id, connection_id) <> (:tenant_id, :connection_id)
+    )
+""")
+
 T = TypeVar("T")
 
 
@@ -36,6 +44,13 @@ class Route:
     plugin: str
     account: str
     source_id: int
+
+
+def has_others(tenant_id: int, connection_id: int, plugin: str, account: str) -> bool:
+    """Whether somebody else has connected the same account too."""
+    asked = {"tenant_id": tenant_id, "connection_id": connection_id, "plugin": plugin, "account": account}
+    with directory_session() as session:
+        return bool(session.execute(_OTHERS, asked).scalar_one())
 
 
 class Memory(Generic[T]):

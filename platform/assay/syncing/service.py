@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from assay import facts, plugins
-from assay.syncing import fetching, links, vault
+from assay.syncing import fetching, links, routes, vault
 from assay.syncing.models import LinkRow, StreamRow
 from assay_sdk import Link, NeedsReconnect, OAuth, PluginError, Service, Source, egress
 from assay_tenants import audit, connections
@@ -167,7 +167,11 @@ def farewell(tenant_id: int, connection_id: int) -> list[str]:
     try:
         with links.opened(tenant_id, connection_id) as link:
             service = plugins.installed().services[_plugin(tenant_id, connection_id)]
-            for what, act in (("stop its notices", _unsubscribe), ("take our access back", _revoke)):
+            acts = [("stop its notices", _unsubscribe)]
+            # Some vendors take the app out of the whole account, where others may go on using it.
+            if not routes.has_others(tenant_id, connection_id, service.name, link.account):
+                acts.append(("take our access back", _revoke))
+            for what, act in acts:
                 try:
                     act(service, link)
                 except NeedsReconnect:

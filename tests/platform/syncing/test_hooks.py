@@ -296,6 +296,15 @@ class TestOwnAddress:
         assert connection.link().learned is None
         assert (connections.credentials_of(*connection.key).values["signing"] == "true") is believed
 
+    def test_what_is_known_is_not_learned_again(self, client: Client, hooks: Hooks, connect_gravel: Any) -> None:
+        connection, token = connect_gravel(signing="abcdef")
+        body = json.dumps({"notices": [], "learned": {"signing": "abcdef", "live": "token"}}).encode()
+        headers = {"X-Gravel-Signature": sign("abcdef", body)}
+        assert client.post(f"/hooks/gravel/{token}", data=body, headers=headers).status_code == 200
+        hooks.noter.settle()
+        assert connection.link().last_hook_at is not None
+        assert connection.link().learned is None
+
 
 def test_that_one_came_is_noted_at_most_every_ten_seconds(
     post: Callable[..., TestResponse], hooks: Hooks, account: Connected, monkeypatch: pytest.MonkeyPatch

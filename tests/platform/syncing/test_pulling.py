@@ -326,7 +326,18 @@ class TestPeople:
         assert service.farewell(*connection.key) == []
         assert vendor.subscription == ""
 
+    @pytest.mark.parametrize(("shared", "revoked"), [(True, False), (False, True)], ids=["shared", "alone"])
+    def test_access_is_taken_back_by_the_last_of_an_account(
+        self, connect: Callable[..., Connected], vendor: QuarrySimulator, shared: bool, revoked: bool
+    ) -> None:
+        leaving = connect()
+        if shared:
+            connect(account=leaving.grant.account)
+        assert service.farewell(*leaving.key) == []
+        assert leaving.grant.revoked is revoked
+
     def test_a_farewell_that_fails_says_so(self, connection: Connected, vendor: QuarrySimulator) -> None:
         vendor.faults.next(500, times=-1)
-        (failed,) = service.farewell(*connection.key)
-        assert failed == "Quarry could not be asked to stop its notices: Quarry answered 500."
+        notices, access = service.farewell(*connection.key)
+        assert notices == "Quarry could not be asked to stop its notices: Quarry answered 500."
+        assert access.startswith("Quarry could not be asked to take our access back: The vendor's login answered 500")
