@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.isolation.conftest import house, kin, values, victim  # noqa: F401 # fixtures
+from tests.isolation.conftest import connection_id, house, kin, values, victim  # noqa: F401 # fixtures
 
 
 @pytest.fixture(scope="module")
