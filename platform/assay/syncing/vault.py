@@ -12,24 +12,11 @@ from sqlalchemy.orm import Session
 
 from assay.syncing.models import LinkRow
 from assay_sdk import Held, NeedsReconnect, Tokens, TryLater
-from assay_sdk.auth import ACCESS_TOKEN, EXPIRES_AT, REFRESH_TOKEN, SCOPES
 from assay_tenants import connections
 from assay_tenants.database import tenant_session
 
 # Secrets that were read are believed for this long: somebody who disconnects waits no longer for it to hold everywhere.
 BELIEVED = timedelta(seconds=4)
-
-
-def secrets_of(tokens: Tokens) -> dict[str, Any]:
-    """What is kept of a token endpoint's answer; one without a refresh token leaves the old one."""
-    kept: dict[str, Any] = {ACCESS_TOKEN: tokens.access_token, **tokens.extra}
-    if tokens.refresh_token:
-        kept[REFRESH_TOKEN] = tokens.refresh_token
-    if tokens.expires_at:
-        kept[EXPIRES_AT] = tokens.expires_at.isoformat()
-    if tokens.scopes:
-        kept[SCOPES] = list(tokens.scopes)
-    return kept
 
 
 class SealedVault:
@@ -66,7 +53,7 @@ class SealedVault:
                         refused = error
                         refresh.refuse(error.reason)
                     else:
-                        refresh.replace({**refresh.held.values, **secrets_of(tokens)}, expires_at=tokens.expires_at)
+                        refresh.replace({**refresh.held.values, **tokens.secrets()}, expires_at=tokens.expires_at)
         except connections.NoCredentials as error:
             raise NeedsReconnect(error.message) from None
         except connections.RefreshUnderWay as error:
@@ -139,7 +126,7 @@ class Draft:
     """Secrets and notes of a connection that is not one yet: in memory, until it is known which account it is of."""
 
     def __init__(self, values: Mapping[str, Any], held: Tokens | None = None) -> None:
-        self.values: dict[str, Any] = {**values, **(secrets_of(held) if held else {})}
+        self.values: dict[str, Any] = {**values, **(held.secrets() if held else {})}
         self.expires_at = held.expires_at if held else None
         self.notes: dict[str, Any] = {}
         self._renewal = 1
@@ -150,7 +137,7 @@ class Draft:
     def renew(self, since: int, ask: Callable[[Mapping[str, Any]], Tokens]) -> Held:
         if self._renewal == since:
             tokens = ask(dict(self.values))
-            self.values |= secrets_of(tokens)
+            self.values |= tokens.secrets()
             self.expires_at = tokens.expires_at
             self._renewal += 1
         return self.read()

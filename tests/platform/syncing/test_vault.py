@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from assay.syncing import circuits, jobs, links, queries
-from assay.syncing.vault import SealedVault, secrets_of
+from assay.syncing.vault import SealedVault
 from assay_sdk import NeedsReconnect, Tokens, TryLater
 from assay_tenants import connections
 from assay_tenants.errors import NotFound
@@ -156,7 +156,7 @@ class TestKeeping:
             link.note(region="eu")
             link.keep(signing="x")
         assert draft.notes == {"region": "eu"}
-        assert draft.values == secrets_of(tokens) | {"more": "1", "signing": "x"}
+        assert draft.values == tokens.secrets() | {"more": "1", "signing": "x"}
 
 
 def test_an_answer_without_a_refresh_token_leaves_the_old_one(connection: Connected) -> None:

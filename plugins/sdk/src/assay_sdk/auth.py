@@ -32,6 +32,17 @@ class Tokens:
     #: Whatever else of the answer is to be kept, sealed beside them: JSON values.
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def secrets(self) -> dict[str, Any]:
+        """What is kept of them, sealed; without a refresh token in the answer the old one stays."""
+        kept: dict[str, Any] = {ACCESS_TOKEN: self.access_token, **self.extra}
+        if self.refresh_token:
+            kept[REFRESH_TOKEN] = self.refresh_token
+        if self.expires_at:
+            kept[EXPIRES_AT] = self.expires_at.isoformat()
+        if self.scopes:
+            kept[SCOPES] = list(self.scopes)
+        return kept
+
     def __repr__(self) -> str:
         return f"Tokens(expires_at={self.expires_at}, scopes={list(self.scopes)})"
 
@@ -58,7 +69,8 @@ class OAuth:
     token: str
     #: Each scope, and what it is needed for in words.
     scopes: Mapping[str, str] = field(default_factory=dict)
-    #: Those that some accounts can't grant: asked for, and done without.
+    #: Those that some accounts can't grant, and that can be done without. How a vendor's login is told so differs: a
+    #: subclass's ``authorize_url`` asks for them.
     optional_scopes: Mapping[str, str] = field(default_factory=dict)
     #: RFC 7009, or the like; None: the vendor has none.
     revocation: str | None = None

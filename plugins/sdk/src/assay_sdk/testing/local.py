@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from assay_sdk import egress
-from assay_sdk.auth import ACCESS_TOKEN, EXPIRES_AT, REFRESH_TOKEN, SCOPES, Key, OAuth, Tokens
+from assay_sdk.auth import Key, OAuth, Tokens
 from assay_sdk.clock import Clock, SystemClock
 from assay_sdk.errors import NeedsReconnect
 from assay_sdk.http import Http
@@ -30,7 +30,7 @@ class LocalVault:
         self._over = ""
         self._lock = RLock()
         if tokens is not None:
-            self._values |= secrets_of(tokens)
+            self._values |= tokens.secrets()
 
     def read(self) -> Held:
         with self._lock:
@@ -46,7 +46,7 @@ class LocalVault:
                 except NeedsReconnect as error:
                     self._over = error.reason
                     raise
-                self._values |= secrets_of(tokens)
+                self._values |= tokens.secrets()
                 self._expires_at = tokens.expires_at
                 self._renewal += 1
             return self.read()
@@ -67,18 +67,6 @@ class LocalNotebook:
 
     def write(self, values: Mapping[str, Any]) -> None:
         self._values = {name: value for name, value in {**self._values, **values}.items() if value is not None}
-
-
-def secrets_of(tokens: Tokens) -> dict[str, Any]:
-    """What is kept of a token endpoint's answer; an answer without a refresh token leaves the old one."""
-    kept: dict[str, Any] = {ACCESS_TOKEN: tokens.access_token, **tokens.extra}
-    if tokens.refresh_token:
-        kept[REFRESH_TOKEN] = tokens.refresh_token
-    if tokens.expires_at:
-        kept[EXPIRES_AT] = tokens.expires_at.isoformat()
-    if tokens.scopes:
-        kept[SCOPES] = list(tokens.scopes)
-    return kept
 
 
 def local_link(
