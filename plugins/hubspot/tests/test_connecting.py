@@ -87,6 +87,15 @@ class TestConnecting:
         assert simulator.grants[0].revoked
         assert f"POST {paths.OAUTH}/token/revoke" in simulator.calls
 
+    def test_tokens_that_went_with_the_app_are_no_failure(self, service):
+        def answer(request):
+            gone = httpx.Response(400, json={"error": "invalid_grant", "status": "BAD_REFRESH_TOKEN"})
+            return httpx.Response(204) if request.method == "DELETE" else gone
+
+        app = {"api": "https://a.test", "client_id": "a", "client_secret": "b"}
+        with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+            service.auth.revoke(http, app, {"access_token": "a", "refresh_token": "r"})
+
     def test_without_a_portal_in_the_answer_nobody_is_connected(self, service):
         with pytest.raises(Refused, match="portal"):
             service.account(local_link(service, {}))
@@ -137,8 +146,25 @@ class TestSettings:
         with pytest.raises(ValidationError):
             HubSpotSettings().load({"properties": ",".join(f"p{number}" for number in range(41))})
 
+    @pytest.mark.parametrize(("names", "fits"), [(20, True), (35, False)])
+    def test_names_that_no_search_has_room_for_are_refused(self, names, fits, connected, simulator, service):
+        stated = ",".join(f"p{number:099}" for number in range(names))
+        if not fits:
+            with pytest.raises(ValidationError, match="too long"):
+                HubSpotSettings().load({"properties": stated})
+            return
+        link = connected(properties=HubSpotSettings().load({"properties": stated})["properties"])
+        cursor = {"phase": "follow", "since": 1790000000000, "newest": 1790000000000, "seen": [], "swept": 2**53}
+        assert service.source.pull(link, "contacts", {**cursor, "id": "12345678901234"}).bodies == []
+
 
 class TestSubscribe:
+    def test_an_answer_that_is_no_json_is_asked_for_again(self, link, service):
+        link.app = {**link.app, "app_id": "1160452", "developer_key": "k"}
+        link.http.client._transport = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
+        with pytest.raises(TryLater):
+            service.source.subscribe(link, "https://assay.example.test/hooks/hubspot")
+
     def test_webhooks_belong_to_the_app(self, link, simulator, service):
         calls = len(simulator.calls)
         service.source.subscribe(link, "https://assay.example.test/hooks/hubspot")

@@ -60,6 +60,25 @@ def test_merged_contact_answers_under_another_id(simulator, fetched):
     assert aliases == {(str(joined.id), str(one.id)), (str(joined.id), str(other.id))}
 
 
+def test_what_was_merged_away_is_told_as_deleted_and_nobody_is(simulator, fetched):
+    simulator.fill(3)
+    one, other, third = simulator.first.contacts.rows.values()
+    joined = simulator.merge(simulator.first, one, other)
+    simulator.archive(simulator.first, third)
+    deletions = [found for found in fetched("contact", one.id, other.id, third.id) if isinstance(found, Deletion)]
+    assert [found.ids.vendor["hubspot"] for found in deletions] == [str(third.id)]
+    assert isinstance(fetched("contact", joined.id)[0], Identify)
+
+
+def test_many_that_are_gone_are_looked_for_together(simulator, fetched):
+    simulator.fill(20)
+    for row in list(simulator.first.contacts.rows.values()):
+        simulator.archive(simulator.first, row)
+    calls = len(simulator.calls)
+    assert len(fetched("contact", *simulator.first.contacts.rows)) == 20
+    assert len(simulator.calls) <= calls + 22
+
+
 def test_a_deal_brings_its_outcome(simulator, fetched):
     simulator.fill(101)
     records = fetched("deal", *simulator.first.deals.rows)
@@ -84,8 +103,12 @@ def test_meetings_say_how_they_went(simulator, fetched, clock, outcome, word):
     simulator.associate(simulator.first, "meetings", meeting, row.id)
     clock.turn(timedelta(hours=1))
     simulator.change(simulator.first, meeting, {"hs_meeting_outcome": outcome})
-    told = [(found.type, found.at) for found in fetched("meeting", meeting.id)]
+    records = fetched("meeting", meeting.id)
+    told = [(found.type, found.at) for found in records]
     assert told == [("meeting.booked", clock.now() - timedelta(hours=1))] + ([(word, clock.now())] if word else [])
+    clock.turn(timedelta(hours=1))
+    simulator.change(simulator.first, meeting, {"hs_meeting_start_time": "2026-10-01T12:00:00Z"})
+    assert fetched("meeting", meeting.id) == records
 
 
 @pytest.mark.parametrize(

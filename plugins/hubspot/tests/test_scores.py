@@ -6,6 +6,7 @@ import pytest
 
 from assay_hubspot import destination
 from assay_sdk import Event, Identify, ScoreUpdate
+from assay_sdk.paging import from_milliseconds
 from assay_sdk.testing import SetClock
 
 
@@ -113,6 +114,24 @@ def test_a_row_that_no_answer_names_is_not_taken_for_written():
     rows = {"0": update(1), "1": update(2)}
     found = destination._receipts(rows, {"results": [{"id": "1"}], "errors": [{"message": "?"}]})
     assert [bool(receipt.error) for receipt in found.values()] == [False, True]
+
+
+def test_a_score_does_not_make_what_hubspot_says_any_newer(simulator, link, service, clock, pulled, understood, ids):
+    portal = simulator.first
+    service.destination.prepare(link)
+    pages, _ = pulled(link, "contacts")
+    clock.turn(timedelta(hours=1))
+    simulator.change(portal, portal.contacts.rows[ids[0]], {"phone": "+49 1"})
+    stated_at = from_milliseconds(simulator.now())
+    clock.turn(timedelta(minutes=1))
+    service.destination.push(link, [update(id_) for id_ in ids[:60]])
+    _, records = pulled(link, "contacts", pages[-1].cursor)
+    by_id = {found.ids.vendor["hubspot"]: found for found in records if isinstance(found, Identify)}
+    assert len(by_id) == 60
+    assert (by_id[str(ids[0])].at, by_id[str(ids[0])].traits["phone"]) == (stated_at, "+49 1")
+    assert all(found.at <= stated_at for found in by_id.values())
+    fetched = service.source.fetch(link, "contact", [str(ids[0])])
+    assert by_id[str(ids[0])] in understood(list(fetched.bodies), "fetch/contact")
 
 
 def test_what_we_write_never_comes_round_again(simulator, link, service, clock: SetClock, pulled, understood, ids):

@@ -170,8 +170,22 @@ class TestNormalise:
 
     def test_a_privacy_deletion_erases_in_whatever_order(self):
         told = [event("contact.deletion"), event("contact.privacyDeletion")]
-        assert {found.erased for found in read(*told)} == {True, False}
-        assert all(isinstance(found, Deletion) for found in read(*told[::-1]))
+        for order in (told, told[::-1]):
+            assert [found.erased for found in read(*order) if isinstance(found, Deletion)] == [True]
+
+    def test_a_deletion_is_looked_into_since_a_merged_contact_is_told_as_deleted_too(self):
+        [fetch] = read(event("contact.deletion"))
+        assert (fetch.kind, fetch.id) == ("contact", "1148")
+
+    @pytest.mark.parametrize("beside", [{}, {"propertyValue": None}], ids=["left out", "null"])
+    def test_a_value_that_is_not_told_clears_nothing(self, beside):
+        [fetch] = read(event("contact.propertyChange", propertyName="phone", isSensitive=True, **beside))
+        assert isinstance(fetch, Fetch)
+
+    @pytest.mark.parametrize("stated", ["n/a", "-", "@", "none@", "a b@example.test"])
+    def test_strangers_without_an_address_are_not_one_person(self, stated):
+        identify, _ = read(event("contact.propertyChange", propertyName="email", propertyValue=stated))
+        assert identify.ids.email is None
 
     def test_a_restored_contact_is_back(self):
         restored, fetch = read(event("contact.restore"))
@@ -245,7 +259,7 @@ class TestNormalise:
         ],
     )
     def test_one_bad_event_sinks_no_other(self, told):
-        bad, good = read(told, event("contact.deletion"))
+        bad, good = read(told, event("contact.privacyDeletion"))
         assert isinstance(bad, Misunderstood)
         assert isinstance(good, Deletion)
 

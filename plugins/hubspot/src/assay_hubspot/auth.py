@@ -62,7 +62,9 @@ class HubSpotOAuth(OAuth):
             self._uninstall(http, app, held)
         if token := held.get("refresh_token"):
             form = {"token": str(token), "token_type_hint": "refresh_token"}
-            self.ask(http, app, self.address(app, f"{OAUTH}/token/revoke"), form)
+            # With the app its tokens may be gone already, which is what was wanted.
+            with suppress(NeedsReconnect):
+                self.ask(http, app, self.address(app, f"{OAUTH}/token/revoke"), form)
 
     def _uninstall(self, http: httpx.Client, app: Mapping[str, str], held: Mapping[str, Any]) -> None:
         url, token = self.address(app, INSTALLATION), held.get("access_token")

@@ -23,7 +23,7 @@ def pull(link: Link, cursor: Cursor | None) -> Page:
         end = to_milliseconds(now)
         state |= {"end": end, "until": end, "oldest": end, "near": []}
     answer = _asked(link, state)
-    rows = answer.get("events") or []
+    rows = [row for row in answer.get("events") or () if _is_placed(row)]
     told = [row for row in rows if email_event_type(row) is not None and not row.get("filteredEvent")]
     fresh = unseen(told, id="id", at="created", seen=state["seen"])
     bodies = packed(fresh, kind="email-events") if fresh else []
@@ -34,6 +34,11 @@ def pull(link: Link, cursor: Cursor | None) -> Page:
         following = {**state, "offset": str(answer["offset"]), "oldest": oldest, "near": near}
         return Page(bodies, following, True, len(fresh), newest_at=from_milliseconds(state["start"]))
     return Page(bodies, {"start": max(tail, state["start"]), "seen": near}, False, len(fresh))
+
+
+def _is_placed(row: Any) -> bool:
+    """Whether it has an id and an instant: one that has not must not hold up all others for ever."""
+    return isinstance(row, dict) and isinstance(row.get("created"), int) and row.get("id") is not None
 
 
 def _asked(link: Link, state: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay_hubspot.auth import CHAT_SCOPE
-from assay_hubspot.objects import COMPANIES, CONTACTS, DEALS, MEETINGS, Kind, packed_records, wanted
+from assay_hubspot.objects import COMPANIES, CONTACTS, DEALS, MEETINGS, Kind, former_ids, packed_records, wanted
 from assay_hubspot.paths import OBJECTS, THREADS
 from assay_hubspot.properties import iso
 from assay_sdk import Link, Page, Refused
@@ -24,37 +24,40 @@ def fetch(link: Link, kind: str, ids: Sequence[str]) -> Page:
         answer = link.http.post(f"{OBJECTS}/{wanted_kind.name}/batch/read", json=body, safe=True).json()
         found = {str(record["id"]): record for record in answer.get("results") or ()}
         if wanted_kind is CONTACTS:
-            for id_ in some:
-                if id_ not in found:
-                    _looked_for(link, id_, found)
+            merged = {former for record in found.values() for former in former_ids(record)}
+            missing = [id_ for id_ in some if id_ not in found and id_ not in merged]
+            gone = [id_ for id_ in missing if not _is_elsewhere(link, id_, found)]
+            found |= _gone(link, gone)
         records += found.values()
     return Page(packed_records(link, wanted_kind, records), count=len(records))
 
 
-def _looked_for(link: Link, id_: str, found: dict[str, Any]) -> None:
-    """A contact that a batch did not bring under its id: merged into another, archived, or gone for good."""
+def _is_elsewhere(link: Link, id_: str, found: dict[str, Any]) -> bool:
+    """Whether a contact that a batch did not bring was merged into another, which is then found under its id of now."""
     params = {"properties": ",".join(wanted(link, CONTACTS))}
     try:
         record = link.http.get(f"{OBJECTS}/contacts/{id_}", params=params).json()
     except Refused as error:
         if error.status != 404:
             raise
-        found[id_] = {"id": id_, "gone_at": _archived_at(link, id_)}
-        return
+        return False
     current = str(record["id"])
     known = found.get(current, record)
     former = [*known.get("asked_as", ()), id_] if current != id_ else []
     found[current] = {**known, "asked_as": former} if former else record
+    return True
 
 
-def _archived_at(link: Link, id_: str) -> str:
-    try:
-        record = link.http.get(f"{OBJECTS}/contacts/{id_}", params={"archived": "true", "properties": "email"}).json()
-    except Refused as error:
-        if error.status != 404:
-            raise
-        return iso(link.clock.now())
-    return str(record.get("archivedAt") or record.get("updatedAt") or iso(link.clock.now()))
+def _gone(link: Link, ids: Sequence[str]) -> dict[str, Any]:
+    """Contacts that are archived, or gone for good, each with the instant since which it is."""
+    if not ids:
+        return {}
+    body = {"inputs": [{"id": id_} for id_ in ids], "properties": ["email"]}
+    path = f"{OBJECTS}/contacts/batch/read"
+    answer = link.http.post(path, params={"archived": "true"}, json=body, safe=True).json()
+    since = {str(record["id"]): record.get("archivedAt") or record.get("updatedAt") for record in answer["results"]}
+    now = iso(link.clock.now())
+    return {id_: {"id": id_, "gone_at": str(since.get(id_) or now)} for id_ in ids}
 
 
 def _conversations(link: Link, ids: Sequence[str]) -> Page:

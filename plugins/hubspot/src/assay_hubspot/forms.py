@@ -6,13 +6,15 @@ from typing import Any
 
 from assay_hubspot.paths import FORMS, SUBMISSIONS
 from assay_sdk import Cursor, Link, Page, Refused
-from assay_sdk.paging import packed
+from assay_sdk.paging import packed, to_milliseconds
 
 FORMS_PAGE, SUBMISSIONS_PAGE = 50, 50
 OVERLAP = int(timedelta(minutes=3) / timedelta(milliseconds=1))
 #: Calls within one look, most of which find nothing new.
 CALLS = 10
 _SEEN = 50
+#: After so long no submission turns up late.
+SETTLED = timedelta(minutes=30)
 
 
 def pull(link: Link, cursor: Cursor | None) -> Page:
@@ -54,7 +56,7 @@ def _submissions(link: Link, state: dict[str, Any]) -> tuple[list[Mapping[str, A
         if error.status != 404:
             raise
         answer = {}  # The form was deleted since the forms were listed.
-    rows = answer.get("results") or []
+    rows: list[Mapping[str, Any]] = [row for row in answer.get("results") or () if _is_placed(row)]
     fresh = [row for row in rows if row["submittedAt"] >= reached - OVERLAP and row.get("conversionId") not in seen]
     state["newest"] = max([state["newest"], *(row["submittedAt"] for row in rows)])
     state["near"] = [
@@ -65,7 +67,15 @@ def _submissions(link: Link, state: dict[str, Any]) -> tuple[list[Mapping[str, A
     is_through = not after or (rows and rows[-1]["submittedAt"] < reached - OVERLAP)
     state["after"] = None if is_through else after
     if is_through:
-        # Of a form that has gone quiet nothing is asked for twice.
-        known = {**state["known"], id_: [max(reached, state["newest"]), state["near"]]}
+        newest, near = max(reached, state["newest"]), state["near"]
+        if newest < to_milliseconds(link.clock.now() - SETTLED):
+            # The form has gone quiet: what is there is known, however much came at last.
+            newest, near = max(reached, state["newest"] + OVERLAP + 1), []
+        known = {**state["known"], id_: [newest, near]}
         state |= {"known": known, "queue": state["queue"][1:], "newest": 0, "near": []}
     return fresh, {"id": id_, "name": name}
+
+
+def _is_placed(row: Any) -> bool:
+    """Whether it says when it was submitted: one that does not must not hold up all others for ever."""
+    return isinstance(row, dict) and isinstance(row.get("submittedAt"), int)

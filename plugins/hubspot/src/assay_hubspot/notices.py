@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from assay_hubspot.properties import CONTACT, OWN, instant, traits_of
+from assay_hubspot.properties import CONTACT, OWN, address, instant, traits_of
 from assay_hubspot.records import VENDOR, contact
 from assay_sdk import (
     Alias,
@@ -117,16 +117,18 @@ def _contact(event: Mapping[str, Any], what: str) -> Iterator[Record]:
         yield from _merge(event, at)
         return
     ids = contact(_id(event))
-    if what in ("deletion", "privacyDeletion"):
-        yield Deletion(ids, VENDOR, at, erased=what == "privacyDeletion")
+    if what == "privacyDeletion":
+        yield Deletion(ids, VENDOR, at, erased=True)
         return
     if what == "restore":
         yield Restoration(ids, VENDOR, at)
-    if what == "propertyChange" and (name := str(event.get("propertyName"))) in CONTACT:
-        traits = traits_of({name: event.get("propertyValue")}, CONTACT, {})
-        email = str(traits.get("email") or "") or None
-        yield Identify(Identifiers(email=email, vendor=ids.vendor), traits, at)
-    # A creation too: the record states the instant of its creation exactly, and the notice nearly.
+    name, value = str(event.get("propertyName")), event.get("propertyValue")
+    # Without a value it is one that webhooks don't tell; one that was emptied comes as an empty text.
+    if what == "propertyChange" and name in CONTACT and isinstance(value, str):
+        traits = traits_of({name: value}, CONTACT, {})
+        yield Identify(Identifiers(email=address(traits.get("email")), vendor=ids.vendor), traits, at)
+    # A creation too: the record states the instant of its creation exactly, and the notice nearly. And a deletion:
+    # one that was merged into another is told as deleted as well, and that person is still there.
     yield Fetch("contact", _id(event), ids)
 
 

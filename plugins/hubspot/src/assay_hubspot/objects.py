@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from assay_hubspot.deals import with_contacts, with_history
+from assay_hubspot.deals import with_contacts, with_history, with_instant
 from assay_hubspot.paths import OBJECTS, PIPELINES, PROPERTIES
-from assay_hubspot.properties import COMPANY, CONTACT, CONTACT_LINKS, DEAL, MEETING, extra_properties, instant
+from assay_hubspot.properties import (
+    COMPANY,
+    CONTACT,
+    CONTACT_LINKS,
+    DEAL,
+    MEETING,
+    MERGED,
+    SCORED,
+    extra_properties,
+    instant,
+)
 from assay_sdk import Cursor, Link, Page
 from assay_sdk.paging import from_milliseconds, mark, packed, to_milliseconds, unseen
 
@@ -44,7 +54,7 @@ class Kind:
     history: str = ""
 
 
-CONTACTS = Kind("contacts", "lastmodifieddate", (*CONTACT, *CONTACT_LINKS, "lastmodifieddate"), "companies")
+CONTACTS = Kind("contacts", "lastmodifieddate", (*CONTACT, *CONTACT_LINKS, SCORED, "lastmodifieddate"), "companies")
 COMPANIES = Kind("companies", "hs_lastmodifieddate", (*COMPANY, "hs_lastmodifieddate"))
 DEALS = Kind("deals", "hs_lastmodifieddate", (*DEAL, "hs_lastmodifieddate"), history="dealstage")
 MEETINGS = Kind("meetings", "hs_lastmodifieddate", (*MEETING, "hs_lastmodifieddate"), history="hs_meeting_outcome")
@@ -81,9 +91,19 @@ def packed_records(link: Link, kind: Kind, records: Sequence[Mapping[str, Any]])
         slim = with_contacts(link, kind.name, with_history(link, kind.name, kind.history, slim))
     if kind is DEALS:
         beside["stages"] = _stages(link, slim)
-    if kind is CONTACTS and (extra := extra_properties(link.settings)):
-        beside["types"] = _types(link, extra)
+    if kind is CONTACTS:
+        slim = _as_they_were_said(link, slim)
+        if extra := extra_properties(link.settings):
+            beside["types"] = _types(link, extra)
     return packed(slim, **beside)
+
+
+def _as_they_were_said(link: Link, contacts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that a score was written to state when else they last changed."""
+    names = [name for name in wanted(link, CONTACTS) if name not in (SCORED, CONTACTS.modified)]
+    scored = [contact for contact in contacts if (contact.get("properties") or {}).get(SCORED)]
+    dated = {contact["id"]: contact for contact in with_instant(link, CONTACTS.name, names, scored)}
+    return [dated.get(contact["id"], contact) for contact in contacts]
 
 
 def slimmed(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,11 +148,27 @@ def _archived(link: Link, kind: Kind, cursor: Cursor) -> Page:
         at = instant(record.get("archivedAt") or record.get("updatedAt"))
         if at is not None and at >= since:
             gone.append({"id": record["id"], "gone_at": record.get("archivedAt") or record["updatedAt"]})
+    merged = merged_away(link, [str(record["id"]) for record in gone])
+    gone = [record for record in gone if str(record["id"]) not in merged]
     bodies = packed(gone, kind=kind.name) if gone else []
     if after := _after(answer):
         return Page(bodies, {**cursor, "after": after}, True, len(gone))
     rest = {name: value for name, value in cursor.items() if name not in ("after", "sweep")}
     return Page(bodies, {**rest, "phase": "follow", "swept": cursor["sweep"]}, True, len(gone))
+
+
+def merged_away(link: Link, ids: Sequence[str]) -> set[str]:
+    """Of contacts that seem to be gone, those that live on in another one: that person was not deleted."""
+    if not ids:
+        return set()
+    body = {"inputs": [{"id": id_} for id_ in ids], "properties": [MERGED]}
+    answer = link.http.post(f"{OBJECTS}/{CONTACTS.name}/batch/read", json=body, safe=True).json()
+    return {former for record in answer.get("results") or () for former in former_ids(record)}
+
+
+def former_ids(record: Mapping[str, Any]) -> list[str]:
+    """What else a contact was known by, before others were merged into it."""
+    return [part.strip() for part in str(record["properties"].get(MERGED) or "").split(";")]
 
 
 def _followed(link: Link, kind: Kind, cursor: Cursor) -> Page:

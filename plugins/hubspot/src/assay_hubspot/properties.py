@@ -10,8 +10,10 @@ from assay_sdk.paging import from_milliseconds
 
 #: All that we write at HubSpot begins so: it is never read back, whoever changed it.
 OWN = "assay_"
+#: Stands where a score was ever written to.
+SCORED = "assay_scored_at"
 #: Of further properties: a search may have 3,000 characters in all.
-LONGEST_LIST = 40
+LONGEST_LIST, LONGEST_NAMES = 40, 2100
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -86,7 +88,8 @@ COMPANY: Mapping[str, tuple[str, Reader]] = {
     "hubspot_owner_id": ("owner", text),
 }
 #: What joins contacts to others, and is no trait.
-CONTACT_LINKS = ("associatedcompanyid", "hs_additional_emails", "hs_merged_object_ids")
+MERGED = "hs_merged_object_ids"
+CONTACT_LINKS = ("associatedcompanyid", "hs_additional_emails", MERGED)
 DEAL = (
     "dealname",
     "dealstage",
@@ -97,7 +100,7 @@ DEAL = (
     "hs_is_closed",
     "hs_is_closed_won",
 )
-MEETING = ("hs_meeting_title", "hs_meeting_start_time", "hs_meeting_end_time", "hs_meeting_outcome")
+MEETING = ("hs_meeting_outcome",)
 #: Whose change is told by webhook; other contact properties come with the next record.
 WATCHED = tuple(
     name for name in CONTACT if name not in ("createdate",) and not name.startswith(("hs_analytics", "num"))
@@ -146,6 +149,13 @@ def instant(value: object) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def address(value: object) -> str | None:
+    """An e-mail address; None for what is none, by which strangers would be taken for one person."""
+    stated = str(value or "").strip().lower()
+    local, at, domain = stated.partition("@")
+    return stated if local and at and "." in domain and not re.search(r"\s", stated) else None
 
 
 def iso(at: datetime) -> str:

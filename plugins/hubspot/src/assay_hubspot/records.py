@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from assay_hubspot.properties import COMPANY, CONTACT, instant, iso, traits_of
+from assay_hubspot.properties import COMPANY, CONTACT, MERGED, address, instant, traits_of
 from assay_sdk import Alias, Company, Deletion, Event, Identifiers, Identify, Misunderstood, Outcome, Record, Value
 from assay_sdk.paging import digest, to_milliseconds
 
@@ -68,16 +68,15 @@ def _contact(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Recor
         return
     properties = item["properties"]
     created, at = _instants(item)
-    email = str(properties.get("email") or "").strip().lower() or None
-    yield Identify(
-        Identifiers(email=email, vendor=ids.vendor), _contact_traits(properties, body.get("types") or {}), at
-    )
+    at = instant(item.get("stated_at")) or at
+    whose = Identifiers(email=address(properties.get("email")), vendor=ids.vendor)
+    yield Identify(whose, _contact_traits(properties, body.get("types") or {}), at)
     yield Event(ids, "contact.created", {}, created, f"created/{item['id']}")
     if company := properties.get("associatedcompanyid") or item.get("company"):
         yield Company(ids, str(company), {}, at, vendor=VENDOR)
-    for address in _listed(properties.get("hs_additional_emails")):
-        yield Alias(ids, Identifiers(email=address.lower()), created)
-    for former in {*_listed(properties.get("hs_merged_object_ids")), *map(str, item.get("asked_as") or ())}:
+    for email in filter(None, map(address, _listed(properties.get("hs_additional_emails")))):
+        yield Alias(ids, Identifiers(email=email), created)
+    for former in {*_listed(properties.get(MERGED)), *map(str, item.get("asked_as") or ())}:
         if former != str(item["id"]):
             yield Alias(ids, contact(former), created)
 
@@ -183,21 +182,16 @@ def _told(properties: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]
 
 
 def _meeting(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Record]:
-    created, changed = _instants(item)
-    properties, meeting = item["properties"], str(item["id"])
-    told: dict[str, Value] = {"meeting": meeting}
-    if starts := instant(properties.get("hs_meeting_start_time")):
-        told["starts_at"] = iso(starts)
-    history = _history(item.get("history") or ())
-    if not history and (outcome := properties.get("hs_meeting_outcome")):
-        history = [(changed, str(outcome))]
+    """Only what no edit changes: an event that is read again says what it said."""
+    created, _ = _instants(item)
+    meeting, history = str(item["id"]), _history(item.get("history") or ())
     for person in item.get("contacts") or ():
         ids = contact(person)
         yield Event(ids, "meeting.booked", {"meeting": meeting}, created, f"meeting/{meeting}/booked/{person}")
         for at, outcome in history:
             if word := _MEETINGS.get(str(outcome).upper()):
                 mark = f"meeting/{meeting}/{outcome.lower()}/{to_milliseconds(at)}/{person}"
-                yield Event(ids, word, dict(told), at, mark)
+                yield Event(ids, word, {"meeting": meeting}, at, mark)
 
 
 def _conversation(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Record]:
@@ -222,7 +216,7 @@ def _submission(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Re
     answers: dict[str, list[str]] = {}
     for field in item.get("values") or ():
         answers.setdefault(str(field["name"]), []).append(str(field.get("value") or ""))
-    email = next((address.strip().lower() for address in answers.pop("email", ()) if "@" in address), None)
+    email = next(filter(None, map(address, answers.pop("email", ()))), None)
     if email is None:
         return
     told: dict[str, Value] = {"form": str(form.get("id") or ""), "form_name": str(form.get("name") or "")}
@@ -243,8 +237,8 @@ def email_event_type(item: Mapping[str, Any]) -> str | None:
 
 
 def _email_event(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Record]:
-    word, email, at = email_event_type(item), str(item.get("recipient") or "").strip().lower(), instant(item["created"])
-    if word is None or "@" not in email:
+    word, email, at = email_event_type(item), address(item.get("recipient")), instant(item["created"])
+    if word is None or email is None:
         return
     if at is None:
         raise ValueError("it states no instant")

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 from assay_hubspot.auth import OPTIONAL_SCOPES, SCOPES, HubSpotOAuth
 from assay_hubspot.destination import HubSpotScores
 from assay_hubspot.paths import API, AUTHORIZE, OAUTH
-from assay_hubspot.properties import LONGEST_LIST, extra_properties
+from assay_hubspot.properties import LONGEST_LIST, LONGEST_NAMES, extra_properties
 from assay_hubspot.source import HubSpotSource
 from assay_sdk import (
     AppSetting,
@@ -44,8 +44,11 @@ class HubSpotSettings(Schema):
 
 
 def _checked(text: str) -> None:
-    if len(extra_properties({"properties": text})) > LONGEST_LIST:
+    names = extra_properties({"properties": text})
+    if len(names) > LONGEST_LIST:
         raise ValidationError(f"There may be at most {LONGEST_LIST} further properties.")
+    if sum(len(name) + 3 for name in names) > LONGEST_NAMES:
+        raise ValidationError("The names of these properties are too long together: HubSpot takes no such search.")
 
 
 class HubSpot(Service):

@@ -72,7 +72,10 @@ def _asked(link: Link, method: str, path: str, body: dict[str, Any] | None = Non
     except httpx.HTTPError as error:
         raise TryLater(f"HubSpot could not be reached ({type(error).__name__}).") from None
     if answer.is_success:
-        found = answer.json() if answer.content else {}
+        try:
+            found = answer.json() if answer.content else {}
+        except ValueError:
+            raise TryLater("HubSpot answered about the app's webhooks with what is no JSON.") from None
         return found if isinstance(found, dict) else {}
     raise _refusal(answer.status_code)
 

@@ -126,11 +126,12 @@ class Crm(State):
         if len(body["inputs"]) > (HISTORY_MOST if history else BATCH_MOST):
             return error(400, "VALIDATION_ERROR", "Too many inputs in one batch.")
         portal, results, errors = self.portal_of(grant), {}, []
+        archived = request.args.get("archived") == "true"
         with self.lock:
             for given in body["inputs"]:
                 id_ = int(given["id"])
-                row = table.live(portal.current(id_) if kind == "contacts" else id_)
-                if row is None:
+                row = table.rows.get(portal.current(id_) if kind == "contacts" else id_)
+                if row is None or (row.archived_at is not None) is not archived:
                     errors.append(_not_found(given["id"]))
                 else:
                     results[row.id] = table.shown(row, body.get("properties") or [], history=history)

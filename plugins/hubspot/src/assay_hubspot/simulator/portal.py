@@ -62,7 +62,7 @@ class Table:
     def change(self, row: Row, properties: Mapping[str, str | None], at: int) -> None:
         for name, value in properties.items():
             row.changes[name] = value
-            if name in _REMEMBERED:
+            if name in _REMEMBERED or self.kind == "contacts":
                 row.history.setdefault(name, []).append((at, value))
         self.touch(row, at)
 
@@ -120,7 +120,7 @@ class Table:
             shown["propertiesWithHistory"] = {
                 name: [
                     {"value": value, "timestamp": iso(at), "sourceType": "CRM_UI"}
-                    for at, value in reversed(row.history.get(name, ()))
+                    for at, value in reversed(row.history.get(name) or [(row.created, own.get(name))])
                 ]
                 for name in history
             }
