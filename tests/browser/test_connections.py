@@ -31,6 +31,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _patience() -> Iterator[None]:
+    """Workers, two servers and a browser share a small machine."""
+    expect.set_options(timeout=PATIENCE_MS)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture(scope="module")
 def acme() -> Iterator[AcmeSimulator]:
     stand_in = AcmeSimulator(people=PEOPLE)
@@ -147,16 +155,14 @@ def connect(page: Page, shots: Callable[[Page, str], None]) -> None:
 
 def follow_the_first_load(page: Page, acme: AcmeSimulator, shots: Callable[[Page, str], None]) -> None:
     shots(page, "3-first-load")
-    expect(page.get_by_text("Everything is read, and what changes comes in by itself.")).to_be_visible(
-        timeout=PATIENCE_MS
-    )
+    expect(page.get_by_text("Everything is read, and what changes comes in by itself.")).to_be_visible()
     expect(page.locator("#flow-contacts")).to_contain_text(f"{PEOPLE}")
     expect(page.locator("#flow-orders")).to_contain_text("Left out")
 
 
 def see_scores_go_back(page: Page, acme: AcmeSimulator) -> None:
     sent = page.get_by_role("region", name="Scores that went back")
-    expect(sent.locator("dd").first).to_have_text(f"{PEOPLE}", timeout=PATIENCE_MS)
+    expect(sent.locator("dd").first).to_have_text(f"{PEOPLE}")
     assert len(acme.scores) == PEOPLE
 
 
