@@ -25,7 +25,7 @@ def connect(tenant: SignedUp) -> Callable[..., int]:
 
 
 def test_a_connection_is_listed_until_it_is_disconnected(tenant: SignedUp, connect: Callable[..., int]) -> None:
-    first, second = connect(), connect(name="  Other   portal ")
+    first, second = connect(), connect(name="  Other   portal ", account="34")
     assert [(one.id, one.name, one.state) for one in connections.list_connections(tenant.tenant_id)] == [
         (first, "Portal", "connected"),
         (second, "Other portal", "connected"),
