@@ -96,6 +96,14 @@ class TestBatch:
         with pytest.raises(TryLater):
             batch(link, [("app.info", {}), ("crm.item.get", {"entityTypeId": 1, "id": 1})])
 
+    def test_a_token_that_ends_within_a_batch_needs_no_person(
+        self, link: Link, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        part = {"result": {"result": [], "result_error": {"p0": {"error": "expired_token"}}}}
+        monkeypatch.setattr("assay_bitrix24.calls.call", lambda *_: part)
+        with pytest.raises(TryLater):
+            batch(link, [("app.info", {})])
+
     def test_texts_are_no_references_to_other_parts(self, link: Link, simulator: Bitrix24Simulator) -> None:
         batch(link, [("app.info", {"x": "$result[p1][SECRET]"})])
         assert simulator.requests[-1] == ("app.info", {"x": "$ result[p1][SECRET]"})

@@ -134,6 +134,10 @@ class TestLearning:
         assert kept["data[FIELDS][ID]"] == ["5"]
         assert access.encode() not in delivery.body
 
+    @pytest.mark.parametrize("name", ["AUTH_ID", "access_token", "auth[ACCESS_TOKEN]", "a[b][refresh_token]"])
+    def test_so_are_tokens_that_stand_elsewhere(self, name: str) -> None:
+        assert forms.masked([(name, "l1ve"), ("ts", "5")]).endswith(b"=masked&ts=5")
+
 
 class TestNormalise:
     def read(self, service: Bitrix24, clock: SetClock, **fields: str) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assay_bitrix24 import pulling
 from assay_bitrix24.service import Bitrix24
 from assay_bitrix24.simulator import Bitrix24Simulator
 from assay_bitrix24.simulator.portals import ACTIVITY, COMPANY, CONTACT, DEAL, LEAD, reached
@@ -102,6 +103,40 @@ class TestChanges:
         assert simulator.portal.outbox
         simulator.lose_events()
         assert named(load("leads", cursor)[0]) == [f"lead:{id_}"]
+
+
+class TestOddRows:
+    """What can't be read is refused by itself, and holds up no other."""
+
+    @pytest.mark.parametrize("bad", [None, "odd", [], {}, {"id": "x"}, {"id": 7}, {"ID": 7, "LAST_UPDATED": None}])
+    @pytest.mark.parametrize("stream", ["leads", "deals", "activities"])
+    def test_in_the_middle_of_a_full_page(
+        self,
+        simulator: Bitrix24Simulator,
+        link: Link,
+        load: Load,
+        clock: SetClock,
+        monkeypatch: pytest.MonkeyPatch,
+        stream: str,
+        bad: Any,
+    ) -> None:
+        entity = {"leads": LEAD, "deals": DEAL, "activities": ACTIVITY}[stream]
+        values = {"TYPE_ID": "2", "DIRECTION": "1", "OWNER_TYPE_ID": "3", "OWNER_ID": "1"}
+        for _ in range(70):
+            simulator.portal.add(entity, clock.now(), **(values if entity == ACTIVITY else {"contactId": 1}))
+        real = pulling.call
+
+        def with_bad(link: Link, method: str, *given: Any, **options: Any) -> dict[str, Any]:
+            answer = real(link, method, *given, **options)
+            rows = answer["result"]["items"] if method == "crm.item.list" else answer["result"]
+            if method in ("crm.item.list", "crm.activity.list") and len(rows) == 50:
+                rows[10] = bad
+            return answer
+
+        monkeypatch.setattr(pulling, "call", with_bad)
+        found, _ = load(stream)
+        events = {record.sender_id for record in found if isinstance(record, Event)}
+        assert len(events) == 69
 
 
 class TestRecords:

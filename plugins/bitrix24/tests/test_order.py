@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay_bitrix24.service import Bitrix24
-from assay_sdk import Event, Message, Outcome
+from assay_sdk import Company, Event, Message, Outcome
 
 AT = datetime(2026, 9, 21, 12, tzinfo=UTC)
 INSTANTS = st.sampled_from(["2026-09-21T12:00:00+03:00", "2026-09-21T12:00:01+03:00", "2026-09-22T01:00:00+02:00"])
@@ -59,3 +59,43 @@ def test_an_event_is_named_by_its_content_alone(records: list[tuple[str, Any]]) 
         assert all(0 < len(sender_id) <= 200 for _, sender_id in events)
         outcomes = [(one.deal_id, repr(one.ids)) for one in found if isinstance(one, Outcome)]
         assert len(set(outcomes)) * 2 == len(outcomes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RECORDS)
+def test_one_sender_id_is_one_event_whatever_was_edited_meanwhile(records: list[tuple[str, Any]]) -> None:
+    source, by_id = Bitrix24().source, dict[str, Event]()
+    for kind, record in records:
+        body = json.dumps({"kind": kind, "records": [record]}).encode()
+        for one in source.normalise(Message("pull/x", body, AT)):
+            if isinstance(one, Event) and one.type in ("contact.created", "deal.created"):
+                assert by_id.setdefault(one.sender_id, one) == one
+
+
+def test_a_meeting_that_is_moved_was_booked_once_and_the_same() -> None:
+    item = {"ID": "5", "TYPE_ID": "1", "CREATED": "2026-09-20T12:00:00+03:00", "OWNER_TYPE_ID": "3", "OWNER_ID": "7"}
+    moved = item | {"START_TIME": "2026-09-25T12:00:00+03:00", "SUBJECT": "Demo, moved", "PROVIDER_ID": "CRM_MEETING"}
+    assert said([("activity", moved)]) == said([("activity", moved | {"SUBJECT": "Demo", "START_TIME": None})])
+
+
+def test_a_lead_that_is_converted_again_is_another_conversion() -> None:
+    lead = {"id": 5, "createdTime": "2026-09-20T12:00:00+03:00", "stageId": "CONVERTED", "stageSemanticId": "S"}
+    first, again = ({**lead, "movedTime": f"2026-09-{day}T12:00:00+03:00"} for day in (21, 22))
+    edited = first | {"updatedTime": "2026-09-23T12:00:00+03:00"}
+    body = json.dumps({"kind": "lead", "records": [first, edited, again]}).encode()
+    found = [one for one in Bitrix24().source.normalise(Message("pull/x", body, AT)) if isinstance(one, Event)]
+    named = {one.sender_id: one for one in found}
+    assert sorted(one.type for one in named.values()) == ["contact.created", "lead.converted", "lead.converted"]
+    assert all(named[one.sender_id] == one for one in found)
+
+
+def test_the_company_of_now_is_stated_later_than_the_one_before() -> None:
+    contact = {"id": 5, "createdTime": "2026-09-20T12:00:00+03:00"}
+    records = [
+        ("contact", contact | {"companyId": company, "updatedTime": f"2026-09-2{company}T12:00:00+03:00"})
+        for company in (1, 2)
+    ]
+    source = Bitrix24().source
+    body = json.dumps({"kind": "contact", "records": [record for _, record in records]}).encode()
+    before, now = (one for one in source.normalise(Message("pull/x", body, AT)) if isinstance(one, Company))
+    assert before.at < now.at

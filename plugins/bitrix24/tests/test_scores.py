@@ -134,6 +134,22 @@ class TestPush:
         assert receipt.error == ""
         assert ready[1]["UF_CRM_ASSAY_SCORE"] == 87
 
+    @pytest.mark.parametrize("name", ["UF_CRM_ASSAY_GRADE", "UF_CRM_ASSAY_REASONS", "UF_CRM_ASSAY_SCORED_AT"])
+    def test_so_is_any_other(
+        self,
+        service: Bitrix24,
+        link: Link,
+        simulator: Bitrix24Simulator,
+        ready: dict[int, dict[str, Any]],
+        update: ScoreUpdate,
+        name: str,
+    ) -> None:
+        del simulator.portal.user_fields["lead"][name]
+        (receipt,) = service.destination.push(link, [update])
+        assert receipt.error == ""
+        assert name in simulator.portal.user_fields["lead"]
+        assert ready[1][name]
+
     def test_the_time_budget_is_no_fault_of_the_contact(
         self, service: Bitrix24, link: Link, simulator: Bitrix24Simulator, ready: Any, update: ScoreUpdate
     ) -> None:

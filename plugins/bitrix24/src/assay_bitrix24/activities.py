@@ -20,8 +20,11 @@ def activity(item: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[Rec
     id_ = number(item.get("ID"))
     if not id_:
         raise no_id("ID", item.get("ID"))
-    properties = _properties(item)
+    told = _properties(item)
+    # What is only planned may still be called otherwise, and moved: an event says what holds for good.
+    planned = {name: told[name] for name in ("provider",) if name in told}
     for word, at in _happened(item):
+        properties = planned if word == "meeting.booked" else told
         for whose in _people(item):
             yield Event(person(*whose.split(":")), word, properties, at, f"activity/{id_}/{word}/{whose}")
 

@@ -70,8 +70,11 @@ def batch(link: Link, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[An
     for name in commands:
         if name in errors:
             error = judged(400, errors[name] if isinstance(errors[name], dict) else {}, httpx.Headers())
+            if isinstance(error, TokenExpired):
+                # It ended while the batch was under way: the next call is refused as a whole, and renews it.
+                raise TryLater("Bitrix24's access token ended in the middle of a batch.")
             if not isinstance(error, Refused):
-                raise NeedsReconnect(str(error)) if isinstance(error, TokenExpired) else error
+                raise error
             found.append(error)
         elif name in results:
             found.append(results[name])

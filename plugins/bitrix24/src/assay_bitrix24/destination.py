@@ -19,7 +19,6 @@ _FIELDS = (
 )
 _TYPES = {"score": "integer", "scored_at": "datetime"}
 OWN_FIELDS = frozenset(field.name for field in _FIELDS)
-SCORE = _FIELDS[0].name
 
 
 class Bitrix24Destination(Destination):
@@ -51,7 +50,7 @@ class Bitrix24Destination(Destination):
                 if _target(update) is None
             ]
             written = self._write(link, known)
-            if dropped := [update for update, found in zip(known, written, strict=True) if _is_dropped(found)]:
+            if dropped := [update for update, found in zip(known, written, strict=True) if _dropped(update, found)]:
                 # Somebody deleted the fields.
                 self.prepare(link)
                 again = dict(zip((update.key for update in dropped), self._write(link, dropped), strict=True))
@@ -93,8 +92,8 @@ def _target(update: ScoreUpdate) -> tuple[int, int] | None:
     return (PEOPLE[kind].entity, int(id_)) if kind in PEOPLE and id_.isdecimal() and len(id_) < 19 else None
 
 
-def _change(update: ScoreUpdate) -> Iterator[tuple[str, Any]]:
-    entity, id_ = _target(update) or (0, 0)
+def _values(update: ScoreUpdate) -> dict[str, Any]:
+    """By the field's name; an empty text clears it."""
     values: Mapping[str, Any] = {
         "score": update.score,
         "grade": update.grade or "",
@@ -102,22 +101,29 @@ def _change(update: ScoreUpdate) -> Iterator[tuple[str, Any]]:
         "reasons": "\n".join(update.reasons),
         "scored_at": update.scored_at.astimezone(UTC).isoformat(timespec="seconds"),
     }
+    return {field.name: values[field.holds] for field in _FIELDS}
+
+
+def _change(update: ScoreUpdate) -> Iterator[tuple[str, Any]]:
+    entity, id_ = _target(update) or (0, 0)
     yield "entityTypeId", entity
     yield "id", id_
     yield "useOriginalUfNames", "Y"
     yield "auth_connector", CONNECTOR
-    yield "fields", {field.name: values[field.holds] for field in _FIELDS}
+    yield "fields", _values(update)
 
 
-def _is_dropped(found: Any) -> bool:
-    """Written, but for the field, which the answer would show."""
+def _dropped(update: ScoreUpdate, found: Any) -> list[str]:
+    """Fields that were written something and that the answer does not show: the portal has none of that name."""
     item = found.get("item") if isinstance(found, dict) else None
-    return isinstance(item, dict) and SCORE not in item
+    if not isinstance(item, dict):
+        return []
+    return [name for name, value in _values(update).items() if value != "" and name not in item]
 
 
 def _receipt(update: ScoreUpdate, found: Any) -> Receipt:
     if isinstance(found, Refused):
         return Receipt(update.key, error=found.reason, gone=found.code == "not_found")
-    if _is_dropped(found):
-        return Receipt(update.key, error="Bitrix24 dropped the score: the field is missing.")
+    if dropped := _dropped(update, found):
+        return Receipt(update.key, error=f"Bitrix24 dropped the score: {', '.join(dropped)} is missing.")
     return Receipt(update.key)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 _NAME = re.compile(r"[^\[\]]+(?:\[[^\[\]]*\])*")
 _PART = re.compile(r"\[([^\[\]]*)\]")
-_SECRET = frozenset({"access_token", "refresh_token", "application_token"})
+_SECRET = frozenset({"access_token", "refresh_token", "application_token", "auth_id", "refresh_id", "client_secret"})
 MASKED = "masked"
 MOST_FIELDS = 500
 DEEPEST = 8
@@ -40,10 +40,13 @@ def nested(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 def masked(fields: Iterable[tuple[str, str]]) -> bytes:
     """The form again, without the tokens that came in it."""
-    return urlencode(
-        [(name, MASKED if _PART.findall(name)[-1:] and _PART.findall(name)[-1] in _SECRET else value)
-         for name, value in fields]
-    ).encode()  # fmt: skip
+    return urlencode([(name, MASKED if _last(name).lower() in _SECRET else value) for name, value in fields]).encode()
+
+
+def _last(name: str) -> str:
+    """The innermost part of a name: ``access_token`` of ``auth[access_token]``."""
+    parts: list[str] = _PART.findall(name)
+    return parts[-1] if parts else name
 
 
 def query(parameters: Mapping[str, Any]) -> str:

@@ -59,15 +59,17 @@ def lead(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:
     stage = names_of(item, stages, LEAD.name).get("stage", {})
     traits["bitrix24.lead.stage"] = _text(stage.get("name")) or _text(item.get("stageId"))
     yield Identify(ids, traits, updated)
-    yield Event(ids, "contact.created", {"kind": LEAD.name}, created, f"created/lead:{id_}")
+    # By its id alone: its address may change, and an event that is read again says what it said.
+    yield Event(person(LEAD.name, id_), "contact.created", {"kind": LEAD.name}, created, f"created/lead:{id_}")
     if contact:
         yield Alias(person(CONTACT.name, contact), person(LEAD.name, id_), created)
     outcome = semantics(item, stage)
     if outcome in ("S", "F"):
         word = "lead.converted" if outcome == "S" else "lead.disqualified"
-        at = instant(item.get("movedTime")) or instant(item.get("dateClosed")) or updated
+        # A lead that is opened and converted again is so at another instant, and stays in its stage meanwhile.
+        at = instant(item.get("movedTime")) or instant(item.get("dateClosed")) or created
         properties: dict[str, Value] = {"stage": _text(stage.get("name")) or _text(item.get("stageId")) or ""}
-        yield Event(ids, word, properties, at, f"{word}/{id_}")
+        yield Event(person(LEAD.name, id_), word, properties, at, f"{word}/{id_}/{int(at.timestamp())}")
 
 
 def contact(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:
@@ -79,9 +81,11 @@ def contact(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:
         # Made out of a lead, whose creation was the person's.
         yield Alias(ids, person(LEAD.name, origin), created)
     else:
-        yield Event(ids, "contact.created", {"kind": CONTACT.name}, created, f"created/contact:{id_}")
+        yield Event(
+            person(CONTACT.name, id_), "contact.created", {"kind": CONTACT.name}, created, f"created/contact:{id_}"
+        )
     if company := number(item.get("companyId")):
-        yield Company(ids, str(company), {}, created, vendor=NAME)
+        yield Company(ids, str(company), {}, _updated(item), vendor=NAME)
 
 
 def company(item: Item, stages: Mapping[str, Any]) -> Iterator[Record]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from assay_bitrix24.calls import batch, call, instant
 from assay_bitrix24.kinds import ACTIVITY, DEAL, Kind
+from assay_bitrix24.people import number
 from assay_bitrix24.stages import stages_of
 from assay_sdk import Cursor, Link, Page, Refused
-from assay_sdk.paging import mark, packed, unseen
+from assay_sdk.paging import chunked, mark, packed
 
 PAGE = 50
 #: A change is stamped before it can be read: sweeps overlap by as much.
@@ -41,10 +42,13 @@ def pull(link: Link, kind: Kind, cursor: Cursor | None) -> Page:
     following = now.get("following") or _before(answer, link)
     fresh = [*now.get("fresh", ()), *_marks(items, kind, following)][-MOST_MARKS:]
     total = now.get("total") if not is_first else answer.get("total")
-    new = unseen(items, id=kind.id, at=kind.updated, seen=now.get("seen", ()))
-    more = len(items) >= PAGE
+    known = frozenset(now.get("seen", ()))
+    new = [item for item in items if _mark(item, kind) not in known]
+    # Counted are all rows, also what could not be read: a full page is followed by another.
+    ids = [id_ for item in items if (id_ := number(item.get(kind.id)))]
+    more = len(_rows(answer)) >= PAGE and bool(ids)
     if more:
-        onward = {"since": since, "id": int(items[-1][kind.id]), "following": following, "fresh": fresh}
+        onward = {"since": since, "id": max(ids), "following": following, "fresh": fresh}
         onward |= {"seen": list(now.get("seen", ())), "total": total}
     else:
         onward = {"since": following, "id": 0, "seen": fresh}
@@ -71,10 +75,18 @@ def _listed(link: Link, kind: Kind, asked: Mapping[str, Any], *, start: int) -> 
     return call(link, kind.method, {**kind.asked, "filter": dict(asked), "order": {kind.id: "ASC"}, "start": start})
 
 
-def _items(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _rows(answer: Mapping[str, Any]) -> list[Any]:
     result = answer.get("result")
     found = result.get("items") if isinstance(result, dict) else result
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    return found if isinstance(found, list) else []
+
+
+def _items(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [item for item in _rows(answer) if isinstance(item, dict)]
+
+
+def _mark(item: Mapping[str, Any], kind: Kind) -> str:
+    return mark(item.get(kind.id), item.get(kind.updated))
 
 
 def _before(answer: Mapping[str, Any], link: Link) -> str:
@@ -87,11 +99,7 @@ def _before(answer: Mapping[str, Any], link: Link) -> str:
 def _marks(items: Sequence[Mapping[str, Any]], kind: Kind, following: str) -> list[str]:
     """Of those that the next sweep brings again."""
     from_then = datetime.fromisoformat(following)
-    return [
-        mark(item[kind.id], item.get(kind.updated))
-        for item in items
-        if (instant(item.get(kind.updated)) or from_then) >= from_then
-    ]
+    return [_mark(item, kind) for item in items if (instant(item.get(kind.updated)) or from_then) >= from_then]
 
 
 def _bodies(link: Link, kind: Kind, items: Sequence[Mapping[str, Any]]) -> list[bytes]:
@@ -106,8 +114,7 @@ def _bodies(link: Link, kind: Kind, items: Sequence[Mapping[str, Any]]) -> list[
 
 def _add_contacts(link: Link, deals: Sequence[dict[str, Any]]) -> None:
     """All contacts of each deal; the deal itself names only the first."""
-    for start in range(0, len(deals), PAGE):
-        part = deals[start : start + PAGE]
+    for part in chunked([deal for deal in deals if number(deal.get("id"))], PAGE):
         found = batch(link, [("crm.deal.contact.items.get", {"id": deal["id"]}) for deal in part])
         for deal, contacts in zip(part, found, strict=True):
             if isinstance(contacts, Refused) and contacts.code not in ("not_found", ""):
