@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 PREFIX = "ASSAY_"
+#: Of the settings that plugins declare.
+PLUGIN_PREFIX = PREFIX + "PLUGIN_"
 MASK = "••••••"
 SECRET_KEY_BYTES = 32
 
@@ -323,9 +325,10 @@ OF_COMMANDS = frozenset({PREFIX + "URL", PREFIX + "API_KEY"})
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
-    """Names with our prefix that are no setting: likely misspelt, or another program's."""
+    """Names with our prefix that are no setting: likely misspelt, or another program's. Of plugins' only they know."""
     known = OF_COMMANDS | {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    ours = (name for name in environ if name.startswith(PREFIX) and not name.startswith(PLUGIN_PREFIX))
+    return sorted(name for name in ours if name not in known)
 
 
 def secret_key_in(data_dir: Path) -> str:

@@ -42,7 +42,7 @@ def prints(servers: Any) -> Iterator[Callable[[int], dict[str, str]]]:
         tables = superuser.execute(
             "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
             " WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
-            " AND c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring')"
+            " AND c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring', 'delivery')"
         ).fetchall()
 
         def of(tenant_id: int) -> dict[str, str]:

@@ -61,7 +61,7 @@ FORCED = """
 SELECT c.oid::regclass::text AS name, c.relrowsecurity AND c.relforcerowsecurity AS forced
 FROM pg_class c
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-    AND c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring')
+    AND c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring', 'delivery')
 ORDER BY 1
 """
 

@@ -250,7 +250,8 @@ def _all_rows(servers: Embedded) -> str:
         superuser.execute("SET bytea_output = 'escape'")
         tables = superuser.execute(
             "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-            " AND c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring', 'public')"
+            " AND c.relnamespace::regnamespace::text"
+            " IN ('tenancy', 'intake', 'profiles', 'scoring', 'delivery', 'public')"
         ).fetchall()
         for (table,) in tables:
             rows += [f"{table} {row[0]}" for row in superuser.execute(f"SELECT t::text FROM {table} t").fetchall()]

@@ -18,7 +18,7 @@ from assay.intake.retention import PARENTS
 from assay.migrating import newest
 from assay.pipeline import QUEUES
 from assay.places import Places
-from assay.plugins import installed
+from assay.plugins import installed, missing_settings, unknown_settings, variable
 from assay.settings import Settings, unknown_names
 from assay_tenants import database, resealing, sealing
 from assay_tenants.database import PowerfulRole, refuse_powerful_role
@@ -31,7 +31,7 @@ LATE = timedelta(seconds=90)
 # Parents only: the application has no rights on a partition itself.
 UNGUARDED = """
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
- WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring')
+ WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring', 'delivery')
    AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT a.attisdropped
    AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
  ORDER BY 1"""
@@ -43,8 +43,8 @@ _MEND = "A worker of scoring moves them within minutes; see its log for partitio
 _DROP = "A worker of scoring drops them; see its log for partitions.busy: a transaction has been open for long."
 SIDE_DOORS = """
 SELECT c.oid::regclass::text FROM pg_class c
- WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring') AND c.relispartition
-   AND c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT,INSERT,UPDATE,DELETE')
+ WHERE c.relnamespace::regnamespace::text IN ('tenancy', 'intake', 'profiles', 'scoring', 'delivery')
+   AND c.relispartition AND c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT,INSERT,UPDATE,DELETE')
  ORDER BY 1"""
 
 
@@ -183,8 +183,15 @@ def _workers(redis: Redis) -> Iterator[Finding]:
 
 def check_plugins(settings: Settings) -> Iterator[Finding]:
     plugins = installed()
-    for name in sorted(plugins.sources):
+    for name in sorted(plugins.sources.keys() - plugins.services.keys()):
         yield Finding("plugin", name)
+    for name, service in sorted(plugins.services.items()):
+        missing = ", ".join(variable(service, setting.name) for setting in missing_settings(service))
+        # No fault: nobody has to offer every service.
+        yield Finding("plugin", f"{name}, which nobody can connect without {missing}" if missing else name)
+    for name, nearest in unknown_settings(plugins).items():
+        hint = f"Did you mean {nearest}?" if nearest else "`assay plugins` lists them."
+        yield Finding("plugin setting", f"{name} is none that an installed plugin has", hint)
     for name, why in sorted(plugins.broken.items()):
         yield Finding("plugin", f"{name} can't be loaded: {why}", "Upgrade or uninstall it.")
     if not plugins.sources:

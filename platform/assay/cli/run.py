@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from assay import embedded
-from assay.settings import Settings, secret_key_in
+from assay.settings import PLUGIN_PREFIX, Settings, secret_key_in
 from assay.supervisor import Child, Signals, StartFailed, Supervisor
 
 QUEUES = ("intake", "scoring", "sync")
@@ -104,7 +104,7 @@ def child(command: str, settings: Settings, *arguments: str, patience: float) ->
 
 def is_passed_on(name: str) -> bool:
     """Our own settings go by what they are; those of plugins only they know."""
-    return not name.startswith("ASSAY_") or name.startswith("ASSAY_PLUGIN_")
+    return not name.startswith("ASSAY_") or name.startswith(PLUGIN_PREFIX)
 
 
 def say(sentence: str) -> None:
