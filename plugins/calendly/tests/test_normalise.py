@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from assay_calendly.pruning import pruned
 from assay_calendly.source import CalendlySource
-from assay_sdk import Deletion, Event, Fetch, Identifiers, Identify, Message, Misunderstood
+from assay_sdk import Deletion, Event, Fetch, Identifiers, Identify, Message, Misunderstood, Request
 
 NOW = datetime(2026, 9, 21, 12, 0, 30, tzinfo=UTC)
 AT = "2026-09-21T12:00:00.000000Z"
@@ -233,3 +233,52 @@ def test_whatever_comes_is_records_or_a_dead_letter(payload: Any) -> None:
             hook(event, {**an_invitee(), **payload} if isinstance(payload, dict) else payload)
         except Misunderstood:
             continue
+
+
+DEEP = b'{"uri":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+def test_record_nested_without_end_spoils_no_other() -> None:
+    body = b'{"records":[' + DEEP + b"," + json.dumps(an_invitee()).encode() + b"]}"
+    found = list(CalendlySource().normalise(Message("pull/scheduled-events", body, NOW)))
+    assert [one.type for one in events(found)] == ["meeting.booked"]
+    assert [one.position for one in found if isinstance(one, Misunderstood)] == [0]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param({"type": "custom", "location": "https://z.test/j/1?pwd=4711"}, id="custom"),
+        pytest.param({"type": "ask_invitee", "location": "my room z.test://j/4711"}, id="invitee's own"),
+    ],
+)
+def test_place_that_is_an_address_is_not_kept(place: dict[str, str]) -> None:
+    assert pruned({"location": place}) == {"location": {"type": place["type"], "location": ""}}
+    assert pruned({"location": {"type": "physical", "location": "Room 5"}})["location"]["location"] == "Room 5"
+
+
+def kept(body: bytes) -> bytes:
+    [delivery] = CalendlySource().split(Request("POST", "https://assay.example.test/h", {}, body, NOW))
+    return delivery.body
+
+
+def test_what_was_said_in_a_meeting_is_not_kept() -> None:
+    payload = {"uri": "https://api.calendly.com/recaps/R", "event": EVENT, "summary": "secret plans", "transcript": []}
+    body = kept(json.dumps({"event": "meeting_recap.created", "created_at": AT, "payload": payload}).encode())
+    assert b"secret plans" not in body
+    assert list(CalendlySource().normalise(Message("hook", body, NOW))) == [Fetch("recap", "GBGBDCAADAEDCRZ2")]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b"1" + b"0" * 5000, id="number without end"),
+        pytest.param(b'"\xff"', id="no UTF-8"),
+        pytest.param(b"[" * 100_000, id="nested without end"),
+        pytest.param(b'"cut sho', id="cut short"),
+    ],
+)
+def test_no_live_address_is_kept_of_what_cannot_be_read(odd: bytes) -> None:
+    body = b'{"payload":{"cancel_url" : "https://calendly.com/cancellations/\\"4711","join_url":"4711","x":' + odd
+    assert b"4711" not in kept(body)
+    assert kept(b"no JSON") == b"no JSON"

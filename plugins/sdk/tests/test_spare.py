@@ -26,7 +26,7 @@ class Frugal(Service):
 
 
 class Vendor:
-    def __init__(self, status: int = 200, **headers: str) -> None:
+    def __init__(self, status: int = 200, /, **headers: str) -> None:
         self.status = status
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.asked = 0
@@ -77,7 +77,7 @@ def test_short_rest_is_waited_out_within_the_call() -> None:
     ],
 )
 def test_otherwise_nobody_waits(headers: dict[str, str]) -> None:
-    vendor = Vendor(**headers)
+    vendor = Vendor(200, **headers)
     link, clock = connection(vendor)
     before = clock.now()
     for _ in range(3):

@@ -40,6 +40,8 @@ def page(
     if not isinstance(records, list) or not isinstance(pagination, dict):
         raise TryLater("Calendly answered with something that is no list.")
     following = pagination.get("next_page_token")
+    if following and following == token:
+        raise TryLater("Calendly's page leads to itself.")
     return [record for record in records if isinstance(record, dict)], str(following) if following else None
 
 

@@ -31,19 +31,21 @@ MOST_MARKS = 10_000
 #: Requests for invitees in one go. A free plan takes 50 in a minute, so that a whole page of 100 meetings would never
 #: get done there.
 AT_ONCE = 20
-_RESTARTS = 3
 
 
 def mark_of(meeting: Mapping[str, Any]) -> str:
-    return digest([uuid_of(str(meeting.get("uri"))), meeting.get("updated_at")])[:MARK]
+    """A meeting in one state. Whether ``updated_at`` moves whenever somebody books or leaves, nobody says."""
+    state = [meeting.get(name) for name in ("updated_at", "status", "invitees_counter")]
+    return digest([uuid_of(str(meeting.get("uri"))), *state])[:MARK]
 
 
 def meetings(link: Link, cursor: Cursor | None) -> Page:
     """The next meetings of a run, with their invitees.
 
     The cursor: ``from`` and ``until`` of the run, which began at ``now``; ``later``: where later runs begin; ``token``
-    of the page it is at; ``page``: marks of that page's meetings that are done; ``fresh``: of all that this run saw and
-    later runs will see; ``known``: of the run before, which began at ``last``.
+    of the page it is at, and ``reached``: the start of the last meeting before that page; ``page``: marks of that
+    page's meetings that are done; ``fresh``: of all that this run saw and later runs will see; ``known``: of the run
+    before, which began at ``last``.
     """
     at = dict(cursor or {})
     if "from" not in at:
@@ -56,10 +58,10 @@ def meetings(link: Link, cursor: Cursor | None) -> Page:
     try:
         found, following = page(link, "/scheduled_events", params, at.get("token"))
     except Refused as refusal:
-        if refusal.status != 400 or not at.get("token") or at.get("restarts", 0) >= _RESTARTS:
+        if refusal.status != 400 or not at.get("token"):
             raise
-        # The token grew too old. What this run has seen is remembered, so that little is asked for again.
-        return Page(cursor=_without(at, "token", "page") | {"restarts": at.get("restarts", 0) + 1}, more=True)
+        # The token grew too old: the run goes on from the last meeting that it read.
+        return Page(cursor=_without(at, "token", "reached") | {"from": at.get("reached", at["from"])}, more=True)
     known = _marks(at, "known") | _marks(at, "fresh") | _marks(at, "page")
     due = [meeting for meeting in found if mark_of(meeting) not in known]
     done = _some(due)
@@ -72,11 +74,22 @@ def meetings(link: Link, cursor: Cursor | None) -> Page:
         at["page"] = _joined([*_list(at, "page"), *map(mark_of, done)])
         is_over = False
     else:
-        at = _without(at, "page", "token") | ({"token": following} if following else {})
+        at = _without(at, "page", "token")
+        if following:
+            at |= {"token": following} | _reached(found)
         is_over = following is None
     if is_over:
         at = {"known": at["fresh"], "last": at["now"]}
     return Page(packed(people), cursor=at, more=not is_over, count=len(people))
+
+
+def _reached(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """From where a run goes on without its token: a second earlier, whether or not the limit itself is meant too."""
+    try:
+        last = datetime.fromisoformat(str(found[-1]["start_time"]))
+    except (LookupError, ValueError):
+        return {}
+    return {"reached": stated(last - timedelta(seconds=1))}
 
 
 def _some(due: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -124,7 +137,17 @@ def submissions(link: Link, cursor: Cursor | None) -> Page:
         return Page(cursor=_without(at, "left"))
     form, *others = at["left"]
     params = {"form": form, "sort": "created_at:desc"}
-    found, following = page(link, "/routing_form_submissions", params, at.get("token"))
+    try:
+        found, following = page(link, "/routing_form_submissions", params, at.get("token"))
+    except Refused as refusal:
+        if refusal.status == 400 and at.get("token"):
+            # The token grew too old: the form is read from its beginning.
+            return Page(cursor=_without(at, "token", "newest"), more=True)
+        if refusal.status not in (403, 404):
+            raise
+        # It was deleted, or hidden, since the forms were listed.
+        at = _without(at, "token", "newest") | {"left": others}
+        return Page(cursor=at if others else _without(at, "left"), more=bool(others))
     known: dict[str, Any] = dict(at.get("known") or {})
     oldest = stated(link.clock.now() - BACK_AT_FIRST)
     since, beside = known.get(uuid_of(form)) or (oldest, [])

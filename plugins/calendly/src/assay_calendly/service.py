@@ -97,9 +97,12 @@ class Calendly(Service):
     def pause_of(self, answer: httpx.Response) -> timedelta | None:
         """Calendly says in ``X-RateLimit-Reset`` how many seconds are left until it counts anew."""
         stated = answer.headers.get("X-RateLimit-Reset", "").strip()
-        if answer.status_code == 429 and stated.isdecimal():
+        if (answer.is_success or answer.status_code == 429) and stated.isdecimal():
             return min(timedelta(seconds=max(int(stated[:9]), 1)), LONGEST_PAUSE)
         return super().pause_of(answer)
+
+    def spare(self, answer: httpx.Response) -> timedelta | None:
+        return self.pause_of(answer) if answer.headers.get("X-RateLimit-Remaining", "").strip() == "0" else None
 
     def refusal(self, answer: httpx.Response) -> Refused | NeedsReconnect:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from assay_calendly import pull, subscriptions
 from assay_calendly.api import number
-from assay_calendly.pruning import pruned
+from assay_calendly.pruning import masked, pruned_hook
 from assay_calendly.reading import RECAP, instant, of_held, of_hook, of_invitee, of_submission
 from assay_sdk import (
     Cursor,
@@ -22,6 +22,7 @@ from assay_sdk import (
     Source,
     Stream,
 )
+from assay_sdk.paging import read_packed
 from assay_sdk.signatures import require, require_recent
 
 MEETINGS, FORMS = "scheduled-events", "routing-forms"
@@ -58,33 +59,20 @@ class CalendlySource(Source):
     def split(self, request: Request) -> Iterator[Delivery]:
         """One event; without the addresses that let whoever has them cancel the meeting or walk into it."""
         try:
-            kept = json.dumps(pruned(json.loads(request.body)), ensure_ascii=False, separators=(",", ":"))
+            kept = json.dumps(pruned_hook(json.loads(request.body)), ensure_ascii=False, separators=(",", ":"))
         except (ValueError, RecursionError):
-            # No JSON: kept as it is, for whoever looks at the dead letter.
-            yield Delivery("", request.body)
+            yield Delivery("", masked(request.body))
             return
         yield Delivery("", kept.encode(errors="replace"))
 
     def normalise(self, message: Message) -> Iterator[Record | Misunderstood]:
-        body = _object(message.body)
         if message.call == "hook":
-            yield from _hook(body)
+            yield from _hook(_object(message.body))
             return
-        records = body.get("records")
-        if not isinstance(records, list):
-            raise Misunderstood("records is missing; it is needed, as a list.", field="records")
         read = _READ.get(message.call)
         if read is None:
             raise Misunderstood(f"Nothing is known of messages of the kind {message.call!r}.")
-        for position, record in enumerate(records):
-            try:
-                if not isinstance(record, dict):
-                    raise Misunderstood("The record must be an object.")
-                # All or nothing: half of an invitee would look like a whole one.
-                yield from list(read(record))
-            except Misunderstood as error:
-                field = f"records[{position}]" + (f".{error.field}" if error.field else "")
-                yield Misunderstood(error.reason, field=field, position=position, excerpt=str(record)[:400])
+        yield from read_packed(message.body, read)
 
     def pull(self, link: Link, stream: str, cursor: Cursor | None) -> Page:
         return pull.meetings(link, cursor) if stream == MEETINGS else pull.submissions(link, cursor)
