@@ -313,6 +313,19 @@ class TestOfflineQueue:
         found, _ = load("offline")
         assert sorted(record.ids.vendor["bitrix24"] for record in found) == ["lead:4", "lead:5"]
 
+    def test_a_reservation_that_clearing_does_not_end_is_no_endless_loop(
+        self, service: Bitrix24, simulator: Bitrix24Simulator, link: Link, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from assay_bitrix24.simulator import methods
+
+        service.source.subscribe(link, "https://assay.example.test/hooks/bitrix24/c1")
+        self.deleted(simulator, 4)
+        monkeypatch.setitem(methods.METHODS, "event.offline.clear", lambda *_: {"result": True})
+        page = service.source.pull(link, "offline", None)
+        assert (page.count, page.more) == (1, True)
+        page = service.source.pull(link, "offline", page.cursor)
+        assert (page.count, page.more) == (0, False)
+
     def test_a_plan_without_it_is_asked_nothing(
         self, service: Bitrix24, simulator: Bitrix24Simulator, link: Link
     ) -> None:

@@ -91,6 +91,15 @@ def test_a_change_that_is_found_late_is_not_lost(simulator, link, clock, pulled)
     assert "early" in [record.traits["title"] for record in of(records, Identify)]
 
 
+def test_our_clock_may_be_ahead_when_the_first_load_begins(simulator, link, clock, pulled):
+    simulator.fill(3)
+    pages, _ = pulled(link, "contacts")
+    row = next(iter(simulator.first.contacts.rows.values()))
+    # By HubSpot's clock, which is ten minutes behind.
+    simulator.first.contacts.change(row, {"city": "Cluj"}, simulator.now() - 600_000)
+    assert people_of(pulled(link, "contacts", pages[0].cursor)[1]) >= {str(row.id)}
+
+
 def test_nothing_is_asked_twice_once_it_is_settled(simulator, link, clock, pulled):
     simulator.fill(3)
     pages, _ = pulled(link, "contacts")
@@ -270,6 +279,13 @@ def test_a_row_without_an_instant_holds_up_no_other(simulator, link, pulled, bad
     for stream in ("email-events", "forms"):
         _, records = pulled(link, stream)
         assert {event.ids.email for event in records} >= {"ada@example.test"}
+
+
+def test_what_machines_opened_is_no_event(simulator, link, pulled):
+    simulator._email_event(simulator.first, "ada@example.test", simulator.now() - 1000, 10)
+    for event in simulator.first.email_events:
+        event["filteredEvent"] = True
+    assert pulled(link, "email-events")[1] == []
 
 
 def test_email_events_are_keyed_by_id_and_created(simulator, link, clock, pulled):

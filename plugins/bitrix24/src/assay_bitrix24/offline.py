@@ -18,12 +18,14 @@ _AT_ONCE = 50
 def pull(link: Link, cursor: Cursor | None) -> Page:
     if not link.notes.get("offline"):
         return Page()
-    for process in (cursor or {}).get("processes", ()):
+    cleared = (cursor or {}).get("processes", ())
+    for process in cleared:
         call(link, "event.offline.clear", {"process_id": process})
     waiting = _rows(call(link, "event.offline.list", {"order": {"ID": "ASC"}, "auth_connector": CONNECTOR})["result"])
     if not waiting:
         return Page(cursor={})
-    left = [row for row in waiting if row.get("PROCESS_ID")]
+    # One that stands there still although it was cleared is not told again at once, and again for ever.
+    left = [row for row in waiting if row.get("PROCESS_ID") and str(row["PROCESS_ID"]) not in cleared]
     if left:
         return _page(left, sorted({str(row["PROCESS_ID"]) for row in left}))
     reserved = call(
