@@ -96,8 +96,12 @@ class TestAnswers:
             link.http.get("/me")
         assert [call for call in door.calls if "token" in call] == ["POST /auth/eagle/token"]
 
-    def test_429_waits_until_the_slice_is_over(self, service: Intercom, door: IntercomSimulator) -> None:
-        clock = SetClock(datetime(2026, 9, 21, 12, 0, 1, tzinfo=UTC))
+    def test_429_waits_until_the_slice_is_over(
+        self, service: Intercom, door: IntercomSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Another app took what was left.
+        monkeypatch.setattr(service, "spare", lambda answer: None)
+        clock = SetClock(datetime(2026, 9, 21, 12, 0, 3, tzinfo=UTC))
         door.clock = clock
         link = connect(service, door, clock=clock, limiter=LocalLimiter(clock.seconds))
         door.most = 3  # one of them was for connecting
@@ -107,7 +111,7 @@ class TestAnswers:
             link.http.get("/me")
         # The slice ends at :10; one second more, because instants are whole seconds.
         assert caught.value.overloaded
-        assert caught.value.after == timedelta(seconds=10)
+        assert caught.value.after == timedelta(seconds=8)
         with pytest.raises(TryLater):
             link.http.get("/me")
         assert door.calls[-1] == "GET /me"
@@ -147,3 +151,19 @@ class TestAnswers:
     def test_410_is_never_ours_to_give(self) -> None:
         """It would end the subscription of the whole app."""
         assert {kind.http_status for kind in (Refused, Stale, *Refused.__subclasses__())} <= {400, 401}
+
+
+def test_rests_when_nothing_is_left_before_intercom_has_to_refuse(
+    link: Link, door: IntercomSimulator, clock: SetClock
+) -> None:
+    door.most = 3
+    clock.turn(timedelta(seconds=60))
+    door.calls.clear()
+    statuses: list[int] = []
+    for _ in range(12):
+        try:
+            statuses.append(link.http.get("/me").status_code)
+        except TryLater as error:
+            clock.turn(error.after or timedelta(seconds=1))
+    assert set(statuses) == {200}
+    assert len(door.calls) == len(statuses) >= 6

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from werkzeug.wrappers import Response
 
 from assay_sdk import Http, Link, LocalLimiter, RateLimit, Service, Source, TryLater
-from assay_sdk.testing import SetClock, local_link
+from assay_sdk.testing import SetClock, Simulator, local_link, running
 
 APP = {"api": "https://api.acme.example"}
 
@@ -94,3 +95,13 @@ def test_only_limits_that_the_call_took_rest() -> None:
 
 def test_services_that_do_not_say_rest_never() -> None:
     assert Service().spare(httpx.Response(200, headers={"X-RateLimit-Remaining": "0"})) is None
+
+
+def test_stand_in_tells_one_date_that_of_its_clock(loopback: None) -> None:
+    """Rests are told by instants: this machine's beside the stand-in's could not be read."""
+    simulator = type("Acme", (Simulator,), {"name": "acme"})()
+    with running(simulator) as address:
+        assert len(httpx.get(f"{address}/nowhere").headers.get_list("Date")) <= 1
+        dated = Response("", headers={"Date": "Mon, 21 Sep 2026 12:00:00 GMT"})
+        simulator._answer = lambda request: dated  # type: ignore[method-assign] # one that states it
+        assert httpx.get(f"{address}/nowhere").headers.get_list("Date") == ["Mon, 21 Sep 2026 12:00:00 GMT"]

@@ -155,7 +155,7 @@ class TestAccount:
         assert (signed.secrets.get("unsigned"), unsigned.secrets.get("unsigned")) == (None, True)
 
     def test_form_needs_nothing(self) -> None:
-        assert SegmentSettings().load({}) == {"shared_secret": "", "write_key": "", "region": "us"}
+        assert SegmentSettings().load({}) == {"shared_secret": "", "write_key": "", "region": "us", "mapping": ""}
         assert SegmentSettings().validate({"region": "mars"})
 
 

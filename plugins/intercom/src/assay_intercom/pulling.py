@@ -123,16 +123,22 @@ def companies(link: "Link", cursor: Cursor) -> Page:
     kept could not be asked for again.
     """
     since, began = int(cursor.get("since") or 0), _now(link)
-    fresh: Rows = []
+    # Kept as text at once: of a large workspace all of them would be too much as objects.
+    bodies: list[bytes] = []
+    count = 0
     scroll: str | None = None
     for _ in range(MOST_SCROLLED):
         answer = _scrolled(link, scroll)
         found = rows(answer, "data")
-        fresh += [_brief(company) for company in found if seconds(company.get("updated_at")) >= since - LATE]
+        fresh = [_brief(company) for company in found if seconds(company.get("updated_at")) >= since - LATE]
+        bodies += packed(fresh)
+        count += len(fresh)
         scroll = text(answer.get("scroll_param"))
         if not found or scroll is None:
             break
-    return Page(packed(fresh), {"since": began}, count=len(fresh))
+    else:
+        link.log.warning("companies.too_many", pages=MOST_SCROLLED)
+    return Page(bodies, {"since": began}, count=count)
 
 
 def _scrolled(link: "Link", scroll: str | None) -> Mapping[str, Any]:

@@ -149,6 +149,9 @@ class Intercom(Service):
             return None
         return min(max(left, timedelta(0)) + timedelta(seconds=1), LONGEST_PAUSE)
 
+    def spare(self, answer: httpx.Response) -> timedelta | None:
+        return self.pause_of(answer) if answer.headers.get("X-RateLimit-Remaining", "").strip() == "0" else None
+
     def refusal(self, answer: httpx.Response) -> Refused:
         try:
             body: object = answer.json()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from assay_intercom import pages, pulling
+from assay_intercom import pulling
 from assay_intercom.contacts import VENDOR, alias, company_records, contact_records, history, identifiers
 from assay_intercom.conversations import conversation_records
 from assay_intercom.notices import notice_records
@@ -24,6 +24,7 @@ from assay_sdk import (
     Source,
     Stream,
 )
+from assay_sdk.paging import read_packed
 from assay_sdk.signatures import require
 
 if TYPE_CHECKING:
@@ -73,13 +74,7 @@ class IntercomSource(Source):
                 raise Misunderstood("The body is not a JSON object.")
             yield from notice_records(notice, message.received_at)
             return
-        for position, raw in enumerate(pages.rows(message.body)):
-            # One that can't be read takes no other with it.
-            try:
-                yield from list(_pulled(pages.record(raw), message.received_at))
-            except Misunderstood as error:
-                excerpt = raw[:400].decode(errors="replace")
-                yield Misunderstood(error.reason, field=error.field, position=position, excerpt=excerpt)
+        yield from read_packed(message.body, lambda record: _pulled(record, message.received_at))
 
     def pull(self, link: "Link", stream: str, cursor: Cursor | None) -> Page:
         return pulling.STREAMS[stream](link, cursor or {})

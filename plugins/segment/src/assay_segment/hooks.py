@@ -19,6 +19,8 @@ LARGEST_DELIVERY = 500_000
 # Only a name is followed by a colon: within a text its quotation marks would have backslashes before them.
 _WRITE_KEY = re.compile(rb'("writeKey"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _events = msgspec.json.Decoder(list[msgspec.Raw])
+# Numbers stay text: only where the element ends is asked for, and one of thousands of digits is no reason to fail.
+_elements = json.JSONDecoder(parse_int=str, parse_float=str, strict=False)
 
 
 def check(request: Request, secrets: Mapping[str, Any]) -> None:
@@ -43,15 +45,16 @@ def check(request: Request, secrets: Mapping[str, Any]) -> None:
 def first_event(body: bytes) -> bytes | None:
     """A list's first element, byte for byte: written anew, its numbers and letters could look different."""
     try:
-        text = body.decode()
+        # A letter for each byte, so that bytes which are no UTF-8 further on do not matter.
+        text = body.decode("latin-1")
         start = text.index("[") + 1
         if text[: start - 1].strip():
             return None
         start += len(text[start:]) - len(text[start:].lstrip())
-        _, end = json.JSONDecoder().raw_decode(text, start)
+        _, end = _elements.raw_decode(text, start)
     except (ValueError, RecursionError):
         return None
-    return text[start:end].encode()
+    return text[start:end].encode("latin-1")
 
 
 def deliveries(body: bytes) -> Iterator[Delivery]:

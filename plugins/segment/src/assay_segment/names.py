@@ -2,9 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 _DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 
 #: Names of Segment's own specification whose words say less than ours.
@@ -24,6 +27,21 @@ def event_type(name: str) -> str:
         return name
     words = ".".join(filter(None, _BETWEEN_WORDS.split(_in_ascii(name))))
     return KNOWN.get(words, words)
+
+
+@lru_cache(maxsize=64)
+def mapping_of(text: str) -> Mapping[str, str]:
+    """Names of the tenant's own as types of ours: a line each, ``Demo Requested = meeting.booked``.
+
+    How a name is written makes no difference. Raises ValueError for a line that says something else.
+    """
+    found: dict[str, str] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, _, type_ = (part.strip() for part in line.rpartition("="))
+        if not name or not event_type(name) or not _TYPE.fullmatch(type_):
+            raise ValueError(f"{line[:100]!r} is no line such as Demo Requested = meeting.booked.")
+        found[event_type(name)] = type_
+    return MappingProxyType(found)
 
 
 def _in_ascii(name: str) -> str:

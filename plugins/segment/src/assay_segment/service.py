@@ -7,16 +7,24 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import httpx
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from assay_sdk import AppSetting, Call, EventType, Link, NoAuth, RateLimit, Service, VendorAccount
 from assay_sdk.service import LONGEST_PAUSE
 from assay_segment.destination import WRITE_KEY, SegmentScores
 from assay_segment.hooks import SECRET, UNSIGNED
+from assay_segment.names import mapping_of
 from assay_segment.ours import account_of
 from assay_segment.source import Segment
 
 _REGIONS = {"us": "United States", "eu": "European Union"}
+
+
+def _is_mapping(text: str) -> None:
+    try:
+        mapping_of(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 class SegmentSettings(Schema):
@@ -46,6 +54,15 @@ class SegmentSettings(Schema):
         load_default="us",
         validate=validate.OneOf(list(_REGIONS), labels=list(_REGIONS.values())),
         metadata={"title": "Region", "help": "Of the workspace; a write key of one is no good in the other."},
+    )
+    mapping = fields.String(
+        load_default="",
+        validate=[validate.Length(max=10_000), _is_mapping],
+        metadata={
+            "title": "Names of events",
+            "help": "Your own names as Assay's types, a line each: Demo Requested = meeting.booked. Others stay "
+            "as they are, in dotted lower case.",
+        },
     )
 
 

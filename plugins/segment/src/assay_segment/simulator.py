@@ -33,7 +33,8 @@ class SegmentSimulator(Examinable, Simulator):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.write_key = randomness.token_urlsafe(24)
+        # The same whenever it is started: it is what tells the account.
+        self.write_key = f"{self.dice.getrandbits(128):032x}"
         self.shared_secret = randomness.token_urlsafe(24)
         #: Where the webhook destination posts to, as its settings say; several events in one request, if it batches.
         self.webhook = ""

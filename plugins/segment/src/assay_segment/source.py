@@ -24,7 +24,7 @@ from assay_sdk import (
 from assay_sdk.flatten import Flat, flatten
 from assay_segment.calls import CALLS, HOOK, Id, Item, excerpt, read_items
 from assay_segment.hooks import check, deliveries
-from assay_segment.names import event_type
+from assay_segment.names import event_type, mapping_of
 from assay_segment.ours import OWN_TRAITS, is_ours
 
 # A message is under way this long without anybody's clock being wrong. Within it the stated instant stands, so that an
@@ -49,6 +49,7 @@ class Segment(Source):
         return deliveries(request.body)
 
     def normalise(self, message: Message) -> Iterator[Record | Misunderstood]:
+        mapping = _mapping(message.settings)
         is_batch, is_hook = message.call == "batch", message.call == HOOK
         is_list = is_hook and message.body.lstrip()[:1] == b"["
         for position, (item, raw) in enumerate(read_items(message.call, message.body)):
@@ -60,7 +61,7 @@ class Segment(Source):
                 continue
             at = f"batch[{position}]." if is_batch else f"[{position}]." if is_list else ""
             try:
-                yield _record(item, message.received_at, is_hook=is_hook)
+                yield _record(item, message.received_at, mapping, is_hook=is_hook)
             except Misunderstood as error:
                 field = f"{at}{error.field}" if error.field else None
                 yield Misunderstood(error.reason, field=field, position=position, excerpt=excerpt(raw))
@@ -69,7 +70,7 @@ class Segment(Source):
                 yield Misunderstood(reason, position=position, excerpt=excerpt(raw))
 
 
-def _record(item: Item, received_at: datetime, *, is_hook: bool) -> Record:
+def _record(item: Item, received_at: datetime, mapping: Mapping[str, str], *, is_hook: bool) -> Record:
     at = _instant_at_segment(item, received_at) if is_hook else _instant(item, received_at)
     ids = _identifiers(item)
     match item.type:
@@ -80,7 +81,7 @@ def _record(item: Item, received_at: datetime, *, is_hook: bool) -> Record:
         case "delete" if is_hook:
             return Deletion(ids, "segment", at, erased=True)
         case "track":
-            return Event(ids, _event_type(item), _properties(item), at, item.messageId or "")
+            return Event(ids, _event_type(item, mapping), _properties(item), at, item.messageId or "")
         case "page":
             return Event(ids, "page.viewed", _page_properties(item), at, item.messageId or "")
         case "screen":
@@ -128,12 +129,20 @@ def _needed(name: str, value: str | None) -> str:
     return value
 
 
-def _event_type(item: Item) -> str:
+def _mapping(settings: Mapping[str, Any]) -> Mapping[str, str]:
+    """The connection's own words for its events; what can't be read was refused when it was filled in."""
+    try:
+        return mapping_of(str(settings.get("mapping") or ""))
+    except ValueError:
+        return {}
+
+
+def _event_type(item: Item, mapping: Mapping[str, str]) -> str:
     name = _needed("event", _text(item.event))
     found = event_type(name)
     if not found:
         raise Misunderstood(f"The event's name {name!r} has no letter and no digit.", field="event")
-    return found
+    return mapping.get(found, found)
 
 
 def _properties(item: Item) -> Flat:

@@ -18,6 +18,10 @@ class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
         """Its lines are nobody's news; ``Simulator.calls`` has them."""
 
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """The stand-in's own headers alone: this machine's date beside that of its clock would be two instants."""
+        self.send_response_only(code, message)
+
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
         """A reset that was asked for, too: the caller sees a connection that ends."""
         self.close_connection = True
