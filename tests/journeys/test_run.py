@@ -216,6 +216,24 @@ def test_killed_half_way_the_history_arrives_once(start: Callable[..., Run]) -> 
     wait_until(lambda: events(again, of="lumen-%") >= wanted, again)
     time.sleep(1)
     assert events(again, of="lumen-%") == wanted
+    # The stand-ins of the vendors forgot all that they had granted; the same accounts are connected again.
+    again.wait_for("Stand-ins of Bitrix24, Calendly, HubSpot, Intercom, Segment are connected")
+    wait_until(lambda: at_work(again) == (5, 5, 0, 4, 4), again)
+
+
+def at_work(run: Run) -> tuple[int, ...]:
+    """Connections, their services, streams that are not loaded, places that scores go to, those that got some."""
+    with psycopg.connect(Places(run.folder).postgres_url(roles.APPLICATION)) as connection:
+        connection.execute(f"SET app.tenant_id = '{account(run).tenant_id}'")
+        row = connection.execute("""
+            SELECT (SELECT count(*) FROM intake.links),
+                (SELECT count(DISTINCT plugin) FROM intake.links),
+                (SELECT count(*) FROM intake.streams WHERE loaded_at IS NULL OR error <> ''),
+                (SELECT count(*) FROM delivery.targets),
+                (SELECT count(*) FROM delivery.targets WHERE sent > 0 AND error = '')
+        """).fetchone()
+        assert row is not None
+        return tuple(row)
 
 
 def account(run: Run) -> Account:
