@@ -20,6 +20,7 @@ from assay.normalise.understanding import Kept, Letter, Normalised, Understood, 
 from assay.syncing import fetching
 from assay_sdk import Fetch
 from assay_sdk import Source as PluginSource
+from assay_tenants.connections.models import Connection
 from assay_tenants.database import tenant_session
 from assay_tenants.models import Source
 
@@ -184,14 +185,15 @@ def _fetch(
 def _understand_all(
     session: Session, tenant_id: int, rows: Sequence[Row[Any]], with_letters: set[UUID], named: list[Named]
 ) -> list[Normalised]:
-    names = plugin_names(session, tenant_id)
+    names, settings = plugin_names(session, tenant_id), _settings(session, tenant_id)
     records: list[Normalised] = []
     letters: list[tuple[Kept, Letter]] = []
     for row in rows:
         if row.body is None:
             log.error("normalise.message_lost", tenant_id=tenant_id, message_id=str(row.id))
             continue
-        message = Kept(row.id, row.source_id, row.received_at, row.call, row.body, row.places)
+        filled_in = settings.get(row.source_id, {})
+        message = Kept(row.id, row.source_id, row.received_at, row.call, row.body, row.places, filled_in)
         understood = _understand(message, names.get(row.source_id))
         records += understood.records
         letters += [(message, one) for one in understood.letters]
@@ -213,6 +215,16 @@ def plugin_names(session: Session, tenant_id: int) -> dict[int, str]:
     """By source."""
     sources = session.execute(select(Source.id, Source.plugin).where(Source.tenant_id == tenant_id))
     return {source.id: source.plugin for source in sources}
+
+
+def _settings(session: Session, tenant_id: int) -> dict[int, dict[str, Any]]:
+    """Of connections that have any, by source: what was filled in, without secrets."""
+    rows = session.execute(
+        select(Source.id, Connection.settings)
+        .join(Connection, (Connection.tenant_id == Source.tenant_id) & (Connection.id == Source.connection_id))
+        .where(Source.tenant_id == tenant_id, Connection.tenant_id == tenant_id)
+    )
+    return {row.id: row.settings for row in rows if row.settings}
 
 
 def reader(plugin: str | None) -> PluginSource:

@@ -1,9 +1,10 @@
 """From one raw message to records and dead letters: values in, values out."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -35,6 +36,8 @@ class Kept:
     body: bytes
     #: Where each thing that is read of it stood before some were taken out; None: none were.
     places: Sequence[int] | None = None
+    #: Of the connection it came through, as they are now.
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def readings(message: Kept, source: Source) -> Iterator[Reading]:
     """What the plugin yields; where it fails, that too is a Misunderstood, and what it yielded before stands."""
     position = 0
     try:
-        for found in source.normalise(Message(message.call, message.body, message.received_at)):
+        for found in source.normalise(Message(message.call, message.body, message.received_at, message.settings)):
             if isinstance(found, Misunderstood):
                 yield found
             elif isinstance(found, SAYABLE):

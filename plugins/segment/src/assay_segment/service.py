@@ -60,6 +60,7 @@ class SegmentSettings(Schema):
         validate=[validate.Length(max=10_000), _is_mapping],
         metadata={
             "title": "Names of events",
+            "lines": True,
             "help": "Your own names as Assay's types, a line each: Demo Requested = meeting.booked. Others stay "
             "as they are, in dotted lower case.",
         },
