@@ -340,9 +340,7 @@ def _faults(service: Service) -> Iterator[str]:
     for name, value, kinds, words in expected:
         if not isinstance(value, kinds):
             yield f"{whose}: {name} must be {words}, not {type(value).__name__}."
-    if service.settings is not None and not (
-        isinstance(service.settings, type) and issubclass(service.settings, Schema)
-    ):
+    if service.settings is not None and not _is_schema(service.settings):
         yield f"{whose}: settings must be a marshmallow Schema, the class itself."
     if isinstance(service.source, Source) and getattr(service.source, "name", None) != service.name:
         yield f"{whose}: its source must bear the same name, not {getattr(service.source, 'name', None)!r}."
@@ -363,8 +361,24 @@ def _take_kind(plugin: Plugin, given: Any) -> None:
         return
     if given.name.partition(".")[0] != plugin.name:
         plugin.causes.append(f"The rule kind {given.name!r} must begin with the plugin's name: {plugin.name}.")
+    plugin.causes += _faults_of_kind(given)
     if plugin.rule_kinds.setdefault(given.name, given) is not given:
         plugin.causes.append(f"It registers two rule kinds called {given.name!r}.")
+
+
+def _faults_of_kind(kind: RuleKind) -> Iterator[str]:
+    """What would fail only when a model uses it, a sentence each."""
+    whose = f"The rule kind {kind.name!r}"
+    if not str(getattr(kind, "title", "") or "").strip():
+        yield f"{whose} has no title."
+    if kind.parameters is not None and not _is_schema(kind.parameters):
+        yield f"{whose}: parameters must be a marshmallow Schema, the class itself."
+    if type(kind).awards is RuleKind.awards:
+        yield f"{whose} has no awards: that method is the rule."
+
+
+def _is_schema(given: object) -> bool:
+    return isinstance(given, type) and issubclass(given, Schema)
 
 
 def _take_billing(plugin: Plugin, given: Any) -> None:

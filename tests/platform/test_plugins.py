@@ -27,6 +27,9 @@ class Seasonal(RuleKind):
     name = "{name}.seasonal"
     title = "Seasonal"
 
+    def awards(self, lead, parameters):
+        return []
+
 class Till(Billing):
     name = "{name}"
     address_for = read_notice = report = None
@@ -169,6 +172,21 @@ def test_a_good_plugin_is_told_with_all_it_offers(install: Install, found: Calla
             id="vocabulary in capitals",
         ),
         pytest.param(GOOD + "    register(Lead())", "It registers the service 'acme' twice.", id="twice in one plugin"),
+        pytest.param(
+            "del Seasonal.title\n" + GOOD.replace("services", "rule_kinds").replace("Lead", "Seasonal"),
+            "The rule kind 'acme.seasonal' has no title.",
+            id="rule kind without title",
+        ),
+        pytest.param(
+            "Seasonal.parameters = {}\n" + GOOD.replace("services", "rule_kinds").replace("Lead", "Seasonal"),
+            "The rule kind 'acme.seasonal': parameters must be a marshmallow Schema, the class itself.",
+            id="rule kind with odd parameters",
+        ),
+        pytest.param(
+            "del Seasonal.awards\n" + GOOD.replace("services", "rule_kinds").replace("Lead", "Seasonal"),
+            "The rule kind 'acme.seasonal' has no awards: that method is the rule.",
+            id="rule kind without awards",
+        ),
         pytest.param(
             "Seasonal.name = 'seasonal'\n" + GOOD.replace("services", "rule_kinds").replace("Lead", "Seasonal"),
             "A rule kind's name is the plugin's name, a dot and a word; that of Seasonal is 'seasonal'.",

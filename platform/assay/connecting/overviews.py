@@ -62,7 +62,9 @@ class Overview:
 
     @property
     def read_at(self) -> datetime | None:
-        """When something was last read."""
+        """When something was last read; of what only tells us, when it last did."""
+        if not self.streams:
+            return self.hooks.last_at if self.hooks else None
         return max((each.last_success_at for each in self.streams if each.last_success_at), default=None)
 
     @property

@@ -3,6 +3,7 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from assay import connecting
 from assay.connecting import catalogue, service, settings_forms
 from assay.connecting.errors import BadForm, ConnectError
 from assay.web.forms import Form
@@ -149,8 +150,14 @@ def _begin(offer: catalogue.Offer, connection: Connected | None) -> ResponseRetu
 
 
 def _connected(connection_id: int) -> ResponseReturnValue:
-    connection = _get(connection_id)
-    flash(f"{connection.name} is connected. The first load has begun; you can leave this page.", "good")
+    overview = connecting.overview(visitor().tenant_id, connection_id)
+    if overview.condition == "loading":
+        told = "The first load has begun; you can leave this page."
+    elif overview.streams:
+        told = "It goes on where it was."
+    else:
+        told = f"{overview.title} tells us when something happens."
+    flash(f"{overview.connection.name} is connected. {told}", "good")
     return redirect(url_for("web.connections.show", connection_id=connection_id), 303)
 
 

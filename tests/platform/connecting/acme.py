@@ -23,6 +23,7 @@ from assay_sdk import (
     Key,
     Link,
     Message,
+    Misunderstood,
     NoAuth,
     OAuth,
     Page,
@@ -169,6 +170,23 @@ class Posted(Service):
     name = "posted"
     title = "Posted"
     auth = NoAuth()
+
+
+class ToldSource(Source):
+    name = "told"
+    title = "Told"
+    has_hooks = True
+
+    def normalise(self, message: Message) -> Iterator[Record | Misunderstood]:
+        yield from ()
+
+
+class Told(Posted):
+    """Its notices come to an address of each connection's own."""
+
+    name = "told"
+    title = "Told"
+    source = ToldSource()
 
 
 class Named(Posted):

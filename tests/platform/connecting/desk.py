@@ -16,7 +16,7 @@ from assay_sdk import Service, egress
 from assay_sdk.testing import running
 from assay_tenants.audit.queries import Wanted, list_entries
 from assay_tenants.database import tenant_session
-from tests.platform.connecting.acme import Acme, AcmeSimulator, Keyed, Named, Posted
+from tests.platform.connecting.acme import Acme, AcmeSimulator, Keyed, Named, Posted, Told
 
 CALLBACK = "http://localhost/connections/callback/acme"
 FORM = {"folder": "Sales"}
@@ -26,7 +26,7 @@ FORM = {"folder": "Sales"}
 def acme_installed(patch: pytest.MonkeyPatch, **options: Any) -> Iterator[AcmeSimulator]:
     """The stand-in, running; the services ``acme``, ``keyed`` and ``posted`` for as long."""
     have, stand_in = plugins.installed(), AcmeSimulator(**options)
-    services: dict[str, Service] = {each.name: each for each in (Acme(), Keyed(), Named(), Posted())}
+    services: dict[str, Service] = {each.name: each for each in (Acme(), Keyed(), Named(), Posted(), Told())}
     sources = {service.source.name: service.source for service in services.values() if service.source}
     patch.setattr(have, "services", {**have.services, **services})
     patch.setattr(have, "sources", {**have.sources, **sources})

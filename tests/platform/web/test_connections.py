@@ -123,6 +123,7 @@ class TestConnect:
             assert said in page, said
         assert 'type="password"' in page
         assert '<option value="eu" selected>Europe</option>' in page
+        assert '<label for="region">Region</label>' in page
 
     def test_there_and_back(self, person: Any, connect: Callable[..., str]) -> None:
         page = connect(person, connection_name="Our Acme", signing="very-secret")
@@ -279,6 +280,13 @@ class TestHealth:
         assert wrong.status_code == 409
         assert "you allowed Other Acme" in wrong.text
 
+    def test_what_is_connected_again_begins_no_first_load(self, person: Any, connect: Callable[..., str]) -> None:
+        page = connect(person)
+        person.opens(page)
+        with tenant_session(person.tenant_id) as session:
+            session.execute(update(StreamRow).values(loaded_at=datetime.now(UTC)))
+        assert "is connected. It goes on where it was." in person.opens(connect(person)).text
+
     @pytest.mark.parametrize(
         ("deed", "action"),
         [
@@ -303,6 +311,24 @@ class TestHealth:
         assert "Sync now" not in shown
         person.sends(f"{page}/resume", on=page)
         assert "Sync now" in person.opens(page).text
+
+
+class TestPostedAlone:
+    """A service without lists: it tells us, and we ask for nothing."""
+
+    def test_nothing_is_said_of_a_first_load(self, person: Any, acme: AcmeSimulator) -> None:
+        form = "/connections/connect/told"
+        page = person.opens(person.sends(form, on=form).location).text
+        assert "Told is connected. Told tells us when something happens." in page
+        assert "first load" not in page.lower()
+        assert "Sync now" not in page
+
+    def test_its_last_notice_is_its_last_news(self, person: Any, acme: AcmeSimulator) -> None:
+        form = "/connections/connect/told"
+        person.sends(form, on=form)
+        assert "not yet" in person.opens("/connections").text
+        change_link(person.tenant_id, last_hook_at=datetime.now(UTC))
+        assert "not yet" not in person.opens("/connections").text
 
 
 class TestPush:
