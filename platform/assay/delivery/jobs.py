@@ -10,20 +10,22 @@ import structlog
 from sqlalchemy import text
 
 from assay.delivery import contacts, outbox, pushing, settling
-from assay.delivery.pushing import Pushed
+from assay.delivery.pushing import Pushed, Stopped
 from assay.delivery.settling import Batch
-from assay.syncing import circuits, links
+from assay.syncing import breakers, circuits, links
 from assay.syncing import jobs as syncing
 from assay.syncing.slots import Pool
-from assay_sdk import Destination, Link, NeedsReconnect, PluginError, TryLater
+from assay_sdk import Destination, Link, NeedsReconnect, PluginError, Refused, TryLater
 from assay_tenants.context import acting_by_itself
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotFound
 
 log = structlog.get_logger()
 
-#: Longer than a job may take: whoever has it still after that was killed.
-LEASE = timedelta(minutes=6)
+#: Made longer while the vendor is asked: whoever has asked nothing for so long was killed.
+LEASE = timedelta(minutes=2)
+#: Before a call, a lease that ends sooner is made longer.
+ENOUGH = LEASE * 0.75
 #: Leads whose scores are read and sent in one go, where the destination takes fewer at once.
 FEWEST = 25
 #: Before a vendor that refuses everything, or wants to be connected anew, is asked again by itself.
@@ -50,6 +52,15 @@ _LEASE = text("""
     WHERE t.tenant_id = :tenant_id AND t.connection_id = found.connection_id
     RETURNING t.connection_id, t.plugin, t.model_id, t.prepared_at, found.paused_at
 """)
+# What was read is told no more once it is switched off, another model was chosen, or one of the leads is gone.
+_STILL = text("""
+    SELECT (SELECT count(*) FROM delivery.pushes p JOIN profiles.leads l
+            ON l.tenant_id = :tenant_id AND l.id = p.lead_id
+        WHERE p.tenant_id = :tenant_id AND p.connection_id = :connection_id AND p.lead_id = ANY(:lead_ids)) AS leads
+    FROM delivery.targets t
+    WHERE t.tenant_id = :tenant_id AND t.connection_id = :connection_id AND t.leased_until = :until
+        AND t.enabled AND t.model_id IS NOT DISTINCT FROM CAST(:model_id AS bigint)
+""")
 _OURS = "tenant_id = :tenant_id AND connection_id = :connection_id AND leased_until = :until"
 _RELEASE = text(f"""
     UPDATE delivery.targets SET leased_until = NULL,
@@ -59,12 +70,13 @@ _RELEASE = text(f"""
             ELSE clock_timestamp() END
     WHERE {_OURS}
 """)  # noqa: S608 # of the constant above
+_RENEW = text(f"UPDATE delivery.targets SET leased_until = :renewed, due_at = :renewed WHERE {_OURS}")  # noqa: S608 # of the constant above
 _PREPARED = text(f"UPDATE delivery.targets SET prepared_at = :at WHERE {_OURS}")  # noqa: S608 # of the constant above
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lease:
-    """A connection that nobody else writes scores to until then."""
+    """A connection that nobody else writes scores to until then, which grows as the work goes on."""
 
     tenant_id: int
     connection_id: int
@@ -73,6 +85,8 @@ class Lease:
     prepared_at: datetime | None
     until: datetime
     paused: bool
+    #: Of an open circuit: it tries for all, until then.
+    probe: datetime | None = None
 
     @property
     def whose(self) -> dict[str, object]:
@@ -103,7 +117,8 @@ def _deliver_all(lease: Lease, pool: Pool) -> None:
     try:
         while left is not None:
             deliver(left)
-            left = _take(lease.tenant_id, lease.connection_id) if monotonic() < until else None
+            goes_on = monotonic() < until and not pool.is_stopped
+            left = _take(lease.tenant_id, lease.connection_id) if goes_on else None
     except Exception:
         log.exception("delivery.broken", tenant_id=lease.tenant_id, connection_id=lease.connection_id)
     finally:
@@ -113,7 +128,8 @@ def _deliver_all(lease: Lease, pool: Pool) -> None:
 def deliver(lease: Lease) -> int:
     """One batch; tells how many leads it looked at."""
     now = datetime.now(UTC)
-    if lease.paused or circuits.is_open(lease.tenant_id, lease.connection_id):
+    may, lease.probe = (False, None) if lease.paused else circuits.may_ask(lease.tenant_id, lease.connection_id)
+    if not may:
         _release(lease, now + LOOK_AGAIN, None)
         return 1
     done, failure = 0, None
@@ -126,6 +142,10 @@ def deliver(lease: Lease) -> int:
         raise
     if failure is None:
         _finish(lease)
+    elif isinstance(failure, Stopped):
+        log.info("delivery.stopped", tenant_id=lease.tenant_id, connection_id=lease.connection_id)
+        _leave_probe(lease)
+        _release(lease, datetime.now(UTC) + (failure.after or timedelta(0)), None)
     else:
         log.info(
             "delivery.failed",
@@ -153,8 +173,13 @@ def _work(lease: Lease) -> tuple[int, Exception | None]:
         return 0, None
     pushed = Pushed()
     if batch.updates:
-        with links.opened(lease.tenant_id, lease.connection_id) as link:
+        leads = [row.lead_id for row in batch.rows if row.planned]
+        with links.opened(lease.tenant_id, lease.connection_id, before_call=lambda: _renew(lease, leads)) as link:
+            key = breakers.key_of(links.service_of(lease.plugin), link)
+            if wait := breakers.current().wait(key):
+                raise Stopped("The vendor fails for everybody; one at a time tries.", after=wait)
             pushed = _pushed(lease, destination, link, batch)
+            _tell_breaker(lease, key, pushed)
             settling.write(lease.tenant_id, lease.connection_id, batch, pushed.receipts, until=lease.until)
             if isinstance(pushed.failure, NeedsReconnect):
                 # For the link to mark the connection.
@@ -162,8 +187,41 @@ def _work(lease: Lease) -> tuple[int, Exception | None]:
         if pushed.receipts and not isinstance(pushed.failure, TryLater):
             circuits.succeeded(lease.tenant_id, lease.connection_id)
     else:
+        _leave_probe(lease)
         settling.write(lease.tenant_id, lease.connection_id, batch, {}, until=lease.until)
     return len(batch.rows), pushed.failure
+
+
+def _renew(lease: Lease, lead_ids: list[int]) -> None:
+    """Before each call to the vendor; raises Stopped where what was read is not to be told any more.
+
+    So no score is sent after somebody was erased, and none that is older than what another worker sends.
+    """
+    now = datetime.now(UTC)
+    asked = {**lease.whose, "model_id": lease.model_id, "lead_ids": lead_ids}
+    with tenant_session(lease.tenant_id) as session:
+        leads = session.scalar(_STILL, asked)
+        if leads != len(lead_ids):
+            raise Stopped("Something changed while scores were being sent; what is left is read anew.")
+        if lease.until - now < ENOUGH:
+            session.execute(_RENEW, {**lease.whose, "renewed": now + LEASE})
+    if lease.until - now < ENOUGH:
+        lease.until = now + LEASE
+
+
+def _tell_breaker(lease: Lease, key: str, pushed: Pushed) -> None:
+    failure = pushed.failure
+    if pushed.receipts or (isinstance(failure, Refused) and failure.status is not None):
+        breakers.current().succeeded(key)
+    elif isinstance(failure, TryLater) and not isinstance(failure, Stopped) and not failure.overloaded:
+        breakers.current().failed(key, lease.tenant_id, lease.connection_id)
+
+
+def _leave_probe(lease: Lease) -> None:
+    """The vendor was not asked: should that be what all others wait for, another one tries."""
+    if lease.probe is not None:
+        with tenant_session(lease.tenant_id) as session:
+            circuits.not_tried(session, lease.tenant_id, lease.connection_id, lease.probe)
 
 
 def _pushed(lease: Lease, destination: Destination, link: Link, batch: Batch) -> Pushed:
@@ -227,7 +285,7 @@ def _release(lease: Lease, due_at: datetime, error: str | None) -> None:
 
 def _after(lease: Lease, failure: Exception) -> datetime:
     if isinstance(failure, TryLater):
-        return circuits.failed(lease.tenant_id, lease.connection_id, failure)
+        return circuits.failed(lease.tenant_id, lease.connection_id, failure, probe=lease.probe)
     return _later(REFUSED_PAUSE)
 
 

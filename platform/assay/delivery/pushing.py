@@ -27,6 +27,10 @@ class Pushed:
     blamed: dict[str, PluginError] = field(default_factory=dict)
 
 
+class Stopped(TryLater):
+    """It is no vendor's fault that the rest was not tried: it is read anew, and tried then."""
+
+
 class PluginFailed(PluginError):
     """A plugin raised what it should not, or gave what is no receipt."""
 

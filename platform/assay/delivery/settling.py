@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from assay.delivery import contacts
 from assay.delivery.contacts import Contact
@@ -65,7 +64,7 @@ _DROP = text(f"""
 """)  # noqa: S608 # of the constant above
 _COUNT = text("""
     UPDATE delivery.targets t SET sent = t.sent + :sent, sent_at = clock_timestamp()
-    WHERE t.tenant_id = :tenant_id AND t.connection_id = :connection_id
+    WHERE t.tenant_id = :tenant_id AND t.connection_id = :connection_id AND t.leased_until = :until
 """)
 
 
@@ -145,11 +144,7 @@ def write(
             if rows:
                 session.execute(statement, {**whose, "until": until, "rows": msgspec.json.encode(rows).decode()})
         if sent:
-            _count(session, whose, sent)
-
-
-def _count(session: Session, whose: Mapping[str, int], sent: int) -> None:
-    session.execute(_COUNT, {**whose, "sent": sent})
+            session.execute(_COUNT, {**whose, "until": until, "sent": sent})
 
 
 def _plan(

@@ -5,9 +5,12 @@ that its plugin may have; so once three connections in a row found it failing, o
 """
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import structlog
 from redis import Redis, RedisError
+
+from assay_sdk import Link, Service
 
 #: So many connections, with no success in between, make a vendor's failure.
 CONNECTIONS = 3
@@ -56,6 +59,14 @@ class Breakers:
                 self._redis.pexpire(_failing(key), MEMORY)
         except RedisError as error:
             log.warning("syncing.breakers_away", error=str(error))
+
+
+def key_of(service: Service, link: Link) -> str:
+    """What a breaker is for: one vendor's host."""
+    try:
+        return f"{service.name}:{urlsplit(service.base_url(link)).hostname or ''}"
+    except Exception:  # noqa: BLE001 # whatever a plugin does: then it is for the plugin
+        return service.name
 
 
 def _failing(key: str) -> str:

@@ -35,14 +35,18 @@ _PROBE = text("""
      WHERE tenant_id = :tenant_id AND connection_id IN (
         SELECT l.connection_id FROM intake.links l
          WHERE l.tenant_id = :tenant_id AND l.connection_id = :connection_id AND l.open_until <= :now
-           FOR UPDATE SKIP LOCKED)
+           FOR NO KEY UPDATE SKIP LOCKED)
+""")
+_UNTRIED = text("""
+    UPDATE intake.links SET open_until = :now
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND open_until = :probe
 """)
 _CLOSE = text("""
     WITH was AS (
         SELECT tenant_id, connection_id, open_until FROM intake.links
          WHERE tenant_id = :tenant_id AND connection_id = :connection_id
            AND (failures > 0 OR open_until IS NOT NULL OR told_at IS NOT NULL OR error <> '')
-           FOR UPDATE
+           FOR NO KEY UPDATE
     ), closed AS (
         UPDATE intake.links l
            SET failures = 0, open_until = NULL, failing_since = NULL, told_at = NULL, error = '', error_at = NULL
@@ -70,31 +74,34 @@ _GO_ON = (
 )
 
 
-def failed(tenant_id: int, connection_id: int, error: Exception) -> datetime:
-    """The vendor failed, or asked us to wait; tells when to try again."""
+def failed(tenant_id: int, connection_id: int, error: Exception, *, probe: datetime | None = None) -> datetime:
+    """The vendor failed, or asked us to wait; tells when to try again. ``probe`` is until when the caller tried."""
     with tenant_session(tenant_id) as session:
-        return note_failure(session, tenant_id, connection_id, error)
+        return note_failure(session, tenant_id, connection_id, error, probe=probe)
 
 
-def note_failure(session: Session, tenant_id: int, connection_id: int, error: Exception) -> datetime:
+def note_failure(
+    session: Session, tenant_id: int, connection_id: int, error: Exception, *, probe: datetime | None = None
+) -> datetime:
     """``failed``, in the caller's transaction."""
     until: datetime
     now = datetime.now(UTC)
     link = _locked(session, tenant_id, connection_id)
     if link is None:
         return now + LONGEST_PAUSE
+    if link.open_until is not None and link.open_until == probe:
+        link.open_until = None
     if isinstance(error, TryLater) and error.overloaded:
         # Those who wait must not all come back in the same moment.
         until = now + (error.after or USUAL_WAIT) * random.uniform(1.0, 1.1)  # noqa: S311 # no secret
-        link.open_until = until
-        return until
+        return _left_alone(link, until)
     link.failures += 1
     link.failing_since = link.failing_since or now
     link.error, link.error_at = str(error)[:ERROR_LENGTH], now
     if link.failures < TOLERATED:
         return now + BACKOFF * (2.0 ** (link.failures - 1) * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
     pause = min(FIRST_PAUSE * 2 ** min(link.failures - TOLERATED, 10), LONGEST_PAUSE)
-    until = link.open_until = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 # no secret
+    until = _left_alone(link, now + pause * random.uniform(0.8, 1.2))  # noqa: S311 # no secret
     if now - link.failing_since >= PATIENCE:
         telling.tell_of_failure(session, link)
     return until
@@ -116,24 +123,42 @@ def note_success(session: Session, tenant_id: int, connection_id: int) -> None:
 
 def is_open(tenant_id: int, connection_id: int) -> bool:
     """Whether the vendor is left alone. Once a pause is over, the first who asks is told False, and has to try."""
+    return not may_ask(tenant_id, connection_id)[0]
+
+
+def may_ask(tenant_id: int, connection_id: int) -> tuple[bool, datetime | None]:
+    """Whether the vendor may be asked; and where it is the caller who tries for all others, until when."""
     with tenant_session(tenant_id) as session:
         until = session.execute(
             select(LinkRow.open_until).where(LinkRow.tenant_id == tenant_id, LinkRow.connection_id == connection_id)
         ).scalar_one_or_none()
-        return until is not None and not may_probe(session, tenant_id, connection_id)
+        trying = None if until is None else probe(session, tenant_id, connection_id)
+        return until is None or trying is not None, trying
 
 
-def may_probe(session: Session, tenant_id: int, connection_id: int) -> bool:
-    """Of an open circuit: whether its pause is over and nobody else is trying; then it is the caller who tries."""
+def probe(session: Session, tenant_id: int, connection_id: int) -> datetime | None:
+    """Of an open circuit: until when the caller tries; None while its pause is not over, or somebody else tries."""
     now = datetime.now(UTC)
     asked = {"tenant_id": tenant_id, "connection_id": connection_id, "now": now, "until": now + PROBE}
-    return bool(session.execute(_PROBE, asked).rowcount)  # type: ignore[attr-defined] # an UPDATE has a cursor
+    return now + PROBE if session.execute(_PROBE, asked).rowcount else None  # type: ignore[attr-defined] # an UPDATE has a cursor
+
+
+def not_tried(session: Session, tenant_id: int, connection_id: int, probe: datetime) -> None:
+    """Whoever was to try has not come to asking the vendor: the next one does."""
+    asked = {"tenant_id": tenant_id, "connection_id": connection_id, "probe": probe, "now": datetime.now(UTC)}
+    session.execute(_UNTRIED, asked)
+
+
+def _left_alone(link: LinkRow, until: datetime) -> datetime:
+    """A pause is only lengthened: whoever is asked to wait for a moment does not end a long one."""
+    link.open_until = max(until, link.open_until or until)
+    return link.open_until
 
 
 def _locked(session: Session, tenant_id: int, connection_id: int) -> LinkRow | None:
     return session.scalars(
         select(LinkRow)
         .where(LinkRow.tenant_id == tenant_id, LinkRow.connection_id == connection_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()

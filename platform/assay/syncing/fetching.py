@@ -51,6 +51,12 @@ _DONE = text("""
      WHERE w.tenant_id = :tenant_id AND w.connection_id = :connection_id AND w.kind = :kind
        AND w.record_id = done.record_id AND w.asked = done.asked
 """)
+_MINE = text("""
+    SELECT record_id FROM intake.wanted
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND kind = :kind
+       AND record_id = ANY(CAST(:ids AS text[])) AND leased_until = :mine
+     ORDER BY record_id FOR UPDATE
+""")
 _AGAIN = text("""
     UPDATE intake.wanted SET leased_until = NULL, due_at = now()
      WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND kind = :kind
@@ -110,11 +116,16 @@ def take(
 
 def finish(
     session: Session, tenant_id: int, connection_id: int, kind: str, wanted: Mapping[str, int], mine: datetime
-) -> None:
-    """They were fetched; those that were named again meanwhile are fetched again."""
-    whose = {"tenant_id": tenant_id, "connection_id": connection_id, "kind": kind, "ids": list(wanted)}
-    session.execute(_DONE, {**whose, "asked": list(wanted.values())})
-    session.execute(_AGAIN, {**whose, "mine": mine})
+) -> bool:
+    """They were fetched; those that were named again meanwhile are fetched again.
+
+    Tells whether any of them was the caller's still: otherwise somebody else is at them, and this changes nothing.
+    """
+    whose = {"tenant_id": tenant_id, "connection_id": connection_id, "kind": kind, "ids": list(wanted), "mine": mine}
+    held = list(session.scalars(_MINE, whose))
+    session.execute(_DONE, {**whose, "ids": held, "asked": [wanted[id_] for id_ in held]})
+    session.execute(_AGAIN, whose)
+    return bool(held)
 
 
 def retry_dead(session: Session, tenant_id: int, connection_id: int) -> int:

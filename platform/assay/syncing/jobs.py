@@ -3,11 +3,11 @@
 import random
 import traceback
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from assay import facts
 from assay.intake.admission import Admission
@@ -44,7 +44,7 @@ def configure(settings: Settings) -> Pool:
     limiter.configure(settings.redis_url)
     breakers.configure(limiter.impatient(settings.redis_url))
     pulling.configure(Admission.of(settings))
-    _pool = Pool(run)
+    _pool = Pool(run, has_room=lambda tenant_id: facts.tell(facts.SyncDue(tenant_id)))
     return _pool
 
 
@@ -76,14 +76,15 @@ def run(errand: Errand) -> None:
         log.warning("syncing.database_away", tenant_id=errand.tenant_id, error=type(error).__name__)
     except Exception:
         log.exception("syncing.failed", tenant_id=errand.tenant_id, connection_id=errand.connection_id)
+        _note_trouble(errand)
 
 
 def _try(errand: Errand) -> None:
     key = errand.plugin
     try:
-        with links.opened(errand.tenant_id, errand.connection_id) as link:
+        with links.opened(errand.tenant_id, errand.connection_id, before_call=lambda: leases.renew(errand)) as link:
             service = links.service_of(errand.plugin)
-            key = _host(service, link)
+            key = breakers.key_of(service, link)
             wait = breakers.current().wait(key)
             if wait:
                 _put_off(errand, datetime.now(UTC) + wait * random.uniform(1.0, 1.5))  # noqa: S311 # no secret
@@ -94,6 +95,7 @@ def _try(errand: Errand) -> None:
                 raise
             except Exception as error:  # noqa: BLE001 # whatever a plugin does, the others go on
                 _note_fault(errand, link, error)
+                return
         breakers.current().succeeded(key)
     except NeedsReconnect as error:
         _note(errand, error.reason, datetime.now(UTC) + RESTING, is_counted=False)
@@ -120,6 +122,7 @@ def _do(errand: Errand, link: Link, service: Service) -> None:
 
 
 def _fetch(errand: Errand, link: Link, source: Source) -> None:
+    pulling.need_room(errand.tenant_id)
     page = source.fetch(link, errand.name, list(errand.wanted))
     if not isinstance(page, Page):
         raise TypeError("fetch() gives a Page.")
@@ -128,30 +131,40 @@ def _fetch(errand: Errand, link: Link, source: Source) -> None:
         source_id = session.execute(_SOURCE, errand.mine).scalar_one_or_none()
         if source_id is None:
             raise LeaseLost
-        fetching.finish(
+        if not fetching.finish(
             session, errand.tenant_id, errand.connection_id, errand.name, errand.wanted, errand.leased_until
-        )
+        ):
+            raise LeaseLost
         keep(session, errand.tenant_id, source_id, f"fetch/{errand.name}", page.bodies)
     # There may be more of them.
     facts.tell(facts.SyncDue(errand.tenant_id))
 
 
-def _host(service: Service, link: Link) -> str:
-    """What a breaker is for: one vendor's host."""
-    try:
-        return f"{service.name}:{urlsplit(service.base_url(link)).hostname or ''}"
-    except Exception:  # noqa: BLE001 # whatever a plugin does: then it is for the plugin
-        return service.name
-
-
 def _put_off(errand: Errand, due_at: datetime) -> None:
     with tenant_session(errand.tenant_id) as session:
+        _leave_probe(session, errand)
         leases.give_back(session, errand, due_at)
 
 
 def _note(errand: Errand, reason: str, due_at: datetime, *, is_counted: bool = True) -> None:
     with tenant_session(errand.tenant_id) as session:
+        if not is_counted:
+            _leave_probe(session, errand)
         leases.note_failure(session, errand, reason, due_at, most=fetching.TRIES, is_counted=is_counted)
+
+
+def _leave_probe(session: Session, errand: Errand) -> None:
+    """The vendor was not asked: should that be what all others wait for, another one tries."""
+    if errand.probe is not None:
+        circuits.not_tried(session, errand.tenant_id, errand.connection_id, errand.probe)
+
+
+def _note_trouble(errand: Errand) -> None:
+    """Something of ours is at fault: it is shown, and tried ever more rarely, as any other failure is."""
+    try:
+        _note(errand, "Something went wrong on our side; it is tried again.", _next_try(errand))
+    except SQLAlchemyError as error:
+        log.warning("syncing.not_noted", tenant_id=errand.tenant_id, error=type(error).__name__)
 
 
 def _note_outage(errand: Errand, key: str, error: TryLater) -> None:
@@ -159,12 +172,10 @@ def _note_outage(errand: Errand, key: str, error: TryLater) -> None:
     if not error.overloaded:
         breakers.current().failed(key, errand.tenant_id, errand.connection_id)
     with tenant_session(errand.tenant_id) as session:
+        until = circuits.note_failure(session, errand.tenant_id, errand.connection_id, error, probe=errand.probe)
         if error.overloaded:
-            leases.give_back(
-                session, errand, circuits.note_failure(session, errand.tenant_id, errand.connection_id, error)
-            )
+            leases.give_back(session, errand, until)
             return
-        until = circuits.note_failure(session, errand.tenant_id, errand.connection_id, error)
         leases.note_failure(session, errand, error.reason, until, most=fetching.TRIES_OF_FAILING)
 
 

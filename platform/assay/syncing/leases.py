@@ -13,10 +13,15 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from assay.syncing import circuits, fetching
+from assay_sdk import TryLater
 from assay_tenants.database import tenant_session
 
-#: Longer than a page may take.
+#: Of what asks nothing of its vendor for so long, the worker is believed to be dead.
 LEASE = timedelta(minutes=2)
+#: Before a call to the vendor, a lease that ends sooner is made longer.
+ENOUGH = LEASE * 0.75
+#: Of one page, however many calls it takes.
+LONGEST = timedelta(minutes=15)
 #: A connection that needs a person is looked at this often, should somebody mend it without telling us.
 RESTING = timedelta(hours=1)
 #: Rows looked at in one go.
@@ -39,6 +44,10 @@ class Errand:
     leased_until: datetime
     #: Of a fetch: the records, each with how often it was asked for.
     wanted: Mapping[str, int] = field(default_factory=dict)
+    #: Of an open circuit: it tries for all, until then.
+    probe: datetime | None = None
+    #: Of the page that it is at.
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def mine(self) -> dict[str, Any]:
@@ -59,6 +68,9 @@ class LeaseLost(Exception):
 class Slots(Protocol):
     """How much may be done at once."""
 
+    def full(self, tenant_id: int) -> list[str]:
+        """Plugins that have no slot left; a tenant that may have to wait for one is told of it."""
+
     def take(self, tenant_id: int, plugin: str) -> bool:
         """Whether there is one; then it is taken."""
 
@@ -72,19 +84,19 @@ _LINK = """
 _OF_LINK = "l.plugin, l.paused_at, l.open_until, c.state"
 _DUE: dict[Kind, Any] = {
     "care": text(f"""
-        SELECT d.connection_id, '' AS name, {_OF_LINK} FROM intake.links d {_LINK}
-         WHERE d.tenant_id = :tenant_id AND d.due_at <= :now
-         ORDER BY d.due_at LIMIT :look FOR UPDATE OF d SKIP LOCKED
+        SELECT d.connection_id, '' AS name, d.due_at, {_OF_LINK} FROM intake.links d {_LINK}
+         WHERE d.tenant_id = :tenant_id AND d.due_at <= :now AND l.plugin <> ALL(:full)
+         ORDER BY d.due_at LIMIT :look FOR NO KEY UPDATE OF d SKIP LOCKED
     """),  # noqa: S608 # of constants
     "fetch": text(f"""
-        SELECT d.connection_id, d.kind AS name, {_OF_LINK} FROM intake.wanted d {_LINK}
-         WHERE d.tenant_id = :tenant_id AND d.due_at <= :now
+        SELECT d.connection_id, d.kind AS name, min(d.due_at) AS due_at, {_OF_LINK} FROM intake.wanted d {_LINK}
+         WHERE d.tenant_id = :tenant_id AND d.due_at <= :now AND l.plugin <> ALL(:full)
          GROUP BY d.connection_id, d.kind, {_OF_LINK} ORDER BY min(d.due_at) LIMIT :look
     """),  # noqa: S608 # of constants
     "pull": text(f"""
-        SELECT d.connection_id, d.name, {_OF_LINK} FROM intake.streams d {_LINK}
-         WHERE d.tenant_id = :tenant_id AND d.due_at <= :now
-         ORDER BY d.due_at LIMIT :look FOR UPDATE OF d SKIP LOCKED
+        SELECT d.connection_id, d.name, d.due_at, {_OF_LINK} FROM intake.streams d {_LINK}
+         WHERE d.tenant_id = :tenant_id AND d.due_at <= :now AND l.plugin <> ALL(:full)
+         ORDER BY d.due_at LIMIT :look FOR NO KEY UPDATE OF d SKIP LOCKED
     """),  # noqa: S608 # of constants
 }
 #: By kind: the table, and the condition that tells the row.
@@ -118,10 +130,12 @@ def claim(tenant_id: int, slots: Slots) -> list[Errand]:
     errands: list[Errand] = []
     try:
         with tenant_session(tenant_id) as session:
-            for kind, due in _DUE.items():
-                rows = session.execute(due, {"tenant_id": tenant_id, "now": now, "look": LOOK}).all()
-                # One by one: those that were claimed before an error give back their slots.
-                errands.extend(_claimed(session, tenant_id, kind, rows, now, slots))
+            asked = {"tenant_id": tenant_id, "now": now, "look": LOOK, "full": slots.full(tenant_id)}
+            due = [(kind, row) for kind, query in _DUE.items() for row in session.execute(query, asked)]
+            # What has waited longest comes first, whatever it is: a flood of notices keeps no stream from its turn.
+            due.sort(key=lambda each: each[1].due_at)
+            # One by one: those that were claimed before an error give back their slots.
+            errands.extend(_claimed(session, tenant_id, due, now, slots))
     except BaseException:
         for errand in errands:
             slots.give_back(tenant_id, errand.plugin)
@@ -130,9 +144,9 @@ def claim(tenant_id: int, slots: Slots) -> list[Errand]:
 
 
 def _claimed(
-    session: Session, tenant_id: int, kind: Kind, rows: Sequence[Row[Any]], now: datetime, slots: Slots
+    session: Session, tenant_id: int, due: Sequence[tuple[Kind, Row[Any]]], now: datetime, slots: Slots
 ) -> Iterator[Errand]:
-    for row in rows:
+    for kind, row in due:
         whose = {"tenant_id": tenant_id, "connection_id": row.connection_id, "name": row.name, "now": now}
         wait = _wait(row, now)
         if wait is not None and wait > now:
@@ -140,7 +154,8 @@ def _claimed(
             continue
         if not slots.take(tenant_id, row.plugin):
             continue
-        if wait is not None and not circuits.may_probe(session, tenant_id, row.connection_id):
+        probe = circuits.probe(session, tenant_id, row.connection_id) if wait is not None else None
+        if wait is not None and probe is None:
             slots.give_back(tenant_id, row.plugin)
             session.execute(_PUT_OFF[kind], {**whose, "until": now + circuits.PROBE})
             continue
@@ -153,7 +168,7 @@ def _claimed(
                 continue
         else:
             session.execute(_TAKE[kind], {**whose, "until": until})
-        yield Errand(tenant_id, row.connection_id, row.plugin, kind, row.name, until, wanted)
+        yield Errand(tenant_id, row.connection_id, row.plugin, kind, row.name, until, wanted, probe)
 
 
 def _wait(row: Row[Any], now: datetime) -> datetime | None:
@@ -190,6 +205,34 @@ _LATER: dict[Kind, Any] = {
     """)  # noqa: S608 # of constants
     for kind in _ROWS
 }
+
+
+_RENEW: dict[Kind, Any] = {
+    kind: text(f"""
+        UPDATE {table} SET leased_until = :until, due_at = :until
+         WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND {row}
+           AND leased_until = :mine {"AND record_id = ANY(:ids)" if kind == "fetch" else ""}
+    """)  # noqa: S608 # of constants
+    for kind, (table, row) in _ROWS.items()
+}
+
+
+def renew(errand: Errand) -> None:
+    """Before each call to the vendor: whoever goes on asking keeps the lease, and whoever lost it asks no more.
+
+    Raises LeaseLost; TryLater of a page that does not come to an end.
+    """
+    now = datetime.now(UTC)
+    if errand.leased_until - now >= ENOUGH:
+        return
+    if now - errand.began >= LONGEST:
+        raise TryLater(f"One page of it took longer than {LONGEST.total_seconds() / 60:.0f} minutes.")
+    until = now + LEASE
+    with tenant_session(errand.tenant_id) as session:
+        renewed = session.execute(_RENEW[errand.kind], {**errand.mine, "until": until})
+    if not renewed.rowcount:  # type: ignore[attr-defined] # an UPDATE has a cursor
+        raise LeaseLost
+    errand.leased_until = until
 
 
 def give_back(session: Session, errand: Errand, due_at: datetime) -> None:

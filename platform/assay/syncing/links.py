@@ -6,7 +6,7 @@ with links.opened(tenant_id, connection_id) as link:
 
 import hashlib
 import secrets as randomness
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,15 +79,21 @@ def hash_of(token: str) -> bytes:
 
 
 @contextmanager
-def opened(tenant_id: int, connection_id: int, *, limiter: Limiter | None = None) -> Iterator[Link]:
-    """A connection's link. Holds nothing of the database between calls.
+def opened(
+    tenant_id: int,
+    connection_id: int,
+    *,
+    limiter: Limiter | None = None,
+    before_call: Callable[[], None] = lambda: None,
+) -> Iterator[Link]:
+    """A connection's link. Holds nothing of the database between calls; ``before_call`` is done before each of them.
 
     A NeedsReconnect that leaves the block marks the connection, and its people are told once. Raises NeedsReconnect
     at once where that is so already, NotFound, PluginMissing.
     """
     known = _known(tenant_id, connection_id)
     service = service_of(known.plugin)
-    vault = SealedVault(tenant_id, connection_id)
+    vault = SealedVault(tenant_id, connection_id, before_call=before_call)
     link = _linked(service, known, vault, LinkNotebook(tenant_id, connection_id, known.notes), limiter)
     try:
         vault.read()

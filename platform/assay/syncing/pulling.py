@@ -100,9 +100,14 @@ def _standing(errand: Errand) -> Any:
         raise LeaseLost
     if standing.waiting >= BACKLOG:
         raise TooFarAhead
-    if _admission is not None:
-        _admission.admit(errand.tenant_id, 1, 0)
+    need_room(errand.tenant_id)
     return standing
+
+
+def need_room(tenant_id: int) -> None:
+    """Raises the AssayError that says why no more may be brought in: there is no room, or its plan is used up."""
+    if _admission is not None:
+        _admission.admit(tenant_id, 1, 0)
 
 
 def _keep(errand: Errand, source_id: int, page: Page) -> None:
@@ -122,4 +127,4 @@ def _keep(errand: Errand, source_id: int, page: Page) -> None:
         if not session.execute(_STEP, {**errand.mine, **step}).rowcount:  # type: ignore[attr-defined] # an UPDATE has a cursor
             raise LeaseLost
         keep(session, errand.tenant_id, source_id, f"pull/{errand.name}", page.bodies)
-    errand.leased_until = now + LEASE
+    errand.leased_until, errand.began = now + LEASE, now

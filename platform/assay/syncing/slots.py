@@ -22,6 +22,9 @@ class Alone:
     def __init__(self) -> None:
         self._is_free = True
 
+    def full(self, tenant_id: int) -> list[str]:
+        return []
+
     def take(self, tenant_id: int, plugin: str) -> bool:
         taken, self._is_free = self._is_free, False
         return taken
@@ -33,14 +36,36 @@ class Alone:
 class Pool:
     """The threads of a worker that ask vendors."""
 
-    def __init__(self, run: Callable[[Errand], None], *, slots: int = SLOTS) -> None:
+    def __init__(
+        self,
+        run: Callable[[Errand], None],
+        *,
+        slots: int = SLOTS,
+        has_room: Callable[[int], None] = lambda tenant_id: None,
+    ) -> None:
+        """``has_room`` tells a tenant that found no slot that there may be one now."""
         self._run = run
+        self._has_room = has_room
+        #: Tenants that found no slot, the one that has waited longest first.
+        self._hungry: dict[int, None] = {}
         self._slots = slots
         self._taken = 0
         self._of_plugins: Counter[str] = Counter()
         self._of_tenants: Counter[int] = Counter()
         self._changed = Condition()
         self._is_stopped = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the process ends: whoever has a slot still takes up nothing new."""
+        return self._is_stopped
+
+    def full(self, tenant_id: int) -> list[str]:
+        with self._changed:
+            found = [plugin for plugin, taken in self._of_plugins.items() if taken >= max(1, self._slots // 2)]
+            if found:
+                self._hungry[tenant_id] = None
+            return found
 
     def take(self, tenant_id: int, plugin: str) -> bool:
         with self._changed:
@@ -50,6 +75,7 @@ class Pool:
                 or self._of_plugins[plugin] >= max(1, self._slots // 2)
                 or self._of_tenants[tenant_id] >= max(1, self._slots // 4)
             ):
+                self._hungry[tenant_id] = None
                 return False
             self._taken += 1
             self._of_plugins[plugin] += 1
@@ -63,7 +89,10 @@ class Pool:
             self._of_tenants[tenant_id] -= 1
             if not self._of_tenants[tenant_id]:
                 del self._of_tenants[tenant_id]
+            told = self._next_hungry(tenant_id)
             self._changed.notify_all()
+        for each in told:
+            self._has_room(each)
 
     def start(self, errand: Errand) -> None:
         """Does it in a thread; its slot is taken already. A thread that hangs keeps no process alive."""
@@ -76,6 +105,15 @@ class Pool:
         with self._changed:
             self._is_stopped = True
             return self._changed.wait_for(lambda: not self._taken, max(0.0, until - monotonic()))
+
+    def _next_hungry(self, tenant_id: int) -> list[int]:
+        """The tenant that had the slot, which may have had all it may, and whoever has waited longest."""
+        if self._is_stopped or not self._hungry:
+            return []
+        told = {tenant_id, next(iter(self._hungry))} & self._hungry.keys()
+        for each in told:
+            del self._hungry[each]
+        return list(told)
 
     def _work(self, errand: Errand) -> None:
         try:

@@ -22,9 +22,11 @@ BELIEVED = timedelta(seconds=4)
 class SealedVault:
     """Of one connection, for one piece of work."""
 
-    def __init__(self, tenant_id: int, connection_id: int) -> None:
+    def __init__(self, tenant_id: int, connection_id: int, *, before_call: Callable[[], None] = lambda: None) -> None:
+        """``before_call`` is done before each call to the vendor, for which the secrets are read."""
         self._tenant_id = tenant_id
         self._connection_id = connection_id
+        self._before_call = before_call
         self._held: Held | None = None
         self._until = 0.0
         self._lock = Lock()
@@ -35,6 +37,7 @@ class SealedVault:
         return self._held.renewal if self._held else 0
 
     def read(self) -> Held:
+        self._before_call()
         with self._lock:
             if self._held is None or monotonic() >= self._until:
                 self._remember(self._read())
@@ -112,7 +115,7 @@ def note(session: Session, tenant_id: int, connection_id: int, values: Mapping[s
     link = session.scalars(
         select(LinkRow)
         .where(LinkRow.tenant_id == tenant_id, LinkRow.connection_id == connection_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()
     before = {} if link is None else link.notes

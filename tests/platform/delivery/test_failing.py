@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from time import monotonic, sleep
 
 import pytest
 
@@ -307,6 +308,9 @@ class TestThreads:
             house.know(f"c{number}")
         house.score()
         assert house.deliver() == 1
+        until = monotonic() + 20
+        while house.target().due_at is not None and monotonic() < until:
+            sleep(0.02)
         assert pool.stop()
         assert set(house.vendor.writes.values()) == {1}
         assert len(house.vendor.writes) == 40
