@@ -54,9 +54,13 @@ def ask(
     secrets: Mapping[str, Any],
     tokens: Tokens | None = None,
     notes: Mapping[str, Any] | None = None,
+    account_before: str = "",
     limiter: Limiter | None = None,
 ) -> Answered:
-    """``notes`` are those of the connection that is connected again. Raises VendorRefused, VendorAway."""
+    """``notes`` and ``account_before`` are those of the connection that is connected again.
+
+    Raises VendorRefused, VendorAway.
+    """
     with (
         _in_words(service),
         links.drafted(service.name, secrets=secrets, tokens=tokens, settings=settings, limiter=limiter) as (
@@ -71,7 +75,7 @@ def ask(
             if not isinstance(service.auth, NoAuth):
                 raise
             # Whoever posts to an address of its own has no name there: each is one by itself.
-            account = VendorAccount(random.token_hex(8), service.title)
+            account = VendorAccount(account_before or random.token_hex(8), service.title)
         return Answered(_tidied(service, account), draft.values, draft.notes, draft.expires_at)
 
 

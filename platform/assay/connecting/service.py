@@ -205,17 +205,20 @@ def _ask_and_keep(tenant_id: int, service: Service, attempt: Attempt, tokens: To
     """The connection of whichever account it turns out to be: the one there is, with new secrets, or a new one."""
     held: dict[str, Any] = {}
     notes: dict[str, Any] = {}
+    wanted: Connected | None = None
     if attempt.connection_id is not None:
+        wanted = connections.get_connection(tenant_id, attempt.connection_id)
         # What the plugin has kept of a connection is its own to change.
         held = _lasting(queries.secrets_of(tenant_id, attempt.connection_id))
         notes = queries.notes_of(tenant_id, attempt.connection_id)
     secrets = {**held, **attempt.secrets}
-    answered = ask(service, settings=attempt.settings, secrets=secrets, tokens=tokens, notes=notes)
+    before = wanted.account if wanted else ""
+    answered = ask(
+        service, settings=attempt.settings, secrets=secrets, tokens=tokens, notes=notes, account_before=before
+    )
     account = answered.account
-    if attempt.connection_id is not None:
-        wanted = connections.get_connection(tenant_id, attempt.connection_id)
-        if wanted.account and wanted.account != account.id:
-            raise OtherAccount(service.title, wanted.name, account.title)
+    if wanted and before and before != account.id:
+        raise OtherAccount(service.title, wanted.name, account.title)
     known = queries.find_by_account(tenant_id, service.name, account.id)
     if known is None:
         try:

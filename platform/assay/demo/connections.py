@@ -10,7 +10,8 @@ from assay import plugins
 from assay.connecting import service as connecting
 from assay.demo import led
 from assay.demo.account import Account
-from assay_sdk import egress
+from assay_sdk import NoAuth, egress
+from assay_tenants import connections
 from assay_tenants.access import members
 
 log = structlog.get_logger()
@@ -34,7 +35,8 @@ def connect_all(account: Account, data_dir: Path, address: str) -> list[str]:
 
 def _connect(tenant_id: int, person_id: int, name: str, form: Mapping[str, str], address: str) -> int:
     redirect_uri = f"{address}/connections/callback/{name}"
-    begun = connecting.begin(tenant_id, person_id, name, form, redirect_uri=redirect_uri)
+    again = _nameless(tenant_id, name)
+    begun = connecting.begin(tenant_id, person_id, name, form, redirect_uri=redirect_uri, connection_id=again)
     if not begun.url:
         return begun.connection_id
     with egress.client() as browser:
@@ -42,6 +44,14 @@ def _connect(tenant_id: int, person_id: int, name: str, form: Mapping[str, str],
         back = browser.post(begun.url, data={"allow": "yes"})
     answer = dict(parse_qsl(urlsplit(back.headers.get("Location", "")).query))
     return connecting.finish(tenant_id, person_id, name, answer)
+
+
+def _nameless(tenant_id: int, name: str) -> int | None:
+    """The connection of a run before, of a service that can't tell one account from another: it would be made twice."""
+    if not isinstance(plugins.installed().services[name].auth, NoAuth):
+        return None
+    have = (each.id for each in connections.list_connections(tenant_id) if each.plugin == name)
+    return min(have, default=None)
 
 
 def _type_address(tenant_id: int, connection_id: int, name: str, port: int) -> None:

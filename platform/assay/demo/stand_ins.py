@@ -36,15 +36,18 @@ def serve(data_dir: Path, *, address: str, per_minute: int) -> None:
     """
     # They post to us, wherever we listen on this machine; nothing of a tenant's leads them anywhere.
     egress.configure(["127.0.0.1", "::1"])
+    # Of those that were killed in this run: all other processes look for them where they were.
+    before = led.read(data_dir)
     with ExitStack() as stack:
         simulators: dict[str, Simulator] = {}
         for service in wanted():
             try:
                 simulator = load(service)
+                port = _as_before(simulator, service, before.get(service.name))
                 simulator.fill(PEOPLE)
                 simulator.redirect_uri = f"{address}/connections/callback/{service.name}"
                 simulator.point_hooks_at(f"{address}/hooks/{service.name}")
-                stack.enter_context(running(simulator))
+                stack.enter_context(running(simulator, port=port))
             except Exception as error:  # noqa: BLE001 # whatever a partner's stand-in does, the others are wanted
                 log.warning("stand_in.broken", service=service.name, error=f"{type(error).__name__}: {error}")
                 continue
@@ -60,6 +63,15 @@ def load(service: Service) -> Simulator:
     module, _, name = service.simulator.partition(":")
     simulator: Simulator = getattr(import_module(module), name)()
     return simulator
+
+
+def _as_before(simulator: Simulator, service: Service, before: led.StandIn | None) -> int:
+    """The port to take, 0 for any; the app is known there by the same secret."""
+    if before is None:
+        return 0
+    secret = plugins.variable(service, "client_secret")
+    simulator.client_secret = before.environ.get(secret) or simulator.client_secret
+    return before.port
 
 
 def live(simulators: Mapping[str, Simulator], per_minute: int) -> None:

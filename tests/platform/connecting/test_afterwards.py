@@ -124,7 +124,9 @@ class TestChange:
 
 class TestDisconnect:
     def test_says_farewell_and_wipes(self, tenant: SignedUp, connect: Connect, acme: AcmeSimulator) -> None:
-        first = connect(tenant)
+        # Nobody else here has this account, so that our access to it may be taken back.
+        acme.titles["alone"] = "Acme alone"
+        first = connect(tenant, account="alone")
         assert connecting.disconnect(tenant.tenant_id, first) == []
         assert acme.grants[0].revoked
         assert "DELETE /hook" in acme.calls

@@ -323,6 +323,12 @@ class TestPostedAlone:
         assert "first load" not in page.lower()
         assert "Sync now" not in page
 
+    def test_it_is_connected_again_though_its_account_has_no_name(self, person: Any, acme: AcmeSimulator) -> None:
+        form = "/connections/connect/told"
+        page = person.sends(form, on=form).location
+        again = person.sends(f"{page}/reconnect", on=f"{page}/reconnect")
+        assert (again.status_code, again.location) == (303, page)
+
     def test_its_last_notice_is_its_last_news(self, person: Any, acme: AcmeSimulator) -> None:
         form = "/connections/connect/told"
         person.sends(form, on=form)
