@@ -4,6 +4,7 @@ import inspect
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,10 +61,66 @@ def test_drill_says_what_it_looks_for(drill: str) -> None:
     assert (held.__doc__ or "").strip().endswith(".")
 
 
-def test_example_runs() -> None:
-    code = README.partition("```python\n")[2].partition("```")[0]
+@pytest.mark.parametrize("name", assay_sdk.testing.__all__)
+def test_name_of_testing_is_mentioned(name: str) -> None:
+    assert f"`{name}" in README
+
+
+def run(beginning: str) -> dict[str, object]:
+    """What the example that begins so leaves behind."""
+    [code] = [each.partition("```")[0] for each in README.split("```python\n")[1:] if each.startswith(beginning)]
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
+    return names
+
+
+def test_rule_kind_awards() -> None:
+    names = run("from collections.abc import Callable, Iterable")
+    register_rule_kinds, registered = names["register_rule_kinds"], list[assay_sdk.RuleKind]()
+    assert callable(register_rule_kinds)
+    register_rule_kinds(registered.append)
+    [kind] = registered
+    assert kind.parameters is not None
+    parameters = kind.parameters().load({"months": [10]})
+    november, october = (assay_sdk.Fact("page.viewed", datetime(2026, month, 2, tzinfo=UTC), {}) for month in (11, 10))
+    awarded = list(kind.awards(assay_sdk.LeadFacts({}, [october, november]), parameters))
+    assert awarded == [assay_sdk.Award(october.at, event=0)]
+    assert kind.reason(parameters) == "Active in the months 10"
+
+
+class Asked:
+    """Stands in for ``Link.http``: one guest is there."""
+
+    def __init__(self) -> None:
+        self.put_there: dict[str, object] = {}
+
+    def put(self, path: str, json: object) -> None:
+        if path != "/guests/g1":
+            raise assay_sdk.Refused("There is no such guest.", status=404)
+        self.put_there[path] = json
+
+
+def test_destination_gives_a_receipt_for_each() -> None:
+    register_services, registered = (
+        run("from collections.abc import Callable, Mapping, Sequence")["register_services"],
+        list[assay_sdk.Service](),
+    )
+    assert callable(register_services)
+    register_services(registered.append)
+    [service] = registered
+    http, at = Asked(), datetime.now(UTC)
+    updates = [
+        assay_sdk.ScoreUpdate(key, key, None, None, None, "Fit", 87, "A1", None, (), at, "https://x.example", "1")
+        for key in ("g1", "g2")
+    ]
+    assert service.destination is not None
+    receipts = service.destination.push(SimpleNamespace(http=http), updates)  # type: ignore[arg-type] # all that it uses
+    assert receipts == [assay_sdk.Receipt("g1"), assay_sdk.Receipt("g2", error="There is no such guest.", gone=True)]
+    assert http.put_there == {"/guests/g1": {"assay_score": 87}}
+
+
+def test_example_runs() -> None:
+    names = run("import json")
     register_sources, registered = names["register_sources"], list[assay_sdk.Source]()
     assert callable(register_sources)
     register_sources(registered.append)
