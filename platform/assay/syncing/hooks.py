@@ -14,7 +14,7 @@ from http import HTTPStatus
 from itertools import islice
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import structlog
@@ -111,8 +111,8 @@ class Hooks:
             self._answer(path, environ)
         except AssayError as error:
             status, headers, body = _refusal(error)
-        except Exception:
-            log.exception("hooks.failed")
+        except Exception as error:  # noqa: BLE001 # whatever a plugin does, its vendor is answered
+            self._count("failed", path.split("/")[2], exc_info=error)
             status, headers, body = _refusal(AssayError("Something went wrong on our side. Send it again."))
         start_response(_STATUS[status], [*headers, ("Content-Length", str(len(body)))])
         return [body] if environ["REQUEST_METHOD"] != "HEAD" else []
@@ -175,7 +175,7 @@ class Hooks:
             source.verify(request, plugins.app_settings(service), secrets)
         except Refused as refused:
             self._count("refused", service.name, why=type(refused).__name__)
-            raise NotProven(refused.reason, refused.http_status) from None
+            raise NotProven(refused.reason, _told(refused.http_status)) from None
         try:
             return list(islice(source.split(request), MOST_PARTS))
         except Refused as refused:
@@ -223,7 +223,7 @@ class Hooks:
         is_known = any(known.get(name) == value for name, value in delivery.learned.items())
         return None if is_known else dict(delivery.learned)
 
-    def _count(self, what: str, plugin: str, *, tell: bool = True, **values: str) -> None:
+    def _count(self, what: str, plugin: str, *, tell: bool = True, **values: Any) -> None:
         with self._lock:
             self.counts[what] += 1
             now = monotonic()
@@ -231,7 +231,13 @@ class Hooks:
                 return
             self._told[what, plugin] = now + TELLING_PAUSE.total_seconds()
             count = self.counts[what]
-        log.info(f"hooks.{what}", plugin=plugin, so_far=count, **values)
+        tell_of = log.error if "exc_info" in values else log.info
+        tell_of(f"hooks.{what}", plugin=plugin, so_far=count, **values)
+
+
+def _told(status: int) -> int:
+    """What a plugin wants to answer, as far as vendors only try again or give up: a 410 would end their notices."""
+    return status if status in (400, 401, 403) else 401
 
 
 def _addressed(path: str) -> tuple[Service, Source, str]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 from werkzeug.test import Client, TestResponse
 
 from assay import plugins
@@ -18,6 +19,7 @@ from assay.intake.errors import PlanUsedUp, TooFast
 from assay.intake.writer import Writer
 from assay.syncing import noting, service, subscribing
 from assay.syncing.hooks import Hooks
+from assay_sdk import Refused
 from assay_sdk.signatures import sign
 from assay_tenants import connections
 from tests.platform.syncing.conftest import Connected
@@ -196,6 +198,30 @@ def test_a_plugin_that_fails_is_an_error_of_ours(
     monkeypatch.setattr(QuarrySource, "split", lambda *_: 1 / 0)
     assert post(account.grant.account).status_code == 500
     assert account.messages("hook") == 0
+
+
+def test_a_plugin_that_always_fails_does_not_fill_the_log(
+    post: Callable[..., TestResponse], account: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QuarrySource, "verify", lambda *_: 1 / 0)
+    with capture_logs() as logs:
+        assert [post(account.grant.account).status_code for _ in range(5)] == [500] * 5
+    told = [entry for entry in logs if entry["event"] == "hooks.failed"]
+    assert len(told) == 1
+    assert isinstance(told[0]["exc_info"], ZeroDivisionError)
+
+
+def test_no_plugin_ends_its_vendors_notices(
+    post: Callable[..., TestResponse], account: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(Refused):
+        http_status = 410
+
+    def verify(*_: Any) -> None:
+        raise Gone("This is over.")
+
+    monkeypatch.setattr(QuarrySource, "verify", verify)
+    assert post(account.grant.account).status_code == 401
 
 
 def test_with_the_database_away_it_is_to_be_sent_again(
