@@ -53,22 +53,25 @@ _CLOSE = text("""
           FROM was
          WHERE l.tenant_id = :tenant_id AND l.connection_id = was.connection_id
     )
-    SELECT open_until IS NOT NULL FROM was
+    SELECT open_until FROM was
 """)
+#: What waited for the circuit, which may have been until somebody's try should end; not what its timetable has wait.
 #: Rows that somebody holds at this moment are at work.
 _GO_ON = (
     text("""
     UPDATE intake.streams SET due_at = :now
      WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND name IN (
         SELECT s.name FROM intake.streams s
-         WHERE s.tenant_id = :tenant_id AND s.connection_id = :connection_id AND s.due_at > :now
+         WHERE s.tenant_id = :tenant_id AND s.connection_id = :connection_id
+           AND s.due_at > :now AND s.due_at <= :until
            AND (s.leased_until IS NULL OR s.leased_until < :now) FOR UPDATE SKIP LOCKED)
     """),
     text("""
     UPDATE intake.wanted SET due_at = :now
      WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND (kind, record_id) IN (
         SELECT w.kind, w.record_id FROM intake.wanted w
-         WHERE w.tenant_id = :tenant_id AND w.connection_id = :connection_id AND w.due_at > :now
+         WHERE w.tenant_id = :tenant_id AND w.connection_id = :connection_id
+           AND w.due_at > :now AND w.due_at <= :until
            AND (w.leased_until IS NULL OR w.leased_until < :now) FOR UPDATE SKIP LOCKED)
     """),
 )
@@ -116,9 +119,10 @@ def succeeded(tenant_id: int, connection_id: int) -> None:
 def note_success(session: Session, tenant_id: int, connection_id: int) -> None:
     """``succeeded``, in the caller's transaction."""
     whose = {"tenant_id": tenant_id, "connection_id": connection_id}
-    if session.execute(_CLOSE, whose).scalar_one_or_none():
+    until = session.execute(_CLOSE, whose).scalar_one_or_none()
+    if until is not None:
         for statement in _GO_ON:
-            session.execute(statement, {**whose, "now": datetime.now(UTC)})
+            session.execute(statement, {**whose, "now": datetime.now(UTC), "until": until + PROBE})
 
 
 def is_open(tenant_id: int, connection_id: int) -> bool:

@@ -110,6 +110,9 @@ def resume(tenant_id: int, connection_id: int) -> None:
         if link.paused_at is None:
             return
         link.paused_at, link.open_until = None, None
+        if link.due_at is not None and link.leased_until is None:
+            # Put off while it was paused.
+            link.due_at = datetime.now(UTC)
         _make_due(session, tenant_id, connection_id, link)
         audit.record(session, tenant_id, "connection.resumed", connection_id)
 

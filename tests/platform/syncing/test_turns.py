@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay import facts
-from assay.syncing import breakers, circuits, fetching, jobs, leases, pulling
+from assay.syncing import breakers, circuits, fetching, jobs, leases, pulling, service
 from assay.syncing.slots import Pool
 from assay_sdk import Fetch, Page, TryLater
 from assay_tenants.database import tenant_session
@@ -202,6 +202,26 @@ class TestCircuits:
         monkeypatch.setattr(pulling, "need_room", full)
         jobs.drain_links(connection.tenant_id)
         assert not circuits.is_open(*connection.key)
+
+    def test_once_it_closes_only_what_waited_for_it_goes_on(self, connection: Connected) -> None:
+        """Otherwise who is asked to wait asks for everything anew each time, and is asked to wait again."""
+        only(connection, "stones", "deals")
+        wait = TryLater("Too often.", after=timedelta(seconds=20), overloaded=True)
+        until = circuits.failed(*connection.key, wait)
+        for name, due_at in (("stones", until), ("deals", until + timedelta(minutes=4))):
+            connection.do(
+                "UPDATE intake.streams SET due_at = :at WHERE tenant_id = :t AND name = :name", at=due_at, name=name
+            )
+        circuits.succeeded(*connection.key)
+        assert connection.stream("stones").due_at <= datetime.now(UTC)
+        assert connection.stream("deals").due_at == until + timedelta(minutes=4)
+
+    def test_resumed_it_sees_to_its_notices_at_once(self, connection: Connected) -> None:
+        service.pause(*connection.key)
+        connection.work()
+        assert connection.link().due_at > datetime.now(UTC)
+        service.resume(*connection.key)
+        assert connection.link().due_at <= datetime.now(UTC)
 
     def test_notices_that_are_being_understood_keep_nobody_from_trying(self, connection: Connected) -> None:
         circuits.failed(*connection.key, TryLater("Too often.", after=timedelta(seconds=1), overloaded=True))

@@ -204,6 +204,9 @@ class TestCircuits:
         assert link.open_until > datetime.now(UTC) + timedelta(seconds=20)
         assert circuits.is_open(*connection.key)
         assert queries.health(*connection.key).is_circuit_open
+        connection.do(
+            "UPDATE intake.streams SET due_at = :at WHERE tenant_id = :t", at=datetime.now(UTC) + circuits.PROBE
+        )
         connection.do("UPDATE intake.links SET open_until = now() WHERE tenant_id = :t")
         asked = [circuits.is_open(*connection.key) for _ in range(3)]
         assert asked == [False, True, True]
