@@ -97,7 +97,7 @@ def run(house: Any, story: list[Step]) -> int:
 
 
 @given(story=steps)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_in_the_end_all_is_told(make_house, vendor, story) -> None:
     vendor.contacts.clear()
     vendor.writes.clear()
