@@ -108,7 +108,8 @@ def examine(name: str, only: tuple[str, ...], as_json: bool) -> None:
         service = found.service(name)
     except NoSuchServiceError as error:
         cause = found.broken.get(name)
-        words = f"The plugin {name!r} is broken: {cause}" if cause else f"{error} There are {sorted(found.services)}."
+        there = ", ".join(sorted(found.services))
+        words = f"The plugin {name!r} is broken: {cause}" if cause else f"{error} There are {there}."
         raise click.ClickException(visible(words)) from None
     try:
         from assay_sdk.testing import NotOffered

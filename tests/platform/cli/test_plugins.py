@@ -122,7 +122,12 @@ def test_an_installed_service_is_examined(found: Plugins) -> None:
     ("arguments", "code", "words"),
     [
         pytest.param(["segment", "--only", "purity"], 0, "1 passed, 0 failed", id="one drill"),
-        pytest.param(["segment", "--only", "dancing"], 1, "There is no drill", id="no such drill"),
+        pytest.param(
+            ["segment", "--only", "dancing"],
+            1,
+            "There is no drill dancing; there are connecting, sig",
+            id="no such drill",
+        ),
         pytest.param(["nobody"], 1, "No installed plugin provides the service 'nobody'", id="no such service"),
     ],
 )

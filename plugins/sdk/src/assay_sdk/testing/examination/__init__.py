@@ -65,7 +65,8 @@ def examine(service: Service, simulator: Maker | None = None, *, only: Sequence[
         only: names of drills, such as ``paging``; all of them unless stated.
     """
     if unknown := set(only) - {drill.__name__ for drill in DRILLS}:
-        raise ValueError(f"There is no drill {sorted(unknown)}; there are {[drill.__name__ for drill in DRILLS]}.")
+        there = ", ".join(drill.__name__ for drill in DRILLS)
+        raise ValueError(f"There is no drill {', '.join(sorted(unknown))}; there are {there}.")
     bench = Bench(service, simulator or simulator_of(service))
     with _on_this_machine():
         return Report(service.name, [_held(drill, bench) for drill in DRILLS if not only or drill.__name__ in only])
