@@ -39,16 +39,18 @@ LONGEST_TURN = timedelta(seconds=30)
 #: Fields that were made sure of longer ago are looked at once more before a vendor's refusal is believed.
 SURE_FOR = timedelta(minutes=5)
 
+# A materialised expression is worked out once; a sub-select may be for each row, and take one more each time.
 _LEASE = text("""
-    UPDATE delivery.targets t SET leased_until = :until, due_at = :until
-    FROM (
+    WITH found AS MATERIALIZED (
         SELECT d.connection_id, l.paused_at FROM delivery.targets d
         JOIN intake.links l ON l.tenant_id = :tenant_id AND l.connection_id = d.connection_id
         WHERE d.tenant_id = :tenant_id AND d.enabled AND d.due_at <= :now
             AND (d.leased_until IS NULL OR d.leased_until <= :now)
             AND (CAST(:connection_id AS bigint) IS NULL OR d.connection_id = :connection_id)
         ORDER BY d.due_at LIMIT 1 FOR UPDATE OF d SKIP LOCKED
-    ) found
+    )
+    UPDATE delivery.targets t SET leased_until = :until, due_at = :until
+    FROM found
     WHERE t.tenant_id = :tenant_id AND t.connection_id = found.connection_id
     RETURNING t.connection_id, t.plugin, t.model_id, t.prepared_at, found.paused_at
 """)
