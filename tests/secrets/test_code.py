@@ -34,6 +34,8 @@ _MENTIONED = re.compile(r"import.*(httpx|httpcore|requests|urllib|http|aiohttp|s
 _COMPARED = re.compile(rf"({_WORDS})\)* *[!=]= |[!=]= .*({_WORDS})\b")
 #: Comparisons that look like those of secrets.
 COMPARING = {
+    ("platform/assay/delivery/settling.py", "digest"): "of what was sent and is to be sent, both our own",
+    ("plugins/calendly/src/assay_calendly/api.py", "token"): "the place of a page in Calendly's list",
     ("platform/assay/scoring/engine/evaluating.py", "hash"): "the hash of a model's content, which is public",
     ("platform/assay/web/leads.py", "hash"): "likewise",
     ("platform/assay/web/leads.py", "content_hash"): "likewise",
@@ -106,7 +108,7 @@ def _opens_one(tree: ast.AST) -> bool:
 def test_secrets_are_compared_in_constant_time() -> None:
     found = set()
     for file in FILES:
-        if not _COMPARED.search(_text(file)):
+        if not _COMPARED.search(_text(file)) or _is_of_a_stand_in(file):
             continue
         for node in ast.walk(ast.parse(_text(file))):
             if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq):
@@ -115,6 +117,11 @@ def test_secrets_are_compared_in_constant_time() -> None:
                     continue
                 found |= {(_name(file), word) for side in sides if (word := _secret_word(side))}
     assert sorted(found - COMPARING.keys()) == [], "use hmac.compare_digest, or say here why not"
+
+
+def _is_of_a_stand_in(file: Path) -> bool:
+    """Vendors' stand-ins know nobody's secrets: theirs are made up at each start."""
+    return "simulator" in (*file.parts, file.stem)
 
 
 def _is_column(node: ast.expr) -> bool:

@@ -337,6 +337,7 @@ def test_nothing_that_is_called_a_secret_is_in_the_words_of_an_object() -> None:
 
 #: Named like secrets, and none.
 NO_SECRETS = {
+    "assay.connecting.settings_forms.FormField.secret",
     "assay_tenants.oauth.codes.FoundCode.code_challenge",
     "assay_tenants.sso.discovery.Endpoints.token",
 }

@@ -71,7 +71,7 @@ def test_an_unknown_queue_is_refused(environ: dict[str, str]) -> None:
         check=False,
     )
     assert refused.returncode == 2
-    assert "there is no queue 'scorign'; accepted: intake, scoring." in refused.stderr
+    assert "there is no queue 'scorign'; accepted: intake, scoring, sync." in refused.stderr
 
 
 def test_a_worker_that_takes_events_in_does_without_the_engine() -> None:
