@@ -159,6 +159,9 @@ def change(
     changed = connections.change(tenant_id, connection_id, version=version, name=name, settings=filled.settings)
     if filled.secrets:
         connections.add_credentials(tenant_id, connection_id, filled.secrets)
+    is_told = delivery_queries.find_standing(tenant_id, connection_id) is not None
+    if service.destination is not None and not is_told and service.destination.is_set_up({**held, **filled.secrets}):
+        delivery.establish(tenant_id, connection_id, service.name)
     return changed
 
 
@@ -281,7 +284,7 @@ def _set_to_work(
     """Each step may be done again. The first look at the vendor is due at once."""
     token = str(secrets[links.HOOK_TOKEN])
     syncing.establish(tenant_id, connection_id, service.name, account, title=title, hook_token=token, notes=notes)
-    if service.destination is not None:
+    if service.destination is not None and service.destination.is_set_up(secrets):
         delivery.establish(tenant_id, connection_id, service.name)
     log.info("connection.at_work", tenant_id=tenant_id, connection_id=connection_id, plugin=service.name)
 

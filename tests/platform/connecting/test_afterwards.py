@@ -11,7 +11,9 @@ from assay.connecting.errors import (
     OtherAccount,
     VendorRefused,
 )
+from assay.delivery.queries import find_standing
 from assay.syncing import links
+from assay_sdk import Destination
 from assay_tenants import connections
 from assay_tenants.access.service import SignedUp
 from assay_tenants.errors import NotFound
@@ -120,6 +122,19 @@ class TestChange:
             connecting.change(tenant.tenant_id, made.id, {}, version=changed.version)
         connecting.change(tenant.tenant_id, made.id, {**form, "signing": "two"}, version=changed.version)
         assert connections.credentials_of(tenant.tenant_id, made.id).values["signing"] == "two"
+
+
+    def test_scores_go_back_once_what_they_need_is_filled_in(
+        self, tenant: SignedUp, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Destination, "is_set_up", lambda _, secrets: bool(secrets.get("signing")))
+        made = connections.get_connection(tenant.tenant_id, connect(tenant))
+        assert find_standing(tenant.tenant_id, made.id) is None
+        form = {"folder": "Support", "signing": "one"}
+        connecting.change(tenant.tenant_id, made.id, form, version=made.version)
+        standing = find_standing(tenant.tenant_id, made.id)
+        assert standing is not None
+        assert standing.enabled
 
 
 class TestDisconnect:

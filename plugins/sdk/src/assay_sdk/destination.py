@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from assay_sdk.link import Link
@@ -77,6 +77,10 @@ class Destination:
     #: By what the vendor knows people: its own ids, or else identifiers of the tenant's, the best first. Leads that
     #: have none of them are left out.
     known_by: ClassVar[Sequence[KnownBy]] = ("vendor_id",)
+
+    def is_set_up(self, secrets: Mapping[str, Any]) -> bool:
+        """Whether scores can go back with what was filled in: asked when somebody connects, or changes it later."""
+        return True
 
     def prepare(self, link: "Link") -> None:
         """Makes sure that the fields exist: called before the first push, and again after the vendor missed one.

@@ -1,7 +1,7 @@
 """Scores as traits: ``identify`` calls into a source of their own at Segment."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -33,6 +33,9 @@ class SegmentScores(Destination):
     batch = 1000
     fields = FIELDS
     known_by = ("user_id", "anonymous_id")
+
+    def is_set_up(self, secrets: Mapping[str, Any]) -> bool:
+        return bool(secrets.get(WRITE_KEY))
 
     def prepare(self, link: Link) -> None:
         """Traits need no preparing; what can't be known is told to people here."""

@@ -1,4 +1,5 @@
 import "htmx.org";
+import { showWhereWeAre } from "./bar.js";
 import { askBefore } from "./confirm.js";
 import { announceCopies } from "./copy.js";
 import { keepLiveListsCalm, markMoves } from "./live.js";
@@ -16,4 +17,5 @@ markMoves(document);
 leaveFor(document);
 askForPasskeys(document);
 localTimes(document);
+showWhereWeAre(document);
 document.addEventListener("htmx:after:swap", () => localTimes(document));
