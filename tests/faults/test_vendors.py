@@ -246,7 +246,7 @@ def test_a_storm_of_429_is_probed_once_a_window_and_never_within(
         time.sleep(0.02)
     waves = [at for at, before in zip(asked[1:], asked, strict=False) if at - before > 0.5]
     gaps = [at - before for at, before in zip(asked[1:], asked, strict=False) if at - before > 0.5]
-    assert 2 <= len(waves) <= 3
+    assert 2 <= len(waves) <= (asked[-1] - asked[0]) / window
     # None in the window, and not in the very moment in which it ends.
     assert all(gap >= window for gap in gaps)
     # The first time, two streams may ask before either is told; then one at a time tries.
@@ -347,7 +347,7 @@ def test_a_worker_that_is_killed_leaves_neither_gap_nor_double(
     vendors: Any, connect: Callable[..., One], worker: Any, nudging: Callable[[int], None], servers: Any
 ) -> None:
     quarry, _ = vendors
-    quarry.stones, quarry.delay = 8_000, 0.01
+    quarry.stones, quarry.delay = 3_000, 0.01
     one = connect("quarry")
     one.do("UPDATE intake.links SET due_at = NULL WHERE tenant_id = :t")
     kills = 0
@@ -361,7 +361,7 @@ def test_a_worker_that_is_killed_leaves_neither_gap_nor_double(
         before = one.stream().records
         nudging(one.tenant_id)
         time.sleep(0.2)
-        if kills < 3 and one.stream().records > before:
+        if kills < 2 and one.stream().records > before:
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills += 1
@@ -370,8 +370,8 @@ def test_a_worker_that_is_killed_leaves_neither_gap_nor_double(
         elif one.stream().due_at > datetime.now(UTC) and not one.stream().leased_until:
             one.do("UPDATE intake.streams SET due_at = now() WHERE tenant_id = :t AND name = 'stones'")
     superuser.close()
-    assert kills == 3
-    assert one.ids() == list(range(1, 8_001))
+    assert kills == 2
+    assert one.ids() == list(range(1, 3_001))
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
 

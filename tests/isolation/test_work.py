@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import update
 
-from assay import pipeline, plugins
+from assay import logs, pipeline, plugins
 from assay.cli import main
 from assay.pipeline import STAGES, TIMETABLE
 from assay.profiles.models import Lead
@@ -58,8 +58,11 @@ def prints(servers: Any) -> Iterator[Callable[[int], dict[str, str]]]:
 
 
 @pytest.fixture
-def command(settings: Any, connected: None) -> Iterator[Callable[..., Result]]:
+def command(settings: Any, connected: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     """A command in this process, which has its own connections to the same database afterwards again."""
+    # Loggers remember how they were set up first: whoever looks at lines later in this process would see none.
+    monkeypatch.setattr(logs, "configure", lambda *_, **__: None)
+    monkeypatch.setattr(logs, "watch_for_crashes", lambda: None)
     environment = {
         "ASSAY_DATABASE_URL": settings.database_url,
         "ASSAY_REDIS_URL": settings.redis_url,

@@ -123,7 +123,6 @@ class TestChange:
         connecting.change(tenant.tenant_id, made.id, {**form, "signing": "two"}, version=changed.version)
         assert connections.credentials_of(tenant.tenant_id, made.id).values["signing"] == "two"
 
-
     def test_scores_go_back_once_what_they_need_is_filled_in(
         self, tenant: SignedUp, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:

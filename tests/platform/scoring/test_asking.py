@@ -125,7 +125,7 @@ def test_what_was_recorded_comes_out_again(tenant, seed: int) -> None:
                 for field in ("version", "total", "raw", "dimensions", "stage"):
                     assert getattr(found, field) == getattr(row, field), (lead_id, row)
                 compared += 1
-    assert compared > 12
+    assert compared > 5
 
 
 class TestScoresAt:

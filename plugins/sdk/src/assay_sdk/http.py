@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Tries of a call that is safe to repeat.
 TRIES = 3
-#: What is waited for within a call; longer waits are raised, so that the worker can serve others meanwhile.
+#: What a call waits for a limit of ours; longer waits are raised, so that the worker can serve others meanwhile.
 PATIENCE = timedelta(seconds=2)
 #: Waits between tries grow from the first, each by chance between none and all of it.
 BACKOFF = timedelta(seconds=0.5)
@@ -177,10 +177,8 @@ class Http:
         if error.overloaded:
             after = error.after or timedelta(seconds=1)
             self._pause(taken, after)
-            if after > self._patience or tries >= TRIES:
-                raise error
-            self._link.clock.sleep(after.total_seconds() * (1 + self._chance() / 2))
-            return
+            # Whoever waited here would come back in the same moment as all others that did.
+            raise error
         if not may_repeat or tries >= TRIES:
             raise error
         self._link.clock.sleep(BACKOFF.total_seconds() * 2 ** (tries - 1) * (0.5 + self._chance()))
