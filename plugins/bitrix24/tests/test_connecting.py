@@ -129,7 +129,7 @@ class TestAuthorising:
     def test_secrets_in_the_query_are_never_logged(
         self, service: Bitrix24, simulator: Bitrix24Simulator, clock: SetClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO)
+        caplog.set_level(logging.INFO, logger="httpx")
         tokens = dance(service.auth, simulator.app_settings(), clock, settings=simulator.form())
         assert "oauth/token" in caplog.text
         assert simulator.client_secret not in caplog.text
