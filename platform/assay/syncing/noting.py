@@ -10,7 +10,8 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from assay.syncing.routes import Memory, Route
+from assay.intake.remembering import Memory
+from assay.syncing.routes import Route
 from assay.syncing.subscribing import sealed
 from assay_tenants.database import tenant_session
 

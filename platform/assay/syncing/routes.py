@@ -1,21 +1,15 @@
 """Whose a posted request is: by the account that it names, or by the secret in its address; remembered for seconds."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from threading import Lock
-from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy import text
 
+from assay.intake.remembering import Memory
 from assay.syncing.links import hash_of
 from assay_tenants import connections
 from assay_tenants.database import directory_session
-
-#: A connection that ended is posted to no longer than this.
-LIFETIME = timedelta(seconds=4)
-SIZE = 10_000
 
 _BY_TOKEN = text("""
     SELECT tenant_id, connection_id, plugin, account, source_id FROM tenancy.hook_routes
@@ -34,8 +28,6 @@ _OTHERS = text("""
     )
 """)
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Route:
@@ -51,37 +43,6 @@ def has_others(tenant_id: int, connection_id: int, plugin: str, account: str) ->
     asked = {"tenant_id": tenant_id, "connection_id": connection_id, "plugin": plugin, "account": account}
     with directory_session() as session:
         return bool(session.execute(_OTHERS, asked).scalar_one())
-
-
-class Memory(Generic[T]):
-    """Bounded; what is not found is remembered too, because who is set up wrongly may be busy."""
-
-    def __init__(
-        self, *, lifetime: timedelta = LIFETIME, size: int = SIZE, clock: Callable[[], float] = monotonic
-    ) -> None:
-        self._lifetime = lifetime.total_seconds()
-        self._size = size
-        self._clock = clock
-        self._known: dict[Hashable, tuple[float, T]] = {}
-        self._lock = Lock()
-
-    def get(self, key: Hashable, look: Callable[[], T]) -> T:
-        now = self._clock()
-        known = self._known.get(key)
-        if known is not None and now < known[0]:
-            return known[1]
-        found = look()
-        with self._lock:
-            self._known.pop(key, None)
-            while len(self._known) >= self._size:
-                del self._known[next(iter(self._known))]
-            # Counted from before the query: what ended during it must not live longer.
-            self._known[key] = (now + self._lifetime, found)
-        return found
-
-    def forget(self) -> None:
-        with self._lock:
-            self._known.clear()
 
 
 class Routes:

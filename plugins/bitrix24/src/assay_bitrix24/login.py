@@ -1,6 +1,5 @@
 """Bitrix24's OAuth: a login page at each portal, one token endpoint for all of them."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +11,6 @@ import httpx
 from assay_bitrix24 import portal
 from assay_sdk import NeedsReconnect, OAuth, Refused, Tokens, TryLater
 from assay_sdk.auth import REFRESH_TOKEN
-from assay_sdk.logs import redacted
 
 if TYPE_CHECKING:
     from assay_sdk import Clock
@@ -26,17 +24,6 @@ _IN_WORDS = {
     "invalid_scope": "The app lacks the right crm: its card in Bitrix24 has to ask for it.",
     "invalid_request": "Bitrix24 does not understand how the app asks for access.",
 }
-
-
-class _Discreet(logging.Filter):
-    """httpx writes down each address it asks; in that of the token endpoint stand the app's secret and the tokens."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage()), ()
-        return True
-
-
-logging.getLogger("httpx").addFilter(_Discreet())
 
 
 class PortalLogin(OAuth):

@@ -5,6 +5,7 @@ connection goes to the very address that was checked; so does each redirect's. A
 largest size.
 """
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ import httpcore
 import httpx
 
 from assay_sdk.addresses import NO_ADDRESS, AddressRefused, check_parsed, check_url, configure, is_public, not_public
+from assay_sdk.logs import redacted
 
 __all__ = ["AddressRefused", "AnswerTooLarge", "DeadlinePassed", "check_url", "client", "configure", "is_public"]
 
@@ -39,6 +41,17 @@ _PIECE = 65_536
 
 _lookups = BoundedSemaphore(_LOOKUPS_AT_ONCE)
 _until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+class _Discreet(logging.Filter):
+    """httpx writes down each address that it asks, and some vendors want secrets in theirs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        return True
+
+
+logging.getLogger("httpx").addFilter(_Discreet())
 
 
 class AnswerTooLarge(httpx.RequestError):
