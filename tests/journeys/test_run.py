@@ -106,10 +106,10 @@ def is_healthy(port: int) -> bool:
         connection.close()
 
 
-def wait_until(is_so: Callable[[], bool], run: Run) -> None:
+def wait_until(is_so: Callable[[], bool], run: Run, tell: Callable[[], object] = lambda: "") -> None:
     deadline = time.monotonic() + PATIENCE
     while not is_so():
-        assert time.monotonic() < deadline, run.output
+        assert time.monotonic() < deadline, f"{tell()}\n{run.output}"
         time.sleep(0.1)
 
 
@@ -218,7 +218,7 @@ def test_killed_half_way_the_history_arrives_once(start: Callable[..., Run]) -> 
     assert events(again, of="lumen-%") == wanted
     # The stand-ins of the vendors forgot all that they had granted; the same accounts are connected again.
     again.wait_for("Stand-ins of Bitrix24, Calendly, HubSpot, Intercom, Segment are connected")
-    wait_until(lambda: at_work(again) == (5, 5, 0, 4, 4), again)
+    wait_until(lambda: at_work(again) == (5, 5, 0, 4, 4), again, lambda: standing(again))
 
 
 def at_work(run: Run) -> tuple[int, ...]:
@@ -234,6 +234,18 @@ def at_work(run: Run) -> tuple[int, ...]:
         """).fetchone()
         assert row is not None
         return tuple(row)
+
+
+def standing(run: Run) -> list[object]:
+    """What keeps them from it."""
+    with psycopg.connect(Places(run.folder).postgres_url(roles.APPLICATION)) as connection:
+        connection.execute(f"SET app.tenant_id = '{account(run).tenant_id}'")
+        return [
+            *connection.execute("SELECT connection_id, plugin, error, open_until, now() FROM intake.links"),
+            *connection.execute("SELECT connection_id, name, loaded_at, due_at, error FROM intake.streams"),
+            *connection.execute("SELECT plugin, sent, due_at, leased_until, error FROM delivery.targets"),
+            *connection.execute("SELECT connection_id, state, error, count(*) FROM delivery.pushes GROUP BY 1, 2, 3"),
+        ]
 
 
 def account(run: Run) -> Account:

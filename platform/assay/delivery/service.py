@@ -49,7 +49,8 @@ def establish(tenant_id: int, connection_id: int, plugin: str) -> None:
             enabled=True,
             known_by=kinds,
         )
-        known = {"known_by": kinds, "prepared_at": None}
+        # Whoever was at it, with the access of before, has lost their lease: dead or alive, nobody waits for them.
+        known = {"known_by": kinds, "prepared_at": None, "leased_until": None}
         outbox.settle(session, tenant_id)
         session.execute(row.on_conflict_do_update(index_elements=["tenant_id", "connection_id"], set_=known))
         _send(session, tenant_id, connection_id)

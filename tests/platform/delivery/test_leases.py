@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from assay.delivery import jobs, service
+from assay_sdk import Refused
 from assay_tenants import connections
 from assay_tenants.database import tenant_session
+from tests.platform.delivery.conftest import Scores
 
 _LINK = text("""
     INSERT INTO intake.links (tenant_id, connection_id, plugin, account, source_id, notes, created_at)
@@ -36,3 +38,32 @@ def test_each_look_takes_one(house: Any, several: list[int]) -> None:
     while (lease := jobs._take(house.tenant_id)) is not None:
         taken.append(lease.connection_id)
     assert sorted(taken) == sorted(several)
+
+
+class TestConnectedAgain:
+    """Scores go on at once, whoever was at it before."""
+
+    @pytest.fixture
+    def waiting(self, house: Any) -> Any:
+        house.know("c1")
+        house.score()
+        return house
+
+    def test_after_a_worker_was_killed_in_the_middle(self, waiting: Any) -> None:
+        assert jobs._take(waiting.tenant_id) is not None
+        assert waiting.deliver() == 0
+        service.establish(waiting.tenant_id, waiting.connection_id, "crm")
+        waiting.deliver()
+        assert waiting.told("c1") == 20
+
+    def test_while_the_vendor_refuses_the_access_of_before(self, waiting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: Any) -> Any:
+            monkeypatch.setattr(Scores, "push", push)
+            service.establish(waiting.tenant_id, waiting.connection_id, "crm")
+            raise Refused("This access is not what it was.", status=403)
+
+        push = Scores.push
+        monkeypatch.setattr(Scores, "push", refuse)
+        waiting.deliver()
+        assert waiting.target().error == ""
+        assert waiting.told("c1") == 20

@@ -1,5 +1,6 @@
 """Streams: every record once, whatever happens between two statements; nobody's failure is another's."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -50,52 +51,17 @@ def test_the_timetable_is_kept_with_a_little_chance(connection: Connected, vendo
     assert len(dues) == 5
 
 
-def _statements_of_a_page(connection: Connected) -> int:
-    """How many statements of the database pulling one page takes."""
-    counted: list[str] = []
-    listener = lambda *of: counted.append(of[2])  # noqa: E731 # an event's listener
-    event.listen(database.engine(), "before_cursor_execute", listener)
-    try:
-        connection.make_due()
-        jobs.drain_links(connection.tenant_id)
-    finally:
-        event.remove(database.engine(), "before_cursor_execute", listener)
-    return len(counted)
-
-
 def test_a_crash_between_any_two_statements_leaves_neither_gap_nor_double(
-    connect: Callable[..., Connected], vendor: QuarrySimulator, monkeypatch: pytest.MonkeyPatch, dies: Any
+    connection: Connected, vendor: QuarrySimulator, monkeypatch: pytest.MonkeyPatch, dies: Any
 ) -> None:
     # One page a slice, so that each crash falls into the pages' own statements.
     monkeypatch.setattr(pulling, "SLICE", timedelta(0))
-    counting = connect()
-    counting.do("UPDATE intake.streams SET due_at = NULL WHERE tenant_id = :t AND name <> 'stones'")
-    counting.do("UPDATE intake.links SET due_at = NULL WHERE tenant_id = :t")
-    vendor.stones = 100
-    statements = _statements_of_a_page(counting)
-    assert statements > 10
-    connection = connect()
     connection.do("UPDATE intake.streams SET due_at = NULL WHERE tenant_id = :t AND name <> 'stones'")
     connection.do("UPDATE intake.links SET due_at = NULL WHERE tenant_id = :t")
     crashed = 0
-    for last in range(statements + 1):
-        vendor.stones += 100
-        left = [last]
-
-        def crash(*_: Any, left: list[int] = left) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                # Of a kind that nothing in between catches.
-                raise KeyboardInterrupt
-
-        connection.make_due()
-        event.listen(database.engine(), "before_cursor_execute", crash)
-        try:
-            dies(lambda: jobs.drain_links(connection.tenant_id))
-        finally:
-            event.remove(database.engine(), "before_cursor_execute", crash)
-        crashed += left[0] < 0
-    assert crashed >= statements - 2
+    while _crashes_before_statement(crashed, connection, vendor, dies):
+        crashed += 1
+    assert crashed > 10
     connection.make_due()
     connection.work()
     while connection.stream().cursor["after"] < vendor.stones:
@@ -103,6 +69,30 @@ def test_a_crash_between_any_two_statements_leaves_neither_gap_nor_double(
         connection.work()
     assert connection.ids() == list(range(1, vendor.stones + 1))
     assert connection.stream().records == vendor.stones
+
+
+def _crashes_before_statement(last: int, connection: Connected, vendor: QuarrySimulator, dies: Any) -> bool:
+    """Whether pulling a page came so far; of the database's statements only those that this thread makes count."""
+    vendor.stones += 100
+    thread = threading.get_ident()
+    made = 0
+
+    def crash(*_: Any) -> None:
+        nonlocal made
+        if threading.get_ident() != thread:
+            return
+        made += 1
+        if made > last:
+            # Of a kind that nothing in between catches.
+            raise KeyboardInterrupt
+
+    connection.make_due()
+    event.listen(database.engine(), "before_cursor_execute", crash)
+    try:
+        dies(lambda: jobs.drain_links(connection.tenant_id))
+    finally:
+        event.remove(database.engine(), "before_cursor_execute", crash)
+    return made > last
 
 
 @pytest.mark.parametrize(
