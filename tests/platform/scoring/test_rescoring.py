@@ -25,6 +25,8 @@ def small(monkeypatch) -> None:
     monkeypatch.setattr(rescore_jobs, "MOST_LEADS", 4)
     monkeypatch.setattr(rescore_jobs, "SMALLEST_STEP", 1)
     monkeypatch.setattr(rescore_jobs, "STEP_SECONDS", 0)
+    # A turn without leads, because this machine is busy, would count as one.
+    monkeypatch.setattr(rescore_jobs, "WAIT_SECONDS", 60)
     monkeypatch.setattr(rescore_jobs, "_worker", rescore_jobs._Worker(step=2, leads=4))
 
 
@@ -180,6 +182,7 @@ class TestMeanwhile:
             "    print('in the middle', flush=True)\n"
             "    time.sleep(60)\n"
             "rescore_jobs.store_where_unchanged = stop\n"
+            "rescore_jobs.WAIT_SECONDS = 60\n"
             f"rescore_jobs.drain_rescores({tenant.tenant_id})\n"
         )
         worker = subprocess.Popen(

@@ -20,7 +20,11 @@ from assay_tenants.models import Person as PersonRow
 
 PASSWORD = "a long enough password"
 PAGE = "/account/second-factors"
-NOW = datetime.now(UTC).replace(second=10, microsecond=0)
+
+
+def minutes_ago(minutes: int) -> datetime:
+    """Early in a code's half minute."""
+    return datetime.now(UTC).replace(second=10, microsecond=0) - timedelta(minutes=minutes)
 
 
 def person_id_of(tenant_id: int) -> int:
@@ -46,7 +50,7 @@ def codes_on(page: str) -> list[str]:
 
 
 def add_app(person: Any) -> tuple[pyotp.TOTP, list[str]]:
-    with time_machine.travel(NOW - timedelta(minutes=3), tick=False):
+    with time_machine.travel(minutes_ago(3), tick=False):
         assert person.sends(f"{PAGE}/app", on=PAGE).status_code == 303
         app = pyotp.TOTP(secret_on(person.opens(f"{PAGE}/app").text))
         page = person.sends(f"{PAGE}/app/confirm", on=f"{PAGE}/app", code=app.now())
@@ -98,7 +102,7 @@ class TestAdding:
             session.execute(
                 update(LoginSession)
                 .where(LoginSession.tenant_id == person.tenant_id)
-                .values(proven_at=NOW - timedelta(minutes=16))
+                .values(proven_at=minutes_ago(16))
             )
         before = factors.overview(person_id_of(person.tenant_id))
         answer = person.sends(f"{PAGE}/{what}", on=PAGE, code="000000", name="x", credential="{}")
@@ -110,7 +114,7 @@ class TestAdding:
             session.execute(
                 update(LoginSession)
                 .where(LoginSession.tenant_id == person.tenant_id)
-                .values(proven_at=NOW - timedelta(minutes=16))
+                .values(proven_at=minutes_ago(16))
             )
         answer = person.sends(f"{PAGE}/passkeys/options", on=PAGE)
         assert (answer.status_code, answer.json["code"]) == (401, "prove_again")
@@ -311,7 +315,7 @@ def test_a_factor_stands_in_for_the_password_where_a_page_asks_anew(person: Any)
         session.execute(
             update(LoginSession)
             .where(LoginSession.tenant_id == person.tenant_id)
-            .values(proven_at=NOW - timedelta(minutes=16))
+            .values(proven_at=minutes_ago(16))
         )
     assert f"{PAGE}/show?next={PAGE}" in person.opens(f"/account/confirm?next={PAGE}").text
     shown = person.sends(f"{PAGE}/show?next={PAGE}", on=f"{PAGE}/show", code=app.now())
