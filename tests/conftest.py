@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
@@ -24,6 +25,7 @@ from assay.guards import guard
 from assay.migrating import upgrade
 from assay.settings import Settings
 from assay_tenants import database
+from assay_tenants.access import passwords
 from assay_tenants.access.service import SignedUp, sign_up
 
 PASSWORD = "a long enough password"
@@ -44,6 +46,14 @@ def short_folder() -> Iterator[Callable[[], Path]]:
     yield make
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hasher() -> Iterator[PasswordHasher]:
+    """The product's own. Thousands of tenants sign up here: in this process a weaker one does it meanwhile."""
+    strong, passwords._hasher = passwords._hasher, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    yield strong
+    passwords._hasher = strong
 
 
 @pytest.fixture(scope="session")

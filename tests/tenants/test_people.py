@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from assay_tenants.access import (
     SignedUp,
     Visitor,
     WrongCredentials,
+    passwords,
     people,
     recovery,
     sessions,
@@ -235,9 +237,8 @@ class TestPasswords:
             check_strength(password, about=(password[:20], "ines@example.test", ""))
             assert len(password) in PASSWORD_LENGTH
 
-    def test_a_hash_of_other_parameters_is_made_anew_at_login(self, address) -> None:
-        from argon2 import PasswordHasher
-
+    def test_a_hash_of_other_parameters_is_made_anew_at_login(self, address, hasher, monkeypatch) -> None:
+        monkeypatch.setattr(passwords, "_hasher", hasher)
         weaker = PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1).hash(PASSWORD)
         sign_up(address)
         with directory_session() as session:
