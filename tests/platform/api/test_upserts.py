@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from assay.normalise.queries import list_dead_letters
 from assay_tenants.access.service import SignedUp
+from tests.amount import examples
 
 JSON = {"Content-Type": "application/json"}
 Find = Callable[..., Any]
@@ -169,7 +170,7 @@ VALUES = st.one_of(
 
 
 @given(traits=st.dictionaries(st.text(max_size=5), VALUES, max_size=4), user_id=st.text(max_size=6))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_accepted_is_understood(
     call: Any, tenant: SignedUp, work_off: Callable[[int], int], traits: dict[str, Any], user_id: str
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from assay.delivery import settling
 from assay.scoring import asking
 from assay_sdk import Alias, Identifiers
+from tests.amount import examples
 
 PEOPLE = ("c0", "c1", "c2")
 Step = tuple[str, Any]
@@ -97,7 +98,7 @@ def run(house: Any, story: list[Step]) -> int:
 
 
 @given(story=steps)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_in_the_end_all_is_told(make_house, vendor, story) -> None:
     vendor.contacts.clear()
     vendor.writes.clear()

@@ -14,6 +14,7 @@ from assay.profiles import bulk_events, service
 from assay.profiles.merging import canonical, micros
 from assay_sdk import Event, Identifiers
 from assay_tenants.database import tenant_session
+from tests.amount import examples
 
 SOURCE, IMPORT = 3, 7
 TEXTS = {"user_id": pl.String, "email": pl.String, "anonymous_id": pl.String, "vendor:hubspot": pl.String}
@@ -89,7 +90,7 @@ def apply_records(world: Any, events: Sequence[Event], received_at: Any) -> set[
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(20),
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -13,6 +13,7 @@ from assay.profiles.merging import canonical
 from assay.profiles.naming import company_key, domain_key
 from assay_sdk import Company, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
+from tests.amount import examples
 
 At = Callable[[int], datetime]
 
@@ -266,7 +267,7 @@ def _batches(draw: st.DrawFn, sent: list[Any]) -> list[list[Any]]:
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

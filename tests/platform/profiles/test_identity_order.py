@@ -16,6 +16,7 @@ from assay.profiles.settling import Graph, Limits, Pair, crowded, pair_of, settl
 from assay_sdk import Alias, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import AssayError
+from tests.amount import examples
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LOW = Limits(value=2, device=2)
@@ -54,7 +55,7 @@ RECORDS: st.SearchStrategy[CoreRecord] = st.one_of(
     st.builds(Alias, ids=SOMEBODY, previous=SOMEBODY, at=MOMENTS),
 )
 QUIET = settings(
-    max_examples=30,
+    max_examples=examples(15),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers, Identify
+from tests.amount import examples
 
 # Few values of each kind, so that records meet; instants that tie.
 MOMENTS = st.integers(0, 4).map(lambda number: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number))
@@ -55,7 +56,7 @@ def _batches(draw: st.DrawFn, sent: list[Any]) -> list[list[Any]]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

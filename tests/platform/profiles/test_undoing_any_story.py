@@ -12,6 +12,7 @@ from assay.profiles import service, undoing
 from assay.profiles.queries import read_facts
 from assay_sdk import Alias, Company, CoreRecord, Event, Identifiers, Identify
 from assay_tenants.database import tenant_session
+from tests.amount import examples
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 EVERYBODY = range(1, 2**62)
@@ -63,7 +64,7 @@ BATCHES = st.lists(
     max_size=8,
 )
 HYPOTHESIS = settings(
-    max_examples=25,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

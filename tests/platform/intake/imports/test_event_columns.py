@@ -20,6 +20,7 @@ from assay.intake.imports.rows import Reader
 from assay.normalise import event_id, find_fault
 from assay.profiles.merging import canonical, micros
 from assay_sdk import Event
+from tests.amount import examples
 
 RECEIVED = datetime(2026, 11, 1, tzinfo=UTC)
 SOURCE = 7
@@ -102,7 +103,7 @@ def compare(split: Split, expected: Sequence[tuple[int, Event | None]]) -> None:
 
 
 class TestFromCells:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(st.lists(rows, min_size=1, max_size=8), hows)
     def test_is_what_single_rows_are(self, table: list[list[str]], how: dict[str, str]) -> None:
         mapping = ColumnMapping.read({**MAPPED, **how}, "events")
@@ -201,7 +202,7 @@ IGNORED = {**MAPPED, "columns": [*MAPPED["columns"][:-1], {"column": "properties
 
 
 class TestLineReader:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(st.lists(documents, min_size=1, max_size=5), hows, st.sampled_from([None, MAPPED, RENAMED, IGNORED]))
     def test_is_what_single_lines_are(
         self, found: list[dict[str, Any]], how: dict[str, str], mapped: dict[str, Any] | None

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from assay.scoring.engine import CompiledModel, compile_model, explain, outcomes, score
 from assay.scoring.language import Model, content_hash, dump, load
+from tests.amount import examples
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 DAY_0 = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
@@ -39,7 +40,7 @@ Frames = Callable[..., pl.DataFrame]
 def tried(models: int) -> Callable[..., Any]:
     """So many pairs of models, the same ones each time."""
     return settings(
-        max_examples=models,
+        max_examples=examples(models),
         # A failure names one lead and instant itself; to shrink it takes minutes and makes the history no simpler.
         phases=[Phase.generate],
         derandomize=True,
@@ -254,7 +255,7 @@ def assert_equal(ours: Sequence[pl.DataFrame], theirs: Sequence[pl.DataFrame]) -
         assert one.equals(other)
 
 
-@tried(40)
+@tried(25)
 @given(pair=pairs(), seed=seeds)
 def test_what_is_told_adds_up(engine: Engine, pair: Pair, seed: int) -> None:
     dice = random.Random(seed)
@@ -338,7 +339,7 @@ def test_models_scored_together_do_not_touch_each_other(engine: Engine, pair: Pa
 
 
 @pytest.mark.parametrize("smooth", [False, True], ids=["discrete", "smooth"])
-@tried(60)
+@tried(40)
 @given(data=st.data(), seed=seeds)
 def test_nothing_changes_before_next_change(engine: Engine, smooth: bool, data: st.DataObject, seed: int) -> None:
     pair = data.draw(pairs(smooth=smooth))
