@@ -1,4 +1,4 @@
-"""What the plugin asks is what Bitrix24's own descriptions of its methods allow."""
+"""What the plugin asks, and the stand-in answers, is what Bitrix24's own descriptions of its methods allow."""
 
 import json
 from collections.abc import Mapping
@@ -60,9 +60,23 @@ def faults(methods: Mapping[str, Any], method: str, given: Mapping[str, Any]) ->
     ]
 
 
+def unlike(example: Any, answer: Any, at: str) -> set[str]:
+    """Where an answer holds something of another kind than the example; what only one of them has says nothing."""
+    if example is None or answer is None or at.endswith("EVENT_DATA"):
+        # An event's data are an object, which the example leaves out.
+        return set()
+    if isinstance(example, dict) and isinstance(answer, dict):
+        both = example.keys() & answer.keys()
+        return {fault for name in both for fault in unlike(example[name], answer[name], f"{at}.{name}")}
+    if isinstance(example, list) and isinstance(answer, list):
+        return {fault for one in answer for fault in unlike(example[0], one, f"{at}[]")} if example else set()
+    kinds = [float if type(one) is int else type(one) for one in (example, answer)]
+    return set() if kinds[0] is kinds[1] else {f"{at} is {answer!r}, unlike {example!r}"}
+
+
 @pytest.mark.skipif(not DESCRIPTIONS.exists(), reason="Bitrix24's descriptions are not here")
-def test_requests_fit_their_descriptions(
-    service: Bitrix24, link: Link, simulator: Bitrix24Simulator, clock: SetClock
+def test_requests_and_answers_fit_their_descriptions(
+    service: Bitrix24, link: Link, simulator: Bitrix24Simulator, clock: SetClock, exchanges: Any
 ) -> None:
     methods = json.loads(DESCRIPTIONS.read_text())["methods"]
     simulator.fill(130)
@@ -93,6 +107,14 @@ def test_requests_fit_their_descriptions(
         for fault in faults(methods, method, parameters)
     }
     assert not wrong
+    answered = [(call.url.path.rpartition("/")[2], answer.json()) for call, answer in exchanges if answer.is_success]
+    held = [
+        (method, methods[method]["resultExample"], body)
+        for method, body in answered
+        if method not in WITHOUT and "resultExample" in methods[method]
+    ]
+    assert len({method for method, _, _ in held}) >= 7
+    assert not {fault for method, example, body in held for fault in unlike(example, body, method)}
 
 
 @pytest.mark.skipif(not DESCRIPTIONS.exists(), reason="Bitrix24's descriptions are not here")
@@ -106,3 +128,17 @@ def test_requests_fit_their_descriptions(
 )
 def test_the_check_finds_faults(method: str, given: dict[str, Any]) -> None:
     assert faults(json.loads(DESCRIPTIONS.read_text())["methods"], method, given)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fits"),
+    [
+        pytest.param({"result": [{"id": 1}], "total": 4}, True, id="alike"),
+        pytest.param({"result": [{"id": None}], "more": 4}, True, id="what one of them lacks"),
+        pytest.param({"result": [{"id": "1"}]}, False, id="a text for a number"),
+        pytest.param({"result": {"id": 1}}, False, id="an object for a list"),
+        pytest.param({"result": [{"id": True}]}, False, id="a truth for a number"),
+    ],
+)
+def test_the_check_of_answers_finds_faults(answer: Any, fits: bool) -> None:
+    assert (not unlike({"result": [{"id": 5}], "total": 1.5}, answer, "x")) is fits

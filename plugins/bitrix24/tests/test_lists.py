@@ -233,6 +233,20 @@ class TestRecords:
         (event,) = load("activities")[0]
         assert (event.type, event.ids.vendor) == ("call.received", {"bitrix24": "contact:7"})
 
+    def test_an_activity_that_passes_from_a_lead_to_its_contact_is_still_one(
+        self, simulator: Bitrix24Simulator, link: Link, load: Load, clock: SetClock
+    ) -> None:
+        meeting = {"TYPE_ID": "1", "COMPLETED": "Y"}
+        id_ = simulator.portal.add(ACTIVITY, clock.now(), OWNER_TYPE_ID="1", OWNER_ID="1", **meeting)
+        found = load("activities")[0]
+        talks = [{"TYPE": "PHONE", "VALUE": "+491", "ENTITY_ID": id_, "ENTITY_TYPE_ID": "3"} for id_ in ("7", "8")]
+        for owner in ({"OWNER_TYPE_ID": "3", "OWNER_ID": "7"}, {"OWNER_TYPE_ID": "2", "COMMUNICATIONS": talks}):
+            simulator.portal.rows[ACTIVITY][id_] |= owner
+            found += load("activities")[0]
+        ids = {(event.type, event.sender_id) for event in found}
+        # Two of the meeting as one person's, and two of the second person's.
+        assert sorted(type_ for type_, _ in ids) == ["meeting.booked", "meeting.booked", "meeting.held", "meeting.held"]
+
     def test_the_text_of_a_letter_is_not_kept(
         self, service: Bitrix24, simulator: Bitrix24Simulator, link: Link
     ) -> None:

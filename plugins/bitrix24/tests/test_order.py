@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay_bitrix24.service import Bitrix24
-from assay_sdk import Company, Event, Message, Outcome
+from assay_sdk import Company, Event, Identify, Message, Misunderstood, Outcome
 
 AT = datetime(2026, 9, 21, 12, tzinfo=UTC)
 INSTANTS = st.sampled_from(["2026-09-21T12:00:00+03:00", "2026-09-21T12:00:01+03:00", "2026-09-22T01:00:00+02:00"])
@@ -99,3 +99,12 @@ def test_the_company_of_now_is_stated_later_than_the_one_before() -> None:
     body = json.dumps({"kind": "contact", "records": [record for _, record in records]}).encode()
     before, now = (one for one in source.normalise(Message("pull/x", body, AT)) if isinstance(one, Company))
     assert before.at < now.at
+
+
+def test_a_record_that_is_nested_too_deeply_takes_no_other_with_it() -> None:
+    deep = '{"id":1,"title":' + "[" * 100_000 + "]" * 100_000 + "}"
+    good = '{"id":2,"createdTime":"2026-09-20T12:00:00+03:00"}'
+    body = f'{{"kind":"contact","stages":{{}},"records":[{deep},{good}]}}'.encode()
+    fault, *others = Bitrix24().source.normalise(Message("pull/contacts", body, AT))
+    assert isinstance(fault, Misunderstood)
+    assert [type(other) for other in others] == [Identify, Event]

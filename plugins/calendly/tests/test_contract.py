@@ -1,131 +1,123 @@
-"""Every request of ours, and the stand-in's answers, against Calendly's own description of its API."""
+"""Our requests, and the stand-in's answers, against Calendly's own description of its API."""
 
-import importlib.util
-import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from assay_calendly import api
 from assay_calendly.service import Calendly
 from assay_calendly.simulator import CalendlySimulator
-from assay_sdk import Link, egress
+from assay_calendly.subscriptions import GROUPS
+from assay_sdk import Link, NeedsReconnect, Refused
 from assay_sdk.testing import SetClock
 
-SPECS = Path(__file__).parents[3] / ".." / "shared" / "vendors" / "specs"
 HOST = "https://api.calendly.com"
-
-pytestmark = [
-    pytest.mark.skipif(
-        not (SPECS / "calendly.yaml").exists() or importlib.util.find_spec("openapi_core") is None,
-        reason="the description is not beside this repository, or openapi-core is not installed",
-    ),
-    pytest.mark.filterwarnings("ignore:Unsupported scheme type"),
-]
-
-
-@pytest.fixture(scope="module")
-def api() -> Any:
-    import yaml
-    from openapi_core import Config, OpenAPI
-
-    found = importlib.util.spec_from_file_location("apply_overlay", SPECS / "apply_overlay.py")
-    assert found is not None
-    assert found.loader is not None
-    overlaying = importlib.util.module_from_spec(found)
-    found.loader.exec_module(overlaying)
-    document = yaml.safe_load((SPECS / "calendly.yaml").read_text())
-    for patch in json.loads((SPECS / "overlays" / "calendly.json").read_text())["patches"]:
-        overlaying.apply(document, patch)
-    # Calendly's original fails strict validation of documents.
-    return OpenAPI.from_dict(json.loads(json.dumps(document, default=str)), config=Config(spec_validator_cls=None))
+pytestmark = pytest.mark.filterwarnings("ignore:Unsupported scheme type")
+HEADERS = {"Authorization": "Bearer t", "Content-Type": "application/json"}
+#: What Calendly has added since the description was written.
+BEYOND = {
+    "scheduling_method": "of an invitee",
+    "invitee_scheduled_by": "of an invitee",
+    "user_email": "of a meeting's host",
+    "created_at": "of a cancellation",
+    "code": "of an error's detail",
+    **{event: "may be subscribed to" for group in GROUPS for event in group.events},
+}
 
 
 @pytest.fixture
-def asked(link: Link) -> list[tuple[httpx.Request, httpx.Response]]:
-    """What was asked from here on, and answered."""
-    found: list[tuple[httpx.Request, httpx.Response]] = []
-
-    def written(answer: httpx.Response) -> None:
-        answer.read()
-        found.append((answer.request, answer))
-
-    client = egress.client()
-    client.event_hooks = {"response": [written]}
-    link.http._client = client
-    return found
+def description(described: Any) -> Any:
+    return described("calendly.yaml", "calendly.json")
 
 
-def as_described(request: httpx.Request) -> Any:
-    import requests
-    from openapi_core.contrib.requests import RequestsOpenAPIRequest
-
-    path = request.url.raw_path.decode().partition("?")[0]
-    body = request.content or None
-    return RequestsOpenAPIRequest(
-        requests.Request(
-            request.method,
-            HOST + path,
-            params=dict(request.url.params.multi_items()),
-            headers={"Authorization": request.headers["Authorization"], "Content-Type": "application/json"},
-            data=body,
-        )
-    )
-
-
-def test_no_request_of_ours_violates_it(
-    api: Any, service: Calendly, simulator: CalendlySimulator, link: Link, asked: Any, clock: SetClock, reader: Any
+def test_requests_and_answers_are_as_described(
+    description: Any,
+    service: Calendly,
+    simulator: CalendlySimulator,
+    link: Link,
+    exchanges: Any,
+    clock: SetClock,
+    reader: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    simulator.fill(120)
-    invitee = simulator.book("ada@example.test")
-    submission = simulator.submit(None, invitee=invitee)
+    # Several pages, of few each.
+    monkeypatch.setattr(api, "LARGEST_PAGE", 10)
+    simulator.fill(20)
+    submission = simulator.submit(None, invitee=simulator.book("ada@example.test"))
+    simulator.reschedule(simulator.book("ben@example.test"))
+    simulator.mark_no_show(simulator.book("cyd@example.test"))
+    simulator.cancel(simulator.book("dee@example.test"), by="host")
+    simulator.submit("eve@example.test")
     service.account(link)
-    service.source.subscribe(link, "https://assay.example.test/hooks/calendly/1")
-    service.source.subscribe(link, "https://assay.example.test/hooks/calendly/1")
+    for _ in range(2):
+        service.source.subscribe(link, "https://assay.example.test/hooks/calendly/1")
     reader.run()
     clock.turn(timedelta(minutes=10))
     reader.run()
     reader.run("routing-forms")
-    service.source.fetch(link, "submission", [submission["uri"].rpartition("/")[2]])
-    service.source.fetch(link, "recap", [next(iter(simulator.quartz.meetings))])
+    service.source.fetch(link, "submission", [submission["uri"].rpartition("/")[2], "NOBODY"])
+    service.source.fetch(link, "recap", [next(iter(simulator.quartz.meetings)), "NOBODY"])
     service.source.unsubscribe(link)
-    assert len({(request.method, request.url.path.split("/")[1]) for request, _ in asked}) >= 8
-    seen: set[tuple[str, str]] = set()
-    for request, _ in asked:
-        # One of each shape is enough: the others differ by what they name.
-        shape = request.method, str(sorted(request.url.params)) + request.url.path.replace("/", " ")[:22]
-        if shape not in seen:
-            seen.add(shape)
-            api.validate_request(as_described(request))
+    assert {(request.method, request.url.path.split("/")[1], answer.status_code) for request, answer in exchanges} >= {
+        *(("GET", name, 200) for name in ("users", "organization_memberships", "scheduled_events", "routing_forms")),
+        *(("GET", name, 404) for name in ("scheduled_events", "routing_form_submissions")),
+        *(("GET", name, 200) for name in ("routing_form_submissions", "webhook_subscriptions")),
+        ("POST", "webhook_subscriptions", 201),
+        ("DELETE", "webhook_subscriptions", 204),
+    }
+    assert description.faults(exchanges, BEYOND) == []
 
 
-def test_a_wrong_request_would_be_told(api: Any, link: Link, asked: Any) -> None:
-    link.http.get("/users/me")
-    request = asked[-1][0]
-    from openapi_core.exceptions import OpenAPIError
-
-    for path in ("/webhook_subscriptions", "/scheduled_events?count=101"):
-        wrong = httpx.Request("GET", HOST + path, headers=request.headers)
-        with pytest.raises(OpenAPIError):
-            api.validate_request(as_described(wrong))
-
-
-def test_stand_ins_meetings_and_invitees_are_as_described(
-    api: Any, simulator: CalendlySimulator, link: Link, asked: Any, reader: Any
+@pytest.mark.parametrize(
+    ("status", "path", "error"),
+    [
+        pytest.param(400, "/scheduled_events", Refused, id="whose meetings is not said"),
+        pytest.param(401, "/users/me", NeedsReconnect, id="access that was taken back"),
+        pytest.param(403, f"/routing_forms?organization={HOST}/organizations/OTHER", Refused, id="somebody else's"),
+        pytest.param(404, "/scheduled_events/NOBODY", Refused, id="nothing there"),
+    ],
+)
+def test_refusals_are_as_described(
+    status: int,
+    path: str,
+    error: type[Exception],
+    description: Any,
+    simulator: CalendlySimulator,
+    link: Link,
+    exchanges: Any,
 ) -> None:
-    import requests
-    from openapi_core.contrib.requests import RequestsOpenAPIResponse
+    for grant in simulator.grants:
+        grant.revoked = status == 401
+    with pytest.raises(error):
+        link.http.get(path)
+    request, answer = exchanges[0]
+    assert answer.status_code == status
+    assert description.of_answer(request, answer, BEYOND) == []
 
-    simulator.reschedule(simulator.book("ada@example.test"))
-    simulator.mark_no_show(simulator.book("ben@example.test"))
-    simulator.submit("cyd@example.test")
-    reader.run()
-    reader.run("routing-forms")
-    assert asked
-    for request, answer in asked:
-        told = requests.Response()
-        told.status_code, told._content = answer.status_code, answer.content
-        told.headers["Content-Type"] = "application/json"
-        api.validate_response(as_described(request), RequestsOpenAPIResponse(told))
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("GET", "/webhook_subscriptions", None, id="parameters that are missing"),
+        pytest.param("GET", "/scheduled_events?count=101", None, id="a page that is too large"),
+        pytest.param("POST", "/webhook_subscriptions", {"url": "https://a.test"}, id="fields that are missing"),
+        pytest.param("GET", "/nowhere", None, id="no such call"),
+    ],
+)
+def test_a_wrong_request_is_told(method: str, path: str, body: Any, description: Any) -> None:
+    """Otherwise what stands above would say nothing."""
+    assert description.of_request(httpx.Request(method, HOST + path, headers=HEADERS, json=body), BEYOND)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"resource": {"uri": f"{HOST}/users/A"}}, id="fields that are missing"),
+        pytest.param({"resource": {}, "collection": []}, id="a field that nobody described"),
+    ],
+)
+def test_a_wrong_answer_is_told(body: Any, description: Any) -> None:
+    request = httpx.Request("GET", f"{HOST}/users/me", headers=HEADERS)
+    assert description.of_answer(request, httpx.Response(200, json=body), BEYOND)

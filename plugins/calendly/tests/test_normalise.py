@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay_calendly.pruning import pruned
+from assay_calendly.reading import of_invitee
 from assay_calendly.source import CalendlySource
 from assay_sdk import Deletion, Event, Fetch, Identifiers, Identify, Message, Misunderstood, Request
 
@@ -103,6 +104,14 @@ def test_marked_twice_is_two_no_shows() -> None:
     marks = [{"uri": f"https://api.calendly.com/invitee_no_shows/{one}", "created_at": AT} for one in ("A", "B")]
     ids = {events(hook("invitee_no_show.created", an_invitee(no_show=mark)))[0].sender_id for mark in marks}
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize("mark", [{}, {"created_at": AT}, {"uri": None, "created_at": AT}])
+def test_a_mark_without_a_uri_is_the_same_by_either_way(mark: dict[str, Any]) -> None:
+    invitee = an_invitee(no_show=mark, updated_at="2026-09-23T10:00:00.000000Z")
+    posted = events(hook("invitee_no_show.created", invitee))
+    listed = events(list(of_invitee(invitee)))
+    assert [one.sender_id for one in posted] == [one.sender_id for one in listed if one.type == "meeting.no_show"]
 
 
 class TestForms:

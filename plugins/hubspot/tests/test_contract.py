@@ -1,20 +1,13 @@
 """The plugin's requests and the stand-in's answers, against a description of HubSpot's API."""
 
-import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from assay_sdk import ScoreUpdate, egress
 
-SPEC = Path(__file__).parents[4] / "shared" / "vendors" / "specs" / "hubspot.handwritten.json"
-HOST = "https://api.hubapi.com"
-#: What the description does not hold.
+#: What the description does not hold: it is ours, and speaks of contacts, companies, deals and the login.
 BESIDE = (
     "/marketing/",
     "/form-integrations/",
@@ -23,49 +16,14 @@ BESIDE = (
     "/appinstalls/",
     "/webhooks/",
     "/oauth/authorize",
+    "/crm/objects/2026-03/meetings",
+    "/crm/associations/2026-03/meetings",
 )
 
 
-class Exchange:
-    """One call as openapi-core wants to see it."""
-
-    def __init__(self, request: httpx.Request, answer: httpx.Response) -> None:
-        from openapi_core.datatypes import RequestParameters
-
-        url = urlsplit(str(request.url))
-        self.host_url, self.path, self.full_url_pattern = HOST, url.path, f"{HOST}{url.path}"
-        self.method, self.body = request.method.lower(), request.content or None
-        self.content_type = request.headers.get("content-type", "").partition(";")[0]
-        query = ImmutableMultiDict(parse_qsl(url.query))
-        self.parameters = RequestParameters(query=query, header=Headers(request.headers.items()))
-        self.answer = SimpleNamespace(
-            status_code=answer.status_code,
-            data=answer.content,
-            content_type=answer.headers.get("content-type", "").partition(";")[0],
-            headers=Headers(answer.headers.items()),
-        )
-
-
 @pytest.fixture
-def exchanges(link):
-    """All that goes out over this connection and comes back."""
-    seen: list[tuple[httpx.Request, httpx.Response]] = []
-
-    def keep(answer: httpx.Response) -> None:
-        answer.read()
-        seen.append((answer.request, answer))
-
-    link.http.client.event_hooks = {"response": [keep]}
-    return seen
-
-
-@pytest.fixture
-def description():
-    openapi_core = pytest.importorskip("openapi_core")
-    if not SPEC.exists():
-        pytest.skip("The description lies outside the repository.")
-    config = openapi_core.Config(spec_validator_cls=None)
-    return openapi_core.OpenAPI.from_dict(json.loads(SPEC.read_text()), config=config)
+def description(described):
+    return described("hubspot.handwritten.json")
 
 
 def everything(simulator, link, service, clock, pulled):
@@ -96,16 +54,8 @@ def everything(simulator, link, service, clock, pulled):
 
 def test_requests_and_answers_are_as_described(simulator, link, service, clock, pulled, exchanges, description):
     everything(simulator, link, service, clock, pulled)
-    checked = set()
-    for request, answer in exchanges:
-        path = urlsplit(str(request.url)).path
-        if path.startswith(BESIDE) or "/meetings" in path:
-            continue
-        exchange = Exchange(request, answer)
-        description.validate_request(exchange)
-        description.validate_response(exchange, exchange.answer)
-        checked.add((request.method, path))
-    assert {
+    held = [(request, answer) for request, answer in exchanges if not request.url.path.startswith(BESIDE)]
+    assert {(request.method, request.url.path) for request, _ in held} >= {
         ("GET", "/crm/objects/2026-03/contacts"),
         ("POST", "/crm/objects/2026-03/contacts/search"),
         ("POST", "/crm/objects/2026-03/deals/batch/read"),
@@ -115,16 +65,27 @@ def test_requests_and_answers_are_as_described(simulator, link, service, clock, 
         ("POST", "/crm/properties/2026-03/contacts"),
         ("POST", "/crm/objects/2026-03/contacts/batch/update"),
         ("POST", "/oauth/2026-03/token"),
-    } <= checked
+    }
+    # What a property is made with it is shown with.
+    assert description.faults(held, beyond={"description"}) == []
 
 
-def test_the_check_sees_what_is_wrong(description):
-    body = json.dumps({"inputs": [{"id": "1", "properties": {"assay_score": 87}}]}).encode()
-    url = f"{HOST}/crm/objects/2026-03/contacts/batch/update"
-    headers = {"content-type": "application/json", "authorization": "Bearer x"}
-    request = httpx.Request("POST", url, headers=headers, content=body)
-    with pytest.raises(Exception, match=r"."):
-        description.validate_request(Exchange(request, httpx.Response(200)))
+@pytest.mark.parametrize(
+    "properties",
+    [
+        pytest.param({"assay_score": 87}, id="a number for a text"),
+        pytest.param(None, id="none"),
+    ],
+)
+def test_a_wrong_request_is_told(properties, description):
+    url = "https://api.hubapi.com/crm/objects/2026-03/contacts/batch/update"
+    body = {"inputs": [{"id": "1", "properties": properties}]}
+    assert description.of_request(httpx.Request("POST", url, headers={"authorization": "Bearer t"}, json=body))
+
+
+def test_a_wrong_answer_is_told(description):
+    request = httpx.Request("GET", "https://api.hubapi.com/crm/objects/2026-03/contacts")
+    assert description.of_answer(request, httpx.Response(200, json={"results": [{"id": 7}]}))
 
 
 def test_a_search_has_at_most_3_000_characters(simulator, connected, pulled):

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,11 +97,32 @@ def test_one_sender_id_is_one_event(messages):
 @settings(max_examples=100, deadline=None)
 @given(ANYTHING, st.sampled_from(KINDS))
 def test_whatever_comes_is_read_or_named(item, kind):
-    for body in (item, {"kind": kind, "records": [item]}, [item]):
+    page = {"kind": kind, "records": [item]}
+    for call, body in (("hook", item), ("hook", [item]), ("pull/x", item), ("pull/x", page), ("fetch/x", page)):
         try:
-            list(SOURCE.normalise(Message("hook", json.dumps(body).encode(), AT)))
+            list(SOURCE.normalise(Message(call, json.dumps(body).encode(), AT)))
         except Misunderstood:
             continue
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(b'{"id":"1"}', id="without properties"),
+        pytest.param(
+            b'{"id":"1","createdAt":"0001-01-01T00:00:00+14:00","properties":{}}', id="an instant before all others"
+        ),
+        pytest.param(b"7", id="no object"),
+        pytest.param(b'{"id":"1","deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="too deep"),
+    ],
+)
+def test_a_record_that_cannot_be_read_takes_no_other_with_it(bad):
+    record = {"id": "2", "createdAt": iso(1), "updatedAt": iso(2), "properties": {"email": "a@example.test"}}
+    body = b'{"kind":"contacts","records":[' + bad + b"," + json.dumps(record).encode() + b"]}"
+    fault, *others = SOURCE.normalise(Message("pull/contacts", body, AT))
+    assert isinstance(fault, Misunderstood)
+    assert (fault.position, fault.excerpt) == (0, bad[:400].decode())
+    assert [type(other) for other in others] == [Identify, Event]
 
 
 def test_our_own_fields_are_no_traits():

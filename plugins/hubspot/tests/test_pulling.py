@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -12,7 +12,8 @@ from assay_hubspot.paths import EMAIL_EVENTS, SUBMISSIONS
 from assay_hubspot.simulator import crm
 from assay_hubspot.simulator.people import email_of, person
 from assay_hubspot.simulator.portal import Row
-from assay_sdk import Alias, Company, Deletion, Event, Identify, NeedsReconnect, Outcome, TryLater
+from assay_sdk import Alias, Company, Deletion, Event, Identify, Message, NeedsReconnect, Outcome, TryLater
+from assay_sdk.paging import packed
 
 MINUTE = timedelta(minutes=1)
 
@@ -324,6 +325,24 @@ def test_further_properties_are_read_by_their_type(simulator, connected, pulled)
     assert "hubspot.no_such_thing" not in traits
 
 
+@pytest.mark.parametrize(
+    ("cause", "ids"),
+    [
+        pytest.param({"id": "u", "created": 1_790_000_000_000}, 1, id="caused by the other event"),
+        pytest.param({"id": "s", "created": 1_790_000_000_000}, 2, id="caused by another one"),
+        pytest.param(None, 2, id="caused by none"),
+    ],
+)
+def test_unsubscribing_is_one_event_with_the_change_of_status_that_it_causes(cause, ids, service):
+    left = {"id": "u", "type": "UNSUBSCRIBED", "created": 1_790_000_000_000, "recipient": "ada@example.test"}
+    changed = {**left, "id": "c", "type": "STATUSCHANGE", "created": left["created"] + 500, "causedBy": cause}
+    rows = [left, {**changed, "portalSubscriptionStatus": "UNSUBSCRIBED"}]
+    [body] = packed(rows, kind="email-events")
+    found = list(service.source.normalise(Message("pull/email-events", body, datetime(2026, 9, 21, tzinfo=UTC))))
+    assert [event.type for event in found] == ["unsubscribed", "unsubscribed"]
+    assert len({event.sender_id for event in found}) == ids
+
+
 def test_secondary_addresses_and_merges_join_people(simulator, link, pulled):
     simulator.fill(2)
     one, other = simulator.first.contacts.rows.values()
@@ -332,6 +351,23 @@ def test_secondary_addresses_and_merges_join_people(simulator, link, pulled):
     _, records = pulled(link, "contacts")
     previous = {record.previous.email or record.previous.vendor["hubspot"] for record in of(records, Alias)}
     assert previous == {"second@example.test", str(one.id), str(other.id)}
+
+
+def test_merging_creates_nobody(simulator, link, clock, pulled):
+    simulator.fill(3)
+    pages, before = pulled(link, "contacts")
+    one, other, third = simulator.first.contacts.rows.values()
+    clock.turn(MINUTE)
+    joined = simulator.merge(simulator.first, one, other)
+    clock.turn(MINUTE)
+    pages, after = pulled(link, "contacts", pages[-1].cursor)
+    simulator.merge(simulator.first, third, joined)
+    clock.turn(MINUTE)
+    _, again = pulled(link, "contacts", pages[-1].cursor)
+    assert str(joined.id) in people_of(after)
+    created = [event for event in of(before + after + again, Event) if event.type == "contact.created"]
+    assert len(created) == 5
+    assert {event.sender_id for event in created} == {f"created/{row.id}" for row in (one, other, third)}
 
 
 @pytest.mark.parametrize(

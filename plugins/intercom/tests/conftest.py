@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from assay_intercom.service import Intercom
 from assay_intercom.simulator import IntercomSimulator
-from assay_sdk import Event, Link, LocalLimiter, Message, Misunderstood, Record, Request, egress
+from assay_sdk import Event, Fetch, Link, LocalLimiter, Message, Misunderstood, Record, Request, egress
 from assay_sdk.testing import SetClock, connect, route, running
 
 HOOKS = "https://assay.example.test/hooks/intercom"
@@ -75,6 +75,11 @@ class Platform:
         page = source.fetch(self.link, kind, ids)
         now = self.link.clock.now()
         self.messages += [Message(f"fetch/{kind}", body, now) for body in page.bodies]
+
+    def look_up(self) -> None:
+        """Fetches what notices only named."""
+        named = {record.id for record in self.records if isinstance(record, Fetch) and record.kind == "contact"}
+        self.fetch("contact", *sorted(named))
 
     @property
     def records(self) -> list[Record]:

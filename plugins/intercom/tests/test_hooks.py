@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from assay_intercom.service import Intercom
+from assay_intercom.simulator.notifying import iso_contact
 from assay_sdk import Alias, Deletion, Identify, Refused, Request, Restoration
 from assay_sdk.signatures import sign
 from assay_sdk.testing import SetClock
@@ -192,12 +193,50 @@ class TestLosses:
         }
         assert platform.counted("chat.replied") == 2
 
-    def test_unsubscribing_is_told_twice_and_counts_once(self, listening: Any, platform: Any) -> None:
+    @pytest.mark.parametrize("did", ["open", "click"])
+    @pytest.mark.parametrize("behind", [2, -2, 600], ids=["seconds before", "seconds after", "long before"])
+    def test_a_minute_that_ends_between_notification_and_field(
+        self, behind: int, did: str, listening: Any, platform: Any, later: Callable[..., None]
+    ) -> None:
         here = listening.at()
-        here.mail(here.arrive(email="ada@example.test"), "unsubscribe")
+        someone = here.arrive(email="ada@example.test")
+        # At the first second of a minute, and at the last of another.
+        for seconds in (3661 - here.now % 60, 118):
+            later(seconds=seconds)
+            here.mail(someone, did, behind=behind)
+            listening.notifier.again()
+            platform.open_the_door()
+            platform.look_up()
+            platform.follow("contacts")
+        assert platform.counted("email.opened" if did == "open" else "email.clicked") == 2
+
+    def test_unsubscribing_is_told_twice_and_counts_once(
+        self, listening: Any, platform: Any, later: Callable[..., None]
+    ) -> None:
+        here = listening.at()
+        someone = here.arrive(email="ada@example.test")
+        # One of the two before midnight, the other after it.
+        later(seconds=86_399 - here.now % 86_400)
+        here.mail(someone, "unsubscribe", then=lambda: later(seconds=2))
         platform.open_the_door()
         assert len(platform.messages) == 3
         assert platform.counted("unsubscribed") == 1
+
+    def test_a_lead_that_signs_up_as_another_user_has_signed_up_once(
+        self, listening: Any, platform: Any, later: Callable[..., None]
+    ) -> None:
+        here = listening.at()
+        lead = here.arrive(email="ada@example.test")
+        platform.follow("contacts")
+        later(minutes=5)
+        user = here.arrive(role="user", external_id="u-1", email="ada@example.test", signed_up_at=here.now)
+        here.tell("contact.lead.signed_up", {**iso_contact(here.workspace.contact(lead)), "signed_up_at": here.now})
+        here.merge(lead, user)
+        platform.open_the_door()
+        platform.look_up()
+        later(minutes=10)
+        platform.follow("contacts")
+        assert platform.counted("signup.completed") == 1
 
 
 class TestStories:

@@ -125,7 +125,7 @@ STATS = [
     pytest.param("email", "hard_bounce", "email.bounced", id="hard bounce"),
     pytest.param("email", "soft_bounce", "email.bounced", id="soft bounce"),
     pytest.param("email", "spam_complaint", "email.complained", id="complaint"),
-    pytest.param("email", "unsubscribe", "unsubscribed", id="unsubscribe"),
+    pytest.param("email", "unsubscribe", None, id="unsubscribe: told by the contact"),
     pytest.param("chat", "open", "message.opened", id="in the app"),
     pytest.param("post", "click", "message.clicked", id="clicked in the app"),
     pytest.param("email", "receipt", None, id="receipt: nobody did anything"),
@@ -138,9 +138,63 @@ class TestStatistics:
     @pytest.mark.parametrize(("kind", "did", "type_"), STATS)
     def test_kinds(self, kind: str, did: str, type_: str | None) -> None:
         stat = {"id": "s1", "content_type": kind, "content_id": 7, "stat_type": did, "content_title": "News"}
-        item = {"type": f"content_stat.{kind}", "created_at": SAID, "content_stat": stat, "contact": CONTACT}
+        contact = {**CONTACT, "last_email_opened_at": SAID, "last_email_clicked_at": SAID}
+        item = {"type": f"content_stat.{kind}", "created_at": SAID, "content_stat": stat, "contact": contact}
         found = events(read(notice(f"content_stat.{kind}", item)))
         assert [name for name, _ in found] == ([type_] if type_ else [])
+
+    @pytest.mark.parametrize(
+        ("contact", "is_told"),
+        [
+            pytest.param({**CONTACT, "last_email_opened_at": SAID}, True, id="at the same instant"),
+            pytest.param({**CONTACT, "last_email_opened_at": SAID - 30}, True, id="in the minute before"),
+            pytest.param({**CONTACT, "last_email_opened_at": SAID + 45}, True, id="in the minute after"),
+            pytest.param({**CONTACT, "last_email_opened_at": SAID - 3600}, False, id="the contact as it was before"),
+            pytest.param({**CONTACT, "last_email_opened_at": SAID + 3600}, False, id="the contact as it is later"),
+            pytest.param({**CONTACT, "last_email_opened_at": None}, False, id="not yet"),
+            pytest.param({"type": "contact", "id": "67a"}, False, id="a reference"),
+        ],
+    )
+    def test_a_mail_is_opened_when_the_contacts_field_says(self, contact: dict[str, Any], is_told: bool) -> None:
+        """As the list says later; a contact that does not say yet is looked up."""
+        stat = {"id": "s1", "content_type": "email", "stat_type": "open", "content_title": "News"}
+        item = {"type": "content_stat.email", "created_at": SAID, "content_stat": stat, "contact": contact}
+        found = read(notice("content_stat.email", item))
+        told = [one for one in events(found) if one[0] == "email.opened"]
+        assert bool(told) is is_told
+        assert told == [one for one in events(pulled({**REST, **contact})) if is_told and one[0] == "email.opened"]
+        assert [one.id for one in found if isinstance(one, Fetch)] == ([] if is_told else ["67a"])
+
+    @pytest.mark.parametrize(
+        ("merged_at", "counts"),
+        [
+            pytest.param(SAID - 60, True, id="merged before"),
+            pytest.param(SAID + 60, False, id="merged later: it may have been the other's"),
+            pytest.param(None, True, id="merged at no instant that is known"),
+        ],
+    )
+    def test_a_mail_that_was_opened_before_a_merge(self, merged_at: int | None, counts: bool) -> None:
+        merges = [{"type": "merge_history", "source_contact_id": "67b", "merged_at": merged_at}]
+        found = events(pulled({**REST, "last_email_opened_at": SAID, "merge_history": merges}))
+        assert ("email.opened" in dict(found)) is counts
+
+
+class TestSigningUp:
+    @pytest.mark.parametrize("topic", ["contact.lead.signed_up", "visitor.signed_up"])
+    def test_of_a_user(self, topic: str) -> None:
+        assert ("signup.completed", "signed_up/67a") in events(read(notice(topic, CONTACT)))
+
+    def test_of_a_lead_leads_to_the_user_that_it_becomes(self) -> None:
+        lead = {**CONTACT, "role": "lead", "signed_up_at": SAID}
+        found = read(notice("contact.lead.signed_up", lead))
+        assert [one.id for one in found if isinstance(one, Fetch)] == ["67a"]
+        assert "signup.completed" not in dict(events([*found, *pulled(lead)]))
+
+    def test_of_a_user_as_old_versions_showed_one(self) -> None:
+        old = {"type": "user", "id": "67a", "user_id": "u-1", "email": "ada@example.test", "signed_up_at": SAID}
+        event = read(notice("visitor.signed_up", old))[-1]
+        assert isinstance(event, Event)
+        assert (event.sender_id, event.ids.user_id) == ("signed_up/67a", "u-1")
 
 
 class TestProductEvents:

@@ -10,6 +10,7 @@ import pytest
 from assay_sdk import Event, Identifiers, Misunderstood
 from assay_sdk.paging import (
     LARGEST_BODY,
+    beside,
     chunked,
     digest,
     from_milliseconds,
@@ -122,12 +123,28 @@ def test_packed_records_are_read_in_their_order() -> None:
 @pytest.mark.parametrize(
     "record",
     [
+        pytest.param(b'{"id":1,"x":NaN}', id="no number"),
         pytest.param(b'{"id":1,"x":"\xff"}', id="no UTF-8"),
         pytest.param(b'{"id":1,"x":1' + b"0" * 9000 + b"}", id="number without end"),
     ],
 )
 def test_odd_values_are_left_to_the_platform(record: bytes) -> None:
-    assert told(b'{"records":[' + record + b"]}") == ["1", "1"]
+    assert told(b'{"records":[' + record + b',{"id":2}]}') == ["1", "1", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(b'{"id":2}', id="good"),
+        pytest.param(b'{"id":2,"x":NaN}', id="no number"),
+        pytest.param(DEEP, id="too deep"),
+    ],
+)
+def test_what_stands_beside_is_read_whatever_the_records_are(record: bytes) -> None:
+    [body] = packed([{"id": 1}], kind="deals", stages={"a": "Tiếp cận", "records": 1})
+    body = body.replace(b'{"id":1}', record)
+    assert beside(body) == {"kind": "deals", "stages": {"a": "Tiếp cận", "records": 1}}
+    assert "2" in told(body) or record is DEEP
 
 
 @pytest.mark.parametrize(
@@ -144,3 +161,9 @@ def test_page_without_records_is_misunderstood(body: bytes) -> None:
     with pytest.raises(Misunderstood, match="page can't be read") as caught:
         list(read_packed(body, visits))
     assert caught.value.field == "records"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"kind":"deals"', b'{"kind":'])
+def test_nothing_stands_beside_what_is_no_page(body: bytes) -> None:
+    with pytest.raises(Misunderstood, match="page can't be read"):
+        beside(body)

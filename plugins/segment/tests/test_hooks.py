@@ -192,6 +192,30 @@ class TestNormalise:
         [event] = read({"type": "track", "event": "x", "userId": "u1", **fields})
         assert event.at == at
 
+    @pytest.mark.parametrize(
+        ("fields", "other", "is_same"),
+        [
+            pytest.param({"timestamp": STATED}, {}, True, id="the same again"),
+            pytest.param(
+                {"timestamp": STATED, "sentAt": STATED}, {"sentAt": "2026-09-21T12:30:00Z"}, True, id="sent later"
+            ),
+            pytest.param({"timestamp": STATED}, {"timestamp": "2026-09-21T12:00:01Z"}, False, id="at another instant"),
+            pytest.param({"timestamp": STATED}, {"userId": "u2"}, False, id="somebody else"),
+            pytest.param({"timestamp": STATED}, {"properties": {"plan": "pro"}}, False, id="something else"),
+        ],
+    )
+    def test_what_has_no_message_id_is_named_by_what_it_says(
+        self, fields: dict[str, Any], other: dict[str, Any], is_same: bool
+    ) -> None:
+        event = {"type": "track", "event": "x", "userId": "u1", **fields}
+        [first], [second] = read(event), read([{**event, **other}])
+        assert 0 < len(first.sender_id) <= 200
+        assert (first.sender_id == second.sender_id) is is_same
+
+    def test_what_says_neither_its_id_nor_its_instant_has_no_name(self) -> None:
+        [event] = read({"type": "page", "userId": "u1", "receivedAt": STATED})
+        assert event.sender_id == ""
+
     @pytest.mark.parametrize("call", ["hook", "identify"])
     @pytest.mark.parametrize(
         "mine",

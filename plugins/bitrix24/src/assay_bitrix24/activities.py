@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from assay_bitrix24.calls import instant
 from assay_bitrix24.kinds import CONTACT, LEAD
 from assay_bitrix24.people import needed_instant, no_id, number, person
 from assay_sdk import Event, Record, Value
+from assay_sdk.values import instant
 
 _PEOPLE = {LEAD.entity: LEAD.name, CONTACT.entity: CONTACT.name}
 _MEETING, _CALL, _EMAIL = 1, 2, 4
@@ -25,8 +25,10 @@ def activity(item: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[Rec
     planned = {name: told[name] for name in ("provider",) if name in told}
     for word, at in _happened(item):
         properties = planned if word == "meeting.booked" else told
-        for whose in _people(item):
-            yield Event(person(*whose.split(":")), word, properties, at, f"activity/{id_}/{word}/{whose}")
+        for place, whose in enumerate(_people(item)):
+            # The first is not named: what was a lead's becomes the contact's that the lead turns into.
+            mark = f"activity/{id_}/{word}" + (f"/{whose}" if place else "")
+            yield Event(person(*whose.split(":")), word, properties, at, mark)
 
 
 def _happened(item: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:

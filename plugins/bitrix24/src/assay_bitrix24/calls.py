@@ -11,6 +11,7 @@ import httpx
 from assay_bitrix24 import forms, portal
 from assay_sdk import Link, NeedsReconnect, PluginError, Refused, TokenExpired, TryLater
 from assay_sdk.service import LONGEST_PAUSE
+from assay_sdk.values import instant
 
 #: Parts of a batch.
 MOST_PARTS = 50
@@ -122,17 +123,6 @@ def judged(status: int, body: Mapping[str, Any], headers: httpx.Headers) -> Plug
     said = _TAG.sub(" ", str(body.get("error_description") or "")).strip()[:200]
     reason = _IN_WORDS.get(known) or f"Bitrix24 refused the call: {said or code or status}."
     return Refused(reason, status=status, code=known, answer=dict(body))
-
-
-def instant(value: object) -> datetime | None:
-    """ISO 8601 with the portal's offset, in UTC; None for what is no instant."""
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _until_reset(body: Mapping[str, Any], headers: httpx.Headers) -> timedelta:

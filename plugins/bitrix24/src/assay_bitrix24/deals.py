@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from assay_bitrix24.calls import instant
 from assay_bitrix24.kinds import CONTACT, DEAL, LEAD
 from assay_bitrix24.people import names_of, needed_instant, no_id, number, person, scalar, semantics
 from assay_sdk import Event, Identifiers, Outcome, Record, Value
+from assay_sdk.values import instant
 
 
 def deal(item: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[Record]:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assay_bitrix24 import forms
-from assay_bitrix24.calls import instant
 from assay_bitrix24.kinds import EVENTS, PEOPLE, UNINSTALLED
 from assay_bitrix24.people import NAME, no_id, number, person
 from assay_sdk import Deletion, Delivery, Fetch, Identifiers, Misunderstood, Record, Refused, Request
 from assay_sdk.signatures import is_equal
+from assay_sdk.values import instant
 
 #: Notices that lead to nothing but a look of our own: believed before anybody knows the token.
 _HARMLESS = ("ADD", "UPDATE", "MOVETOCATEGORY")

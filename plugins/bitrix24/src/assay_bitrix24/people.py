@@ -6,16 +6,15 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from assay_bitrix24.calls import instant
 from assay_bitrix24.destination import OWN_FIELDS
 from assay_bitrix24.kinds import COMPANY, CONTACT, LEAD
 from assay_bitrix24.stages import keys
 from assay_sdk import Alias, Company, Event, Identifiers, Identify, Misunderstood, Record, Value
+from assay_sdk.values import instant, mail_address
 
 NAME = "bitrix24"
 Item = Mapping[str, Any]
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _COMMON = {"name": "first_name", "lastName": "last_name", "post": "title"}
 #: Of a lead or a contact, besides its own fields (UF_…): names are Bitrix24's, in snake case.
@@ -121,9 +120,7 @@ def _updated(item: Item) -> datetime:
 
 
 def _identified(kind: str, item: Item) -> Identifiers:
-    email = (_first(item, "EMAIL") or "").lower()
-    vendor = {NAME: f"{kind}:{_id(item)}"}
-    return Identifiers(email=email if _EMAIL.fullmatch(email) else None, vendor=vendor)
+    return Identifiers(email=mail_address(_first(item, "EMAIL")), vendor={NAME: f"{kind}:{_id(item)}"})
 
 
 def _first(item: Item, type_: str) -> str | None:
@@ -140,8 +137,7 @@ def _first(item: Item, type_: str) -> str | None:
 def _person_traits(item: Item, stages: Mapping[str, Any], kind: str, created: datetime) -> dict[str, Value | None]:
     traits: dict[str, Value | None] = {ours: _text(item.get(theirs)) for theirs, ours in _COMMON.items()}
     traits["name"] = " ".join(filter(None, (_text(item.get("name")), _text(item.get("lastName"))))) or None
-    email = (_first(item, "EMAIL") or "").lower()
-    traits |= {"email": email or None, "phone": _first(item, "PHONE")}
+    traits |= {"email": (_first(item, "EMAIL") or "").lower() or None, "phone": _first(item, "PHONE")}
     if kind == LEAD.name:
         traits["company"] = _text(item.get("companyTitle"))
     source = names_of(item, stages, kind).get("source", {})

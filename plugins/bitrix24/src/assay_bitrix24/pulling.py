@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assay_bitrix24.calls import batch, call, instant
+from assay_bitrix24.calls import batch, call
 from assay_bitrix24.kinds import ACTIVITY, DEAL, Kind
 from assay_bitrix24.people import number
 from assay_bitrix24.stages import stages_of
 from assay_sdk import Cursor, Link, Page, Refused
 from assay_sdk.paging import chunked, mark, packed
+from assay_sdk.values import instant
 
 PAGE = 50
 #: A change is stamped before it can be read: sweeps overlap by as much.

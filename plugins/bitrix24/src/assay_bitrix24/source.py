@@ -1,11 +1,9 @@
 """What a portal tells and what is asked of it, as records."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
-import msgspec
 
 from assay_bitrix24 import notices, offline, pulling, subscribing
 from assay_bitrix24.activities import activity
@@ -14,7 +12,7 @@ from assay_bitrix24.kinds import KINDS, OF_NAME, OF_STREAM
 from assay_bitrix24.offline import OFFLINE
 from assay_bitrix24.people import NAME, company, contact, lead
 from assay_sdk import Cursor, Delivery, Link, Message, Misunderstood, Page, Record, Request, Source, Stream, TryLater
-from assay_sdk.reading import read_leniently
+from assay_sdk.paging import beside, read_packed
 
 _Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Record]]
 
@@ -26,20 +24,6 @@ _READERS: Mapping[str, _Reader] = {
     "activity": activity,
     OFFLINE: lambda row, stages: notices.offline(row),
 }
-
-
-class _Page(msgspec.Struct):
-    """What ``pull`` and ``fetch`` put together; records are read one at a time, so that a bad one stays alone."""
-
-    kind: str
-    records: list[msgspec.Raw]
-    stages: Any = None
-
-
-class _LenientPage(msgspec.Struct):
-    kind: str
-    records: list[Any]
-    stages: Any = None
 
 
 class Bitrix24Source(Source):
@@ -59,16 +43,13 @@ class Bitrix24Source(Source):
         if message.call.startswith("hook"):
             yield from notices.records(message.body, message.received_at)
             return
-        reader, page = _page(message.body)
-        stages = page.stages if isinstance(page.stages, dict) else {}
-        for position, item in enumerate(page.records):
-            try:
-                yield from list(reader(_item(item), stages))
-            except Misunderstood as error:
-                excerpt = _excerpt(item)
-                yield Misunderstood(
-                    error.reason, field=error.field, position=position, excerpt=excerpt, kind=error.kind
-                )
+        page = beside(message.body)
+        reader = _READERS.get(str(page.get("kind")))
+        if reader is None:
+            raise Misunderstood("The body is no page of Bitrix24's records.", kind="page")
+        stages = page.get("stages")
+        stages = stages if isinstance(stages, dict) else {}
+        yield from read_packed(message.body, lambda row: reader(row, stages))
 
     def verify(self, request: Request, app: Mapping[str, str], secrets: Mapping[str, Any]) -> None:
         notices.verify(request, secrets)
@@ -111,34 +92,3 @@ class Bitrix24Source(Source):
 
     def unsubscribe(self, link: Link) -> None:
         subscribing.unsubscribe(link)
-
-
-def _page(body: bytes) -> tuple[_Reader, _Page | _LenientPage]:
-    try:
-        try:
-            page: _Page | _LenientPage = msgspec.json.decode(body, type=_Page)
-        except msgspec.ValidationError:
-            raise
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            # One record holds what is no JSON; the others are to be read all the same.
-            page = msgspec.convert(read_leniently(body), _LenientPage)
-        return _READERS[page.kind], page
-    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
-        raise Misunderstood("The body is no page of Bitrix24's records.", kind="page") from None
-
-
-def _item(item: Any) -> Mapping[str, Any]:
-    if isinstance(item, msgspec.Raw):
-        try:
-            item = read_leniently(bytes(item))
-        except (ValueError, RecursionError):
-            item = None
-    if not isinstance(item, dict):
-        raise Misunderstood("The record can't be read; accepted is an object.", kind="record")
-    return item
-
-
-def _excerpt(item: Any) -> str:
-    if isinstance(item, msgspec.Raw):
-        return bytes(memoryview(item)[:400]).decode(errors="replace")
-    return json.dumps(item, ensure_ascii=False)[:400]

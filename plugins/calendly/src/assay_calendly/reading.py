@@ -6,13 +6,13 @@ an event's record says stays the same for as long as the invitee lives, so that 
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from assay_calendly.api import below, uuid_of
-from assay_sdk import Deletion, Event, Fetch, Identifiers, Identify, Misunderstood, Record, Value
+from assay_sdk import Deletion, Event, Fetch, Identifiers, Identify, Misunderstood, Record, Value, values
+from assay_sdk.values import mail_address, part
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _LONGEST_NAME = 60
 # Ids of events have room for 200 characters, with words of ours before and after.
 _LONGEST_URI = 140
@@ -70,7 +70,7 @@ def of_held(invitee: Json) -> Iterator[Record]:
     if invitee.get("status") == "canceled" or isinstance(invitee.get("no_show"), dict):
         return
     yield from _identify(invitee)
-    meeting = _part(invitee, "scheduled_event")
+    meeting = part(invitee, "scheduled_event")
     yield Event(_ids(invitee), "meeting.held", _meeting(invitee), _instant(meeting, "end_time"), _id("held", invitee))
 
 
@@ -83,7 +83,7 @@ def of_submission(submission: Json) -> Iterator[Record]:
             yield Fetch(SUBMISSION, uuid_of(uri))
         return
     at = _instant(submission, "created_at")
-    result = _part(submission, "result")
+    result = part(submission, "result")
     properties: dict[str, Value] = {"form": uuid_of(str(submission.get("routing_form") or ""))}
     if result.get("type"):
         properties["result"] = str(result["type"])
@@ -106,7 +106,7 @@ def _booked(invitee: Json) -> Event:
 def _canceled(invitee: Json) -> Iterator[Event]:
     if invitee.get("rescheduled"):
         return
-    cancellation = _part(invitee, "cancellation")
+    cancellation = part(invitee, "cancellation")
     properties = _meeting(invitee)
     for name in ("canceler_type", "reason"):
         if cancellation.get(name):
@@ -117,9 +117,10 @@ def _canceled(invitee: Json) -> Iterator[Event]:
 
 def _no_show(invitee: Json, otherwise: datetime) -> Event:
     """Somebody may be marked, unmarked and marked again: each mark has a URI of its own."""
-    mark = _part(invitee, "no_show")
-    which = uuid_of(str(mark.get("uri") or "")) or otherwise.isoformat()
+    mark = part(invitee, "no_show")
     at = _instant(mark, "created_at") if mark.get("created_at") else otherwise
+    # What a webhook states besides, a list does not: it is no name.
+    which = uuid_of(str(mark.get("uri") or "")) or (at.isoformat() if mark.get("created_at") else "marked")
     return Event(_ids(invitee), "meeting.no_show", _meeting(invitee), at, f"{_id('no_show', invitee)}/{which}")
 
 
@@ -147,7 +148,7 @@ def _contact(contact: Json, event: str) -> Iterator[Record]:
 
 
 def _contact_ids(contact: Json) -> Identifiers:
-    return Identifiers(vendor={"calendly": uuid_of(_uri(contact))}, email=_email(contact.get("email")))
+    return Identifiers(vendor={"calendly": uuid_of(_uri(contact))}, email=mail_address(contact.get("email")))
 
 
 def _identify(invitee: Json) -> Iterator[Identify]:
@@ -161,7 +162,7 @@ def _traits(person: Json) -> dict[str, Value | None]:
     # A form that asks for one name alone has only ``name``; one that asks for two may leave ``name`` empty.
     both = " ".join(filter(None, (first, last)))
     stated = {
-        "email": _email(person.get("email")),
+        "email": mail_address(person.get("email")),
         "name": _text(person, "name") or both,
         "first_name": first,
         "last_name": last,
@@ -177,7 +178,7 @@ def _traits(person: Json) -> dict[str, Value | None]:
 
 
 def _meeting(invitee: Json) -> dict[str, Value]:
-    meeting = _part(invitee, "scheduled_event")
+    meeting = part(invitee, "scheduled_event")
     event = str(invitee.get("event") or meeting.get("uri") or "")
     stated = {
         "meeting": uuid_of(event),
@@ -200,18 +201,18 @@ def _answers(record: Json) -> dict[str, Value]:
 
 
 def _tracking(record: Json) -> dict[str, Value]:
-    tracking = _part(record, "tracking")
+    tracking = part(record, "tracking")
     return {ours: str(tracking[theirs]) for theirs, ours in _TRACKED.items() if tracking.get(theirs)}
 
 
 def _submitter(submission: Json) -> str | None:
     """The answer to a question that speaks of mail goes before any other that looks like an address."""
-    found = [(one, _email(one.get("answer"))) for one in _questions(submission)]
+    found = [(one, mail_address(one.get("answer"))) for one in _questions(submission)]
     addresses = [(one, email) for one, email in found if email]
     addresses.sort(key=lambda pair: "mail" not in str(pair[0].get("question") or "").lower())
     if addresses:
         return addresses[0][1]
-    return _email(submission.get("submitter_email"))
+    return mail_address(submission.get("submitter_email"))
 
 
 def _questions(record: Json) -> list[Json]:
@@ -220,7 +221,7 @@ def _questions(record: Json) -> list[Json]:
 
 
 def _ids(invitee: Json) -> Identifiers:
-    email = _email(invitee.get("email"))
+    email = mail_address(invitee.get("email"))
     if email is None:
         raise Misunderstood("The invitee has no e-mail address, so that nobody knows who it is.", field="email")
     return Identifiers(email=email)
@@ -240,19 +241,9 @@ def _uri(record: Json) -> str:
     return uri
 
 
-def _email(value: object) -> str | None:
-    address = value.strip().lower() if isinstance(value, str) else ""
-    return address if _EMAIL.fullmatch(address) else None
-
-
 def _text(record: Json, name: str) -> str:
     value = record.get(name)
     return value.strip() if isinstance(value, str) else ""
-
-
-def _part(record: Json, name: str) -> Json:
-    part = record.get(name)
-    return part if isinstance(part, dict) else {}
 
 
 def _instant(record: Json, name: str) -> datetime:
@@ -261,11 +252,10 @@ def _instant(record: Json, name: str) -> datetime:
 
 def instant(value: object, name: str) -> datetime:
     """Calendly's instants have microseconds and Z. Raises Misunderstood for what is none."""
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if found is not None:
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        pass
-    said = f"{name} is {str(value)[:40]!r}, which is no instant; accepted is ISO 8601, such as 2026-09-21T12:00:00Z."
-    raise Misunderstood(said, field=name)
+    found = values.instant(value)
+    if found is None:
+        said = (
+            f"{name} is {str(value)[:40]!r}, which is no instant; accepted is ISO 8601, such as 2026-09-21T12:00:00Z."
+        )
+        raise Misunderstood(said, field=name)
+    return found

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 from assay_calendly.api import below, uuid_of
 from assay_calendly.happenings import Happenings
 from assay_calendly.subscriptions import GROUPS
-from assay_calendly.world import HOST, Json, User, a_subscription
+from assay_calendly.world import HOST, SINCE, Json, User, a_subscription, a_user
 from assay_sdk.testing import answer_json, route
 from assay_sdk.testing.simulator import Grant
 
@@ -181,17 +181,8 @@ class CalendlySimulator(Happenings):
     @route("GET", "/users/me")
     def me(self, request: Request, grant: Grant) -> Response:
         user = self.users[grant.account]
-        return needs("users:read", grant) or answer_json(
-            {
-                "resource": {
-                    "uri": user.uri,
-                    "name": user.name,
-                    "email": user.email,
-                    "timezone": "Europe/Bucharest",
-                    "current_organization": user.organization.uri,
-                }
-            }
-        )
+        shown = {**a_user(user), "current_organization": user.organization.uri}
+        return needs("users:read", grant) or answer_json({"resource": shown})
 
     @route("GET", "/organization_memberships")
     def memberships(self, request: Request, grant: Grant) -> Response:
@@ -206,8 +197,10 @@ class CalendlySimulator(Happenings):
                 {
                     "uri": f"{HOST}/organization_memberships/{one.uuid}",
                     "role": one.role,
-                    "user": {"uri": one.uri, "name": one.name, "email": one.email},
+                    "user": a_user(one),
                     "organization": one.organization.uri,
+                    "created_at": SINCE,
+                    "updated_at": SINCE,
                 }
                 for one in self.users.values()
                 if one.organization is user.organization and asked in (None, one.uri)

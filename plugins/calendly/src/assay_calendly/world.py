@@ -7,6 +7,8 @@ from typing import Any
 from assay_calendly.api import stated
 
 HOST = "https://api.calendly.com"
+#: When everybody came.
+SINCE = "2025-01-02T03:04:05.678123Z"
 TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
 #: Questions of the routing form.
 MAIL, INDUSTRY = "095be615-a8ad-4c33-8e9c-c7612fbf6c9f", "123e4567-e89b-12d3-a456-426614174000"
@@ -52,6 +54,21 @@ def name_of(number: int) -> str:
         number, digit = divmod(number, 26)
         letters = chr(ord("A") + digit) + letters
     return letters
+
+
+def a_user(user: User) -> Json:
+    slug = user.email.partition("@")[0]
+    return {
+        "uri": user.uri,
+        "name": user.name,
+        "slug": slug,
+        "email": user.email,
+        "scheduling_url": f"https://calendly.com/{slug}",
+        "timezone": "Europe/Bucharest",
+        "avatar_url": None,
+        "created_at": SINCE,
+        "updated_at": SINCE,
+    }
 
 
 def a_meeting(uuid: str, host: User, at: datetime, *, start: datetime, name: str, limit: int) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from assay_hubspot.properties import CONTACT, OWN, address, instant, traits_of
+from assay_hubspot.properties import CONTACT, OWN, instant, traits_of
 from assay_hubspot.records import VENDOR, contact
 from assay_sdk import (
     Alias,
@@ -24,6 +24,7 @@ from assay_sdk import (
     Restoration,
 )
 from assay_sdk.signatures import require, require_recent
+from assay_sdk.values import mail_address
 
 TOLERANCE = timedelta(minutes=5)
 SIGNATURE, TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
@@ -126,7 +127,7 @@ def _contact(event: Mapping[str, Any], what: str) -> Iterator[Record]:
     # Without a value it is one that webhooks don't tell; one that was emptied comes as an empty text.
     if what == "propertyChange" and name in CONTACT and isinstance(value, str):
         traits = traits_of({name: value}, CONTACT, {})
-        yield Identify(Identifiers(email=address(traits.get("email")), vendor=ids.vendor), traits, at)
+        yield Identify(Identifiers(email=mail_address(traits.get("email")), vendor=ids.vendor), traits, at)
     # A creation too: the record states the instant of its creation exactly, and the notice nearly. And a deletion:
     # one that was merged into another is told as deleted as well, and that person is still there.
     yield Fetch("contact", _id(event), ids)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from assay_sdk import Value
+from assay_sdk import Value, values
 from assay_sdk.paging import from_milliseconds
 
 #: All that we write at HubSpot begins so: it is never read back, whoever changed it.
@@ -144,18 +144,7 @@ def instant(value: object) -> datetime | None:
             return from_milliseconds(stated)
         except ValueError:
             return None
-    try:
-        found = datetime.fromisoformat(stated)
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def address(value: object) -> str | None:
-    """An e-mail address; None for what is none, by which strangers would be taken for one person."""
-    stated = str(value or "").strip().lower()
-    local, at, domain = stated.partition("@")
-    return stated if local and at and "." in domain and not re.search(r"\s", stated) else None
+    return values.instant(stated)
 
 
 def iso(at: datetime) -> str:

@@ -5,11 +5,15 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from assay_hubspot.properties import COMPANY, CONTACT, MERGED, address, instant, traits_of
+from assay_hubspot.properties import COMPANY, CONTACT, MERGED, instant, traits_of
 from assay_sdk import Alias, Company, Deletion, Event, Identifiers, Identify, Misunderstood, Outcome, Record, Value
-from assay_sdk.paging import digest, to_milliseconds
+from assay_sdk.paging import beside, digest, read_packed, to_milliseconds
+from assay_sdk.values import mail_address
 
 VENDOR = "hubspot"
+
+Item = Mapping[str, Any]
+Reader = Callable[[Item, Item], Iterator[Record]]
 
 #: E-mail events that say something of the person; HubSpot's word, the status that it must state, and ours.
 _STATUS_CHANGE = "STATUSCHANGE"
@@ -34,18 +38,20 @@ def contact(id: object) -> Identifiers:
     return Identifiers(vendor={VENDOR: str(id)})
 
 
-def records_of(body: Mapping[str, Any]) -> Iterator[Record | Misunderstood]:
+def records_of(body: bytes) -> Iterator[Record | Misunderstood]:
     """All records in the body of a page; a Misunderstood for each item that can't be read."""
-    read = _READERS.get(str(body.get("kind")))
-    items = body.get("records")
-    if read is None or not isinstance(items, list):
+    page = beside(body)
+    read = _READERS.get(str(page.get("kind")))
+    if read is None:
         raise Misunderstood("This is no page that this plugin made.", field="kind")
-    for position, item in enumerate(items):
-        try:
-            yield from read(item, body)
-        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
-            reason = f"HubSpot's record can't be read ({type(error).__name__}: {error})."
-            yield Misunderstood(reason, field=f"records[{position}]", position=position, excerpt=str(item)[:200])
+    yield from read_packed(body, lambda item: _read(read, item, page))
+
+
+def _read(read: Reader, item: Item, page: Item) -> Iterator[Record]:
+    try:
+        yield from read(item, page)
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        raise Misunderstood(f"HubSpot's record can't be read ({type(error).__name__}: {error}).") from None
 
 
 def _instants(item: Mapping[str, Any]) -> tuple[datetime, datetime]:
@@ -69,14 +75,17 @@ def _contact(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Recor
     properties = item["properties"]
     created, at = _instants(item)
     at = instant(item.get("stated_at")) or at
-    whose = Identifiers(email=address(properties.get("email")), vendor=ids.vendor)
+    whose = Identifiers(email=mail_address(properties.get("email")), vendor=ids.vendor)
     yield Identify(whose, _contact_traits(properties, body.get("types") or {}), at)
-    yield Event(ids, "contact.created", {}, created, f"created/{item['id']}")
+    merged = _listed(properties.get(MERGED))
+    # Merging makes a record, and nobody: the creation is that of the oldest of them, of which it was told before.
+    oldest = min([str(item["id"]), *merged], key=lambda id_: (len(id_), id_))
+    yield Event(ids, "contact.created", {}, created, f"created/{oldest}")
     if company := properties.get("associatedcompanyid") or item.get("company"):
         yield Company(ids, str(company), {}, at, vendor=VENDOR)
-    for email in filter(None, map(address, _listed(properties.get("hs_additional_emails")))):
+    for email in filter(None, map(mail_address, _listed(properties.get("hs_additional_emails")))):
         yield Alias(ids, Identifiers(email=email), created)
-    for former in {*_listed(properties.get(MERGED)), *map(str, item.get("asked_as") or ())}:
+    for former in {*merged, *map(str, item.get("asked_as") or ())}:
         if former != str(item["id"]):
             yield Alias(ids, contact(former), created)
 
@@ -216,7 +225,7 @@ def _submission(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Re
     answers: dict[str, list[str]] = {}
     for field in item.get("values") or ():
         answers.setdefault(str(field["name"]), []).append(str(field.get("value") or ""))
-    email = next(filter(None, map(address, answers.pop("email", ()))), None)
+    email = next(filter(None, map(mail_address, answers.pop("email", ()))), None)
     if email is None:
         return
     told: dict[str, Value] = {"form": str(form.get("id") or ""), "form_name": str(form.get("name") or "")}
@@ -237,7 +246,7 @@ def email_event_type(item: Mapping[str, Any]) -> str | None:
 
 
 def _email_event(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Record]:
-    word, email, at = email_event_type(item), address(item.get("recipient")), instant(item["created"])
+    word, email, at = email_event_type(item), mail_address(item.get("recipient")), instant(item["created"])
     if word is None or email is None:
         return
     if at is None:
@@ -246,10 +255,19 @@ def _email_event(item: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[R
     for name, ours in (("emailCampaignId", "campaign"), ("url", "url"), ("subject", "subject")):
         if item.get(name) not in (None, ""):
             told[ours] = str(item[name])
-    yield Event(Identifiers(email=email), word, told, at, f"email/{item['id']}/{item['created']}")
+    yield Event(Identifiers(email=email), word, told, at, _email_mark(item, word))
 
 
-_READERS: Mapping[str, Callable[[Any, Mapping[str, Any]], Iterator[Record]]] = {
+def _email_mark(item: Item, word: str) -> str:
+    """The key of HubSpot's event; a change of status that an event of the same meaning caused has the key of that."""
+    cause = item.get("causedBy")
+    if word != "unsubscribed":
+        return f"email/{item['id']}/{item['created']}"
+    of = cause if isinstance(cause, dict) and cause.get("id") and cause.get("created") else item
+    return f"unsubscribed/{of['id']}/{of['created']}"
+
+
+_READERS: Mapping[str, Reader] = {
     "contacts": _contact,
     "companies": _company,
     "deals": _deal,

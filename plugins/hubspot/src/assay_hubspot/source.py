@@ -26,16 +26,16 @@ class HubSpotSource(Source):
     )
 
     def normalise(self, message: Message) -> Iterator[Record | Misunderstood]:
+        if not message.call.startswith("hook"):
+            yield from records.records_of(message.body)
+            return
         try:
-            body: object = json.loads(message.body)
+            events: object = json.loads(message.body)
         except (ValueError, RecursionError):
             raise Misunderstood("The message is no JSON.") from None
-        if isinstance(body, dict) and "kind" in body:
-            yield from records.records_of(body)
-        elif isinstance(body, list | dict):
-            yield from notices.records_of(body if isinstance(body, list) else [body])
-        else:
+        if not isinstance(events, list | dict):
             raise Misunderstood("The message must be a list of events.")
+        yield from notices.records_of(events if isinstance(events, list) else [events])
 
     def verify(self, request: Request, app: Mapping[str, str], secrets: Mapping[str, Any]) -> None:
         notices.verify(request, app.get("client_secret", ""))

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from assay_intercom.own import OWN_FIELDS
-from assay_intercom.values import email, instant, part, rows, scalar, sender_id, slug, text
+from assay_intercom.values import instant, rows, scalar, sender_id, slug, text
 from assay_sdk import Alias, Company, Event, Fetch, Identifiers, Identify, Misunderstood, Record, Value
+from assay_sdk.values import mail_address, part
 
 VENDOR = "intercom"
 #: Names of Intercom's that say the same as one of ours.
@@ -28,6 +29,7 @@ _INSTANTS = {
 }
 #: Fields that tell the last time of an event which notifications tell each time of.
 ENGAGEMENT = {"last_email_opened_at": "email.opened", "last_email_clicked_at": "email.clicked"}
+FIELD_OF = {type_: field for field, type_ in ENGAGEMENT.items()}
 
 
 def identifiers(contact: Mapping[str, Any]) -> Identifiers:
@@ -35,9 +37,9 @@ def identifiers(contact: Mapping[str, Any]) -> Identifiers:
     id_ = text(contact.get("id"))
     if id_ is None:
         raise Misunderstood("The contact has no id.", field="id")
-    return Identifiers(
-        user_id=text(contact.get("external_id")), email=email(contact.get("email")), vendor={VENDOR: id_}
-    )
+    # Notifications of sign-ups may show a user as old versions of the API did.
+    user_id = text(contact.get("external_id")) or text(contact.get("user_id"))
+    return Identifiers(user_id=user_id, email=mail_address(contact.get("email")), vendor={VENDOR: id_})
 
 
 def is_reference(contact: Mapping[str, Any]) -> bool:
@@ -111,7 +113,12 @@ def created(contact: Mapping[str, Any]) -> Iterator[Record]:
 
 
 def signed_up(contact: Mapping[str, Any], stated_at: datetime | None = None) -> Iterator[Record]:
-    """Once for each contact: at the instant that it states, or else at that of the notification."""
+    """Once for each user: at the instant that it states, or else at that of the notification.
+
+    A lead has not signed up: it turns into a user who has, or is merged into one, which has an id of its own.
+    """
+    if contact.get("role") == "lead":
+        return
     at = instant(contact.get("signed_up_at"), "signed_up_at") or stated_at
     if at is not None:
         ids = identifiers(contact)
@@ -123,13 +130,17 @@ def history(contact: Mapping[str, Any]) -> Iterator[Record]:
     yield from created(contact)
     yield from signed_up(contact)
     ids = identifiers(contact)
+    merges = (instant(one.get("merged_at"), "merged_at") for one in rows(contact, "merge_history"))
+    merged = max(filter(None, merges), default=None)
     for field, type_ in ENGAGEMENT.items():
-        if at := instant(contact.get(field), field):
+        at = instant(contact.get(field), field)
+        # What lies before a merge may be another's, of whom it was told under their own id.
+        if at is not None and (merged is None or at > merged):
             yield mail_event(ids, type_, at, {})
 
 
 def mail_event(ids: Identifiers, type_: str, at: datetime, properties: Mapping[str, Value]) -> Event:
-    """One for each contact, kind and minute: notification and field may state instants that lie seconds apart."""
+    """One for each contact, kind and minute, as the contact's field states it: no other instant names the event."""
     minute = at.replace(second=0)
     return Event(
         ids, type_, properties, minute, sender_id(type_, ids.vendor[VENDOR], str(int(minute.timestamp()) // 60))

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assay_intercom.contacts import VENDOR, identifiers
-from assay_intercom.values import instant, part, rows, scalar, sender_id, text
+from assay_intercom.values import instant, rows, scalar, sender_id, text
 from assay_sdk import Event, Identifiers, Misunderstood, Record, Value
+from assay_sdk.values import part
 
 _CONTACTS = frozenset({"user", "lead", "contact", "visitor"})
 _SAID = frozenset({"comment", "quick_reply"})

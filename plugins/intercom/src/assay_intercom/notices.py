@@ -1,10 +1,11 @@
 """What Intercom posts, as records: one notification at a time."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from assay_intercom.contacts import (
+    FIELD_OF,
     VENDOR,
     alias,
     company_records,
@@ -17,11 +18,12 @@ from assay_intercom.contacts import (
     signed_up,
 )
 from assay_intercom.conversations import conversation_records, replies
-from assay_intercom.values import email, instant, part, scalar, sender_id, slug, text
+from assay_intercom.values import instant, scalar, sender_id, slug, text
 from assay_intercom.vocabulary import PRODUCT
 from assay_sdk import Deletion, Event, Fetch, Identifiers, Misunderstood, Record, Restoration, Value
 from assay_sdk.flatten import flatten
 from assay_sdk.paging import digest
+from assay_sdk.values import mail_address, part
 
 Item = Mapping[str, Any]
 Reader = Callable[[Item, datetime], Iterator[Record]]
@@ -36,7 +38,8 @@ _OF_MAIL = {
 }
 #: Of messages in the app; a reply to one is told by the conversation that it starts.
 _OF_OTHERS = {"open": "message.opened", "click": "message.clicked"}
-_PER_MINUTE = frozenset({"email.opened", "email.clicked"})
+#: So far the instants of a notification and of a contact's field may lie apart, of one and the same mail.
+_SAME = timedelta(minutes=1)
 
 
 def notice_records(notice: Mapping[str, Any], received_at: datetime) -> Iterator[Record]:
@@ -69,6 +72,10 @@ def _created(contact: Item, at: datetime) -> Iterator[Record]:
 def _signed_up(contact: Item, at: datetime) -> Iterator[Record]:
     yield from _contact(contact, at)
     yield from signed_up(contact, at)
+    if contact.get("role") == "lead":
+        # Looked up, it leads to the user that it has become.
+        ids = identifiers(contact)
+        yield Fetch("contact", ids.vendor[VENDOR], ids)
 
 
 def _merged(contact: Item, at: datetime) -> Iterator[Record]:
@@ -91,14 +98,11 @@ def _subscription(item: Item, at: datetime) -> Iterator[Record]:
 
 
 def _unsubscribed(item: Item, at: datetime) -> Iterator[Record]:
+    """One a day. A mail's statistic tells the same at an instant of its own, so it is left out."""
     contact = part(item, "contact")
     yield from _contact(contact, at)
-    yield _leaving(identifiers(contact), instant(item.get("created_at"), "data.item.created_at") or at)
-
-
-def _leaving(ids: Identifiers, at: datetime) -> Event:
-    """One a day: the contact's notification and the mail's statistic tell the same."""
-    return Event(ids, "unsubscribed", {}, at, sender_id("unsubscribed", ids.vendor[VENDOR], at.date().isoformat()))
+    ids, at = identifiers(contact), instant(item.get("created_at"), "data.item.created_at") or at
+    yield Event(ids, "unsubscribed", {}, at, sender_id("unsubscribed", ids.vendor[VENDOR], at.date().isoformat()))
 
 
 def _statistic(item: Item, at: datetime) -> Iterator[Record]:
@@ -108,9 +112,6 @@ def _statistic(item: Item, at: datetime) -> Iterator[Record]:
     ids = identifiers(contact)
     if not is_reference(contact):
         yield from contact_records(contact, at)
-    if kind == "unsubscribe":
-        yield _leaving(ids, at)
-        return
     type_ = (_OF_MAIL if is_mail else _OF_OTHERS).get(kind)
     if type_ is None:
         return
@@ -118,8 +119,13 @@ def _statistic(item: Item, at: datetime) -> Iterator[Record]:
     for ours, theirs in (("title", "content_title"), ("content_id", "content_id"), ("bounce", "stat_type")):
         if (ours != "bounce" or type_ == "email.bounced") and (value := text(stat.get(theirs))):
             properties[ours] = value
-    if type_ in _PER_MINUTE:
-        yield mail_event(ids, type_, at, properties)
+    if type_ in FIELD_OF:
+        # The list tells the same later, and knows nothing but the field.
+        stated = instant(contact.get(FIELD_OF[type_]), FIELD_OF[type_])
+        if stated is not None and abs(stated - at) <= _SAME:
+            yield mail_event(ids, type_, stated, properties)
+        else:
+            yield Fetch("contact", ids.vendor[VENDOR], ids)
         return
     which = text(stat.get("id")) or str(int(at.timestamp()))
     yield Event(ids, type_, properties, at, sender_id(type_, ids.vendor[VENDOR], which))
@@ -143,7 +149,7 @@ def _conversation_replied(item: Item, at: datetime) -> Iterator[Record]:
 def _product_event(item: Item, at: datetime) -> Iterator[Record]:
     contact_id, user_id = text(item.get("intercom_user_id")), text(item.get("user_id"))
     ids = Identifiers(
-        user_id=user_id, email=email(item.get("email")), vendor={VENDOR: contact_id} if contact_id else {}
+        user_id=user_id, email=mail_address(item.get("email")), vendor={VENDOR: contact_id} if contact_id else {}
     )
     if not ids:
         raise Misunderstood("The event names nobody.", field="data.item.intercom_user_id")

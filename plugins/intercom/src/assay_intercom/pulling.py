@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from assay_intercom.contacts import ENGAGEMENT
 from assay_intercom.conversations import trimmed
 from assay_intercom.merged import follow_merges
-from assay_intercom.values import escaped, part, rows, seconds, text
+from assay_intercom.values import escaped, rows, seconds, text
 from assay_intercom.workspace import time_zone
 from assay_sdk import Cursor, Page, Refused, TryLater
 from assay_sdk.paging import mark, packed
+from assay_sdk.values import part
 
 if TYPE_CHECKING:
     from assay_sdk import Link
@@ -76,9 +77,11 @@ def _with_companies(link: "Link", contact: Mapping[str, Any]) -> Mapping[str, An
     if not companies.get("has_more"):
         return contact
     try:
-        found = rows(link.http.get(f"/contacts/{escaped(contact['id'])}/companies").json(), "data")
+        answer = link.http.get(f"/contacts/{escaped(contact['id'])}/companies").json()
     except Refused:
         return contact
+    # Intercom's description calls them companies, its example of an answer data.
+    found = [*rows(answer, "data"), *rows(answer, "companies")]
     known = [{"type": "company", "id": company.get("id")} for company in found]
     return {**contact, "companies": {**companies, "data": known, "has_more": False}}
 
@@ -210,12 +213,14 @@ def _search(link: "Link", path: str, cursor: Cursor, fields: Sequence[str], size
     dates = [{"field": field, "operator": ">", "value": value} for field in fields]
     asked: dict[str, Any] = {
         "query": {"operator": "OR" if len(dates) > 1 else "AND", "value": dates},
-        "sort": {"field": "updated_at", "order": "ascending"},
         "pagination": {"per_page": size},
     }
     if cursor.get("after"):
         asked["pagination"]["starting_after"] = cursor["after"]
-    params = {"include_merge_history": "true"} if path.startswith("/contacts") else None
+    params = None
+    if path.startswith("/contacts"):
+        # Only these can be put into an order.
+        asked["sort"], params = {"field": "updated_at", "order": "ascending"}, {"include_merge_history": "true"}
     answer: Mapping[str, Any] = link.http.post(path, json=asked, params=params, safe=True).json()
     return answer
 

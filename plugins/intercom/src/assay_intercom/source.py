@@ -9,7 +9,7 @@ from assay_intercom import pulling
 from assay_intercom.contacts import VENDOR, alias, company_records, contact_records, history, identifiers
 from assay_intercom.conversations import conversation_records
 from assay_intercom.notices import notice_records
-from assay_intercom.values import instant, part, text
+from assay_intercom.values import instant, text
 from assay_intercom.workspace import note_workspace, region_of
 from assay_sdk import (
     Cursor,
@@ -26,6 +26,7 @@ from assay_sdk import (
 )
 from assay_sdk.paging import read_packed
 from assay_sdk.signatures import require
+from assay_sdk.values import part
 
 if TYPE_CHECKING:
     from assay_sdk import Link

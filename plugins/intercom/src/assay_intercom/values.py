@@ -1,18 +1,15 @@
-"""Intercom's values as ours: instants in both of its spellings, addresses, names."""
+"""Intercom's values as ours: instants in both of its spellings, ids, lists, names."""
 
-import re
-import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from assay_sdk import Misunderstood, Value
+from assay_sdk import Misunderstood, Value, values
 from assay_sdk.paging import digest
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_BETWEEN = re.compile(r"[^a-z0-9]+")
 _LONGEST_ID = 200
 _LONGEST_NAME = 120
 
@@ -24,18 +21,14 @@ def instant(value: object, field: str) -> datetime | None:
     """
     if value is None or value == "" or isinstance(value, bool):
         return None
-    try:
-        if isinstance(value, str) and not value.strip().isdecimal():
-            stated = datetime.fromisoformat(value.strip())
-            found = stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
-        elif isinstance(value, int | float | str):
+    found = values.instant(value)
+    if isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdecimal()):
+        with suppress(ValueError, OverflowError, OSError):
             found = datetime.fromtimestamp(int(value), UTC)
-        else:
-            raise ValueError
-    except (ValueError, OverflowError, OSError):
+    if found is None:
         raise Misunderstood(
             f"{field} {str(value)[:60]!r} is no instant; accepted are unix seconds and ISO 8601.", field=field
-        ) from None
+        )
     return found.replace(microsecond=0)
 
 
@@ -58,18 +51,6 @@ def text(value: object) -> str | None:
 def escaped(id_: object) -> str:
     """An id as one step of a path, whatever is in it."""
     return quote(str(id_), safe="")
-
-
-def email(value: object) -> str | None:
-    """In lower case; None for what does not look like an address."""
-    address = value.strip().lower() if isinstance(value, str) else ""
-    return address if _EMAIL.fullmatch(address) else None
-
-
-def part(parent: object, name: str) -> Mapping[str, Any]:
-    """The object of this name; an empty one where there is none."""
-    found = parent.get(name) if isinstance(parent, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
 
 
 def rows(parent: object, name: str) -> list[Mapping[str, Any]]:
@@ -96,10 +77,4 @@ def sender_id(*parts: str) -> str:
 @lru_cache(maxsize=1024)
 def slug(name: str) -> str:
     """``Invited Friend`` becomes ``invited_friend``; letters of other scripts are spelled by number, accents go."""
-    plain = unicodedata.normalize("NFKD", name.lower())
-    spelled = "".join(
-        letter if letter.isascii() else f" u{ord(letter):04x} " if letter.isalnum() else " "
-        for letter in plain
-        if not unicodedata.combining(letter)
-    )
-    return "_".join(filter(None, _BETWEEN.split(spelled)))[:_LONGEST_NAME]
+    return "_".join(values.words(name))[:_LONGEST_NAME]

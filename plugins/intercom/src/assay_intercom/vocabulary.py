@@ -15,7 +15,7 @@ VOCABULARY = (
     EventType("email.complained", "Called a mail spam", -25, "content_stat.email spam_complaint"),
     EventType("message.opened", "Opened a message in the app", 1, "content_stat.chat, content_stat.post … open"),
     EventType("message.clicked", "Clicked in a message in the app", 5, "content_stat.chat, content_stat.post … click"),
-    EventType("unsubscribed", "Unsubscribed", -20, "contact.unsubscribed, content_stat unsubscribe"),
+    EventType("unsubscribed", "Unsubscribed", -20, "contact.unsubscribed"),
 )
 
 #: Intercom's events of the tenant's own making get this before their name: ``product.invited_friend``.

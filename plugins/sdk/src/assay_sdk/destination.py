@@ -94,7 +94,7 @@ class Destination:
         Raises TryLater, NeedsReconnect or Refused when none of them can be written; what was written of the batch
         before is then written again.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no push.")
 
     def own_fields(self) -> Mapping[str, str]:
         """Names of our fields at the vendor's, by what they hold: what a source leaves out when it reads them back."""

@@ -28,6 +28,7 @@ class _Packed(msgspec.Struct, gc=False):
 
 
 _packed = msgspec.json.Decoder(_Packed)
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def packed(records: Sequence[Mapping[str, Any]], **beside: Any) -> list[bytes]:
@@ -74,6 +75,30 @@ def read_packed(body: bytes, read: Callable[[dict[str, Any]], Iterable[Record]])
             yield from found
 
 
+def beside(body: bytes) -> dict[str, Any]:
+    """What ``packed`` put beside the records of a body, whatever is in them.
+
+    Raises Misunderstood for what is no such body.
+    """
+    try:
+        try:
+            parts = _parts.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (ValueError, RecursionError):
+            # A record holds what is no JSON, or is nested too deeply; they stand behind all else.
+            start = _START.search(body)
+            parts = _parts.decode(body[: start.start()] + b'"records":[]}' if start else body)
+        return {name: read_leniently(bytes(part)) for name, part in parts.items() if name != "records"}
+    except (ValueError, RecursionError) as error:
+        raise _no_page(body, error) from None
+
+
+def _no_page(body: bytes, error: Exception) -> Misunderstood:
+    excerpt = body[:_EXCERPT].decode(errors="replace")
+    return Misunderstood(f"The page can't be read: {error}.", field="records", excerpt=excerpt)
+
+
 def _record(raw: bytes) -> dict[str, Any]:
     try:
         found = read_leniently(raw)
@@ -90,8 +115,20 @@ def _raw_records(body: bytes) -> list[bytes]:
     except RecursionError:
         return list(_by_brackets(body))
     except ValueError as error:
-        excerpt = body[:_EXCERPT].decode(errors="replace")
-        raise Misunderstood(f"The page can't be read: {error}.", field="records", excerpt=excerpt) from None
+        if isinstance(error, msgspec.ValidationError) or not _ends_well(body):
+            raise _no_page(body, error) from None
+        return list(_by_brackets(body))
+
+
+def _ends_well(body: bytes) -> bool:
+    """Whether it is a page but for values such as NaN, which vendors write although JSON has none."""
+    try:
+        found = read_leniently(body)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return isinstance(found, dict) and isinstance(found.get("records"), list)
 
 
 def _by_brackets(body: bytes) -> Iterator[bytes]:

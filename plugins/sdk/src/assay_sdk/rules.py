@@ -78,7 +78,7 @@ class RuleKind:
 
     def awards(self, lead: LeadFacts, parameters: Mapping[str, Any]) -> Iterable[Award]:
         """The awards of one lead; the order makes no difference."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no awards.")
 
     def reason(self, parameters: Mapping[str, Any]) -> str:
         """The rule in words, for explanations."""

@@ -76,7 +76,7 @@ class Service:
         What it learns besides (a region, a time zone) it keeps with ``link.note``.
         Raises: TryLater, NeedsReconnect, Refused.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no account.")
 
     def base_url(self, link: "Link") -> str:
         """What the paths of calls are appended to."""

@@ -117,7 +117,7 @@ class Source:
         Raises:
             Misunderstood: nothing in the message can be read.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no normalise.")
 
     def verify(self, request: Request, app: Mapping[str, str], secrets: Mapping[str, Any]) -> None:
         """Checks that a request is from whom it says, in constant time and without asking anybody.
@@ -129,7 +129,7 @@ class Source:
         Raises:
             Refused: it is not. Stale: it is, but was signed too long ago.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no verify.")
 
     def split(self, request: Request) -> Iterator[Delivery]:
         """The parts of a verified request, by account; none for a ping, or for what nobody wants to know.
@@ -150,14 +150,14 @@ class Source:
 
         Raises: TryLater, NeedsReconnect, Refused.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no pull.")
 
     def fetch(self, link: "Link", kind: str, ids: Sequence[str]) -> Page:
         """Records that notices named (``Fetch``); those that are gone are left out, or told as deletions in a body.
 
         Raises: TryLater, NeedsReconnect, Refused.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no fetch.")
 
     def subscribe(self, link: "Link", url: str) -> None:
         """Makes sure that the vendor posts to ``url``: called after connecting, and again every hour.

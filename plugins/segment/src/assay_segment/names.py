@@ -1,14 +1,14 @@
 """Segment's names for what people do, in Assay's vocabulary."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from assay_sdk.values import words
+
 _DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
-_BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 
 #: Names of Segment's own specification whose words say less than ours.
 KNOWN = {
@@ -25,8 +25,8 @@ def event_type(name: str) -> str:
     name = name.strip()
     if _DOTTED.fullmatch(name):
         return name
-    words = ".".join(filter(None, _BETWEEN_WORDS.split(_in_ascii(name))))
-    return KNOWN.get(words, words)
+    dotted = ".".join(words(name))
+    return KNOWN.get(dotted, dotted)
 
 
 @lru_cache(maxsize=64)
@@ -42,13 +42,3 @@ def mapping_of(text: str) -> Mapping[str, str]:
             raise ValueError(f"{line[:100]!r} is no line such as Demo Requested = meeting.booked.")
         found[event_type(name)] = type_
     return MappingProxyType(found)
-
-
-def _in_ascii(name: str) -> str:
-    """Accents go; a letter of another script is spelled by its number, so that different names stay different."""
-    plain = unicodedata.normalize("NFKD", name.lower().replace("đ", "d"))
-    return "".join(
-        letter if letter.isascii() else f" u{ord(letter):04x} " if letter.isalnum() else " "
-        for letter in plain
-        if not unicodedata.combining(letter)
-    )

@@ -1,11 +1,12 @@
 """What Segment's libraries send, as records."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from assay_sdk import (
     Alias,
@@ -22,6 +23,8 @@ from assay_sdk import (
     Source,
 )
 from assay_sdk.flatten import Flat, flatten
+from assay_sdk.paging import digest
+from assay_sdk.values import instant, mail_address, part
 from assay_segment.calls import CALLS, HOOK, Id, Item, excerpt, read_items
 from assay_segment.hooks import check, deliveries
 from assay_segment.names import event_type, mapping_of
@@ -30,7 +33,8 @@ from assay_segment.ours import OWN_TRAITS, is_ours
 # A message is under way this long without anybody's clock being wrong. Within it the stated instant stands, so that an
 # event that is sent twice happened at one instant, not at two.
 UNDER_WAY = timedelta(seconds=5)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+#: What differs each time that an event is sent.
+_OF_DELIVERY = frozenset({"sentAt", "receivedAt"})
 _OF_PAGE = ("path", "url", "title", "referrer", "search")
 
 
@@ -56,7 +60,7 @@ class Segment(Source):
             if isinstance(item, Misunderstood):
                 yield item
                 continue
-            if is_ours(item.messageId, _part(item.context, "library").get("name")):
+            if is_ours(item.messageId, part(item.context, "library").get("name")):
                 # Our own scores, on their way back.
                 continue
             at = f"batch[{position}]." if is_batch else f"[{position}]." if is_list else ""
@@ -81,11 +85,12 @@ def _record(item: Item, received_at: datetime, mapping: Mapping[str, str], *, is
         case "delete" if is_hook:
             return Deletion(ids, "segment", at, erased=True)
         case "track":
-            return Event(ids, _event_type(item, mapping), _properties(item), at, item.messageId or "")
+            return Event(ids, _event_type(item, mapping), _properties(item), at, _sender_id(item, is_hook=is_hook))
         case "page":
-            return Event(ids, "page.viewed", _page_properties(item), at, item.messageId or "")
+            return Event(ids, "page.viewed", _page_properties(item), at, _sender_id(item, is_hook=is_hook))
         case "screen":
-            return Event(ids, "screen.viewed", _named(item) | _properties(item), at, item.messageId or "")
+            properties = _named(item) | _properties(item)
+            return Event(ids, "screen.viewed", properties, at, _sender_id(item, is_hook=is_hook))
         case "group":
             return Company(ids, _needed("groupId", _text(item.groupId)), flatten(item.traits or {}), at)
         case "alias":
@@ -94,13 +99,24 @@ def _record(item: Item, received_at: datetime, mapping: Mapping[str, str], *, is
             raise Misunderstood(f"type is {item.type!r}; accepted are {', '.join(CALLS)}.", field="type")
 
 
+def _sender_id(item: Item, *, is_hook: bool) -> str:
+    """What Segment passes on has a ``messageId``; what a function posts, and posts again, may have none.
+
+    Then all that it says is its name, if it says when that was: nobody does the same twice at one instant.
+    """
+    if item.messageId or not is_hook or not (item.timestamp or item.originalTimestamp):
+        return item.messageId or ""
+    stated = msgspec.structs.asdict(item)
+    return f"stated/{digest({name: stated[name] for name in stated if name not in _OF_DELIVERY})}"
+
+
 def _alias(item: Item, ids: Identifiers, at: datetime) -> Record:
     previous = _needed("previousId", _text(item.previousId))
     if previous == ids.user_id:
         return Identify(ids, {}, at)
     # Whether the old name was a browser's or a person's can't be told from the call alone, nor from what came before
     # it, which may come after it. So it stands for both; of the two, only the one that is ever used matters.
-    return Alias(ids, Identifiers(user_id=previous, email=_email(previous), anonymous_id=previous), at)
+    return Alias(ids, Identifiers(user_id=previous, email=mail_address(previous), anonymous_id=previous), at)
 
 
 def _identifiers(item: Item) -> Identifiers:
@@ -108,19 +124,11 @@ def _identifiers(item: Item) -> Identifiers:
     if user_id is None and anonymous_id is None:
         raise Misunderstood("The call names nobody: userId or anonymousId is needed, as text.", field="userId")
     stated = (item.traits or {}).get("email") if item.type == "identify" else None
-    return Identifiers(user_id=user_id, email=_email(stated) or _email(user_id), anonymous_id=anonymous_id)
+    return Identifiers(user_id=user_id, email=mail_address(stated) or mail_address(user_id), anonymous_id=anonymous_id)
 
 
 def _text(value: Id) -> str | None:
     return (str(value).strip() or None) if value is not None else None
-
-
-def _email(value: object) -> str | None:
-    """None for what does not look like an e-mail address."""
-    if not isinstance(value, str):
-        return None
-    address = value.strip().lower()
-    return address if _EMAIL.fullmatch(address) else None
 
 
 def _needed(name: str, value: str | None) -> str:
@@ -146,12 +154,12 @@ def _event_type(item: Item, mapping: Mapping[str, str]) -> str:
 
 
 def _properties(item: Item) -> Flat:
-    campaign = _part(item.context, "campaign")
+    campaign = part(item.context, "campaign")
     return flatten({"campaign": campaign}) | flatten(item.properties or {})
 
 
 def _page_properties(item: Item) -> Flat:
-    page = _part(item.context, "page")
+    page = part(item.context, "page")
     properties = _named(item) | _properties(item)
     # A path that belongs to another address would be worse than none.
     address, other = properties.get("url"), flatten({name: page[name] for name in _OF_PAGE if name in page})
@@ -167,11 +175,6 @@ def _named(item: Item) -> Flat:
     return flatten({"name": item.name, "category": item.category})
 
 
-def _part(context: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    part = (context or {}).get(name)
-    return part if isinstance(part, dict) else {}
-
-
 def _instant_at_segment(item: Item, received_at: datetime) -> datetime:
     """Segment has put wrong clocks right in ``timestamp``, and may pass an event on hours later.
 
@@ -179,7 +182,7 @@ def _instant_at_segment(item: Item, received_at: datetime) -> datetime:
     """
     if item.timestamp:
         item.originalTimestamp = item.sentAt = None
-    elif item.receivedAt and (received := _parsed(item.receivedAt)) is not None:
+    elif item.receivedAt and (received := instant(item.receivedAt)) is not None:
         received_at = received
     return _instant(item, received_at)
 
@@ -190,25 +193,16 @@ def _instant(item: Item, received_at: datetime) -> datetime:
     stated_text = item.originalTimestamp or item.timestamp
     if not stated_text:
         return received_at
-    stated = _parsed(stated_text)
+    stated = instant(stated_text)
     if stated is None:
         raise Misunderstood(
             f"{name} {stated_text[:60]!r} is not an instant; accepted is ISO 8601, such as 2026-09-21T12:00:00.000Z.",
             field=name,
         )
-    sent = _parsed(item.sentAt) if item.sentAt else None
+    sent = instant(item.sentAt) if item.sentAt else None
     if sent is None or abs(received_at - sent) <= UNDER_WAY:
         return stated
     try:
         return stated + (received_at - sent)
     except OverflowError:
         raise Misunderstood(f"{name} {stated_text[:60]!r} is beyond the calendar.", field=name) from None
-
-
-def _parsed(text: str) -> datetime | None:
-    """In UTC, which also stands for a missing time zone."""
-    try:
-        instant = datetime.fromisoformat(text.strip())
-        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None

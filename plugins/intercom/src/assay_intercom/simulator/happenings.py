@@ -1,6 +1,6 @@
 """What people do in a workspace of the stand-in, and the notifications of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from assay_intercom.simulator.notifying import Notifier, iso_contact
@@ -81,12 +81,19 @@ class Happenings:
         talk["updated_at"] = self.now
         self.tell("conversation.rating.added", talk)
 
-    def mail(self, contact_id: str, did: str, *, kind: str = "email") -> None:
-        """Something with a message: ``open``, ``click``, ``hard_bounce``, ``unsubscribe`` …"""
+    def mail(
+        self, contact_id: str, did: str, *, kind: str = "email", behind: int = 0, then: Callable[[], None] | None = None
+    ) -> None:
+        """Something with a message: ``open``, ``click``, ``hard_bounce``, ``unsubscribe`` …
+
+        Args:
+            behind: so many seconds the contact's field lies behind the notification.
+            then: what happens before what is told twice is told again.
+        """
         kept = self.workspace.contacts[contact_id]
         field = {"open": "last_email_opened_at", "click": "last_email_clicked_at"}.get(did)
         if field and kind == "email":
-            kept[field] = self.now
+            kept[field] = self.now - behind
         if did == "unsubscribe":
             kept |= {"unsubscribed_from_emails": True, "updated_at": self.now}
         stat = {"id": self.workspace.next_id(), "content_type": kind, "content_id": "77", "stat_type": did}
@@ -95,6 +102,8 @@ class Happenings:
         type_ = f"content_stat.{kind}"
         self.tell(type_, {"type": type_, "created_at": self.now, "content_stat": stat, "contact": contact})
         if did == "unsubscribe":
+            if then is not None:
+                then()
             item = {"type": "contact_unsubscribe", "contact": contact, "subscription_types": None}
             self.tell("contact.unsubscribed", {**item, "created_at": self.now})
 

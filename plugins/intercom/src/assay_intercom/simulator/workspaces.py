@@ -80,11 +80,11 @@ class Workspace:
         kept = self.contacts[contact_id]
         shown = {**BLANK, **{name: value for name, value in kept.items() if name not in ("companies", "tags")}}
         shown["workspace_id"] = self.id
-        for name in ("companies", "tags"):
+        for kind, name in (("company", "companies"), ("tag", "tags")):
             ids = kept.get(name, ())
             shown[name] = {
                 "type": "list",
-                "data": [{"type": name[:-1], "id": one, "url": f"/{name}/{one}"} for one in ids[:EMBEDDED]],
+                "data": [{"type": kind, "id": one, "url": f"/{name}/{one}"} for one in ids[:EMBEDDED]],
                 "url": f"/contacts/{contact_id}/{name}",
                 "total_count": len(ids),
                 "has_more": len(ids) > EMBEDDED,
