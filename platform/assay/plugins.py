@@ -39,6 +39,7 @@ _MARK = f"{hookspecs.PROJECT}_impl"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 #: Paths below /hooks/ that are somebody else's.
 _RESERVED = ("billing",)
+_SETTING = re.compile(r"[a-z][a-z0-9_-]*")
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _KIND = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*")
 
@@ -253,6 +254,8 @@ def _fill(plugin: Plugin, module: object) -> None:
             raise
         except BaseException as error:  # noqa: BLE001 # even one that ends the process: the others must load
             plugin.causes.append(f"{name} ended with {_words(error)}.")
+    if hooks and not plugin.causes and not plugin.offers:
+        plugin.warnings.append("It offers nothing: its hooks are called with register, and have to call that.")
 
 
 def _hooks(plugin: Plugin, module: object) -> Iterator[tuple[str, Callable[..., None]]]:
@@ -344,6 +347,10 @@ def _faults(service: Service) -> Iterator[str]:
         yield f"{whose}: settings must be a marshmallow Schema, the class itself."
     if isinstance(service.source, Source) and getattr(service.source, "name", None) != service.name:
         yield f"{whose}: its source must bear the same name, not {getattr(service.source, 'name', None)!r}."
+    for setting in service.app:
+        if isinstance(setting, AppSetting) and not _SETTING.fullmatch(setting.name):
+            accepted = "lower-case letters, digits, dashes and underscores"
+            yield f"{whose}: an app setting's name is {accepted}; not {setting.name!r}."
     for event in service.vocabulary:
         if isinstance(event, EventType) and not _TYPE.fullmatch(event.type):
             yield f"{whose}: types of the vocabulary are dotted lower-case words (page.viewed); not {event.type!r}."

@@ -164,6 +164,12 @@ def test_a_good_plugin_is_told_with_all_it_offers(install: Install, found: Calla
         ),
         pytest.param("Lead.auth = 'key'\n" + GOOD, "auth must be OAuth, Key or NoAuth, not str.", id="made-up login"),
         pytest.param("Lead.app = ['key']\n" + GOOD, "app must be a list of AppSetting, not str.", id="made-up setting"),
+        pytest.param(
+            "Lead.app = [AppSetting('client id', 'Id')]\n" + GOOD,
+            "The service 'acme': an app setting's name is lower-case letters, digits, dashes and underscores; not "
+            "'client id'.",
+            id="setting with a space",
+        ),
         pytest.param("Lead.settings = 7\n" + GOOD, "settings must be a marshmallow Schema", id="no schema"),
         pytest.param("Lead.limits = 7\n" + GOOD, "register_services ended with TypeError", id="limits that are none"),
         pytest.param(
@@ -214,6 +220,13 @@ def test_what_is_wrong_is_named_and_stops_no_other(
 def test_all_causes_are_told_at_once(install: Install, found: Callable[[], Plugins]) -> None:
     install("acme", "Lead.title = ''\nLead.auth = 7\n" + GOOD)
     assert len(found().found[0].causes) == 2
+
+
+def test_one_that_offers_nothing_is_told_so(install: Install, found: Callable[[], Plugins]) -> None:
+    install("acme", GOOD.replace("register(Lead())", "Lead()"))
+    [plugin] = found().found
+    assert (plugin.health, plugin.offers) == ("ok", [])
+    assert plugin.warnings == ["It offers nothing: its hooks are called with register, and have to call that."]
 
 
 def test_whoever_stops_the_process_stops_it(install: Install, found: Callable[[], Plugins]) -> None:

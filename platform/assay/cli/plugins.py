@@ -2,11 +2,13 @@
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from assay import logs
 from assay.cli.entrance import enter
 from assay.cli.score_input import visible
 
@@ -17,11 +19,14 @@ COLOURS = {"broken": "red", "not configured": "yellow"}
 
 
 @click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="The list for programs.")
 @click.pass_context
-def plugins(context: click.Context) -> None:
+def plugins(context: click.Context, as_json: bool) -> None:
     """The installed plugins: lists them, unless told otherwise."""
     if context.invoked_subcommand is None:
-        context.invoke(list_plugins)
+        context.invoke(list_plugins, as_json=as_json)
+    elif as_json:
+        raise click.UsageError("--json stands behind the command that it is for: list or examine.")
 
 
 @plugins.command("list")
@@ -31,10 +36,9 @@ def list_plugins(as_json: bool = False) -> None:
 
     Exits with 1 when one is broken.
     """
-    enter("plugins")
-    from assay.plugins import installed, unknown_settings
+    found = _look()
+    from assay.plugins import unknown_settings
 
-    found = installed()
     unknown = unknown_settings(found)
     if as_json:
         click.echo(
@@ -45,12 +49,25 @@ def list_plugins(as_json: bool = False) -> None:
     sys.exit(1 if found.broken else 0)
 
 
+def _look() -> "Plugins":
+    """What plugins print themselves is no part of a table, let alone of JSON."""
+    enter("plugins")
+    # What is wrong with a plugin is told by the command; warnings would only repeat it.
+    logs.configure("ERROR", process="plugins")
+    from assay.plugins import installed
+
+    with redirect_stdout(sys.stderr):
+        return installed()
+
+
 def _show(found: "Plugins", unknown: dict[str, str]) -> None:
+    names = [plugin.name for plugin in found.found]
     for plugin in found.found:
         told = _told(plugin)
         click.echo(f"{visible(plugin.name):<16} {visible(plugin.version):<10} ", nl=False)
         click.secho(plugin.health, fg=COLOURS.get(plugin.health, "green"))
-        lines = [*told["offers"], *(f"needs {name}" for name in told["missing_settings"])]
+        whose = [f"of {plugin.distribution}"] if names.count(plugin.name) > 1 else []
+        lines = [*whose, *told["offers"], *(f"needs {name}" for name in told["missing_settings"])]
         for line in [*lines, *(f"note: {each}" for each in plugin.warnings), *plugin.causes]:
             click.echo(f"{'':<17}{visible(line)}")
     if not found.found:
@@ -100,10 +117,9 @@ def examine(name: str, only: tuple[str, ...], as_json: bool) -> None:
 
     Exits with 1 when it fails a drill.
     """
-    enter("plugins")
-    from assay.plugins import NoSuchServiceError, installed
+    found = _look()
+    from assay.plugins import NoSuchServiceError
 
-    found = installed()
     try:
         service = found.service(name)
     except NoSuchServiceError as error:
@@ -117,7 +133,8 @@ def examine(name: str, only: tuple[str, ...], as_json: bool) -> None:
     except ImportError as error:
         raise click.ClickException(f"The examination needs assay-sdk[testing]: {error}.") from None
     try:
-        report = hold(service, only=only)
+        with redirect_stdout(sys.stderr):
+            report = hold(service, only=only)
     except (NotOffered, ValueError) as refusal:
         raise click.ClickException(visible(str(refusal))) from None
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else str(report))

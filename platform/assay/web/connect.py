@@ -4,13 +4,14 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from assay import connecting
-from assay.connecting import catalogue, service, settings_forms
+from assay.connecting import catalogue, queries, service, settings_forms
 from assay.connecting.errors import BadForm, ConnectError
+from assay.connecting.settings_forms import FormField
 from assay.web.forms import Form
 from assay.web.security import public_address
 from assay.web.visitors import ID, fresh, needs, personal, visitor
 from assay_tenants import connections
-from assay_tenants.connections import Connected
+from assay_tenants.connections import Changed, Connected
 from assay_tenants.errors import BadInput, NotFound
 
 blueprint = Blueprint("connect", __name__)
@@ -70,6 +71,8 @@ def reconnect(connection_id: int) -> ResponseReturnValue:
 @personal
 def settings_page(connection_id: int) -> ResponseReturnValue:
     connection = _get(connection_id)
+    if connection.state == "disconnected":
+        return _over(connection)
     return _settings(connection, _filled(connection))
 
 
@@ -79,8 +82,16 @@ def settings_page(connection_id: int) -> ResponseReturnValue:
 def change(connection_id: int) -> ResponseReturnValue:
     """Its name, and what was filled in when it was connected."""
     connection = _get(connection_id)
+    if connection.state == "disconnected":
+        return _over(connection)
     form = Form.read(request.form, needed={})
     version = _number(form[VERSION])
+    if connection.state == "needs_reconnect" and (
+        typed := _typed_secrets(catalogue.get_offer(connection.plugin), form)
+    ):
+        # They would be put beside an access that is refused anyway.
+        form.errors = dict.fromkeys(typed, "Nothing was saved. Connect again, and fill this in there.")
+        return _settings(connection, form), 409
     try:
         service.change(visitor().tenant_id, connection_id, form.values, name=form[NAME], version=version)
     except BadForm as error:
@@ -89,6 +100,8 @@ def change(connection_id: int) -> ResponseReturnValue:
     except BadInput as error:
         form.errors[NAME if error.field == "name" else error.field or ""] = error.message
         return _settings(connection, form), error.status
+    except Changed as error:
+        return _changed_meanwhile(_get(connection_id), form), error.status
     flash("Saved. What is read from now on goes by it.", "good")
     return redirect(url_for("web.connections.show", connection_id=connection_id), 303)
 
@@ -100,7 +113,9 @@ def change(connection_id: int) -> ResponseReturnValue:
 def show_address(connection_id: int) -> ResponseReturnValue:
     """On demand alone: whoever knows it can post to us as if they were the vendor."""
     address = service.show_address(visitor().tenant_id, connection_id)
-    return render_template("connections/address.html", connection=_get(connection_id), address=address)
+    connection = _get(connection_id)
+    title = catalogue.title_of(connection.plugin)
+    return render_template("connections/address.html", connection=connection, title=title, address=address)
 
 
 @blueprint.get(f"/connections/<{ID}:connection_id>/disconnect")
@@ -179,19 +194,68 @@ def _filled(connection: Connected) -> Form:
 
 
 def _page(offer: catalogue.Offer, form: Form, connection: Connected | None = None) -> str:
+    _ask_for_secrets_again(offer, form)
     return render_template(
         "connections/connect.html",
         offer=offer,
         form=form,
         connection=connection,
+        held=_held(connection) if connection else set(),
         fresh_form=request.method == "GET" and connection is None,
         redirect_uri=public_address() + url_for("web.connect.come_back", plugin=offer.name),
     )
 
 
-def _settings(connection: Connected, form: Form) -> str:
+def _settings(connection: Connected, form: Form, *, conflict: bool = False) -> str:
     offer = catalogue.get_offer(connection.plugin)
-    return render_template("connections/settings.html", connection=connection, offer=offer, form=form)
+    _ask_for_secrets_again(offer, form)
+    return render_template(
+        "connections/settings.html",
+        connection=connection,
+        offer=offer,
+        form=form,
+        held=_held(connection),
+        conflict=conflict,
+    )
+
+
+def _changed_meanwhile(connection: Connected, form: Form) -> str:
+    """What was typed stays, beside what is stored now: saved once more, it is a change of that."""
+    kept = _filled(connection)
+    form.values[VERSION] = kept[VERSION]
+    if form[NAME] != kept[NAME]:
+        form.errors[NAME] = f"Stored now: {kept[NAME]}"
+    for each in catalogue.get_offer(connection.plugin).fields:
+        # The same lines come back from a browser with other ends.
+        if not each.secret and form[each.name].splitlines() != kept[each.name].splitlines():
+            form.errors[each.name] = f"Stored now: {_in_words(each, kept[each.name])}"
+    return _settings(connection, form, conflict=True)
+
+
+def _in_words(field: FormField, value: str) -> str:
+    if field.kind == "check":
+        return "ticked" if value else "not ticked"
+    return dict(field.choices).get(value) or " · ".join(value.splitlines()) or "nothing"
+
+
+def _ask_for_secrets_again(offer: catalogue.Offer, form: Form) -> None:
+    """They never come back with a page: whoever mended another field would take them for saved."""
+    for name in _typed_secrets(offer, form):
+        form.errors.setdefault(name, "Type this once more: it is not saved yet, and is never shown.")
+
+
+def _typed_secrets(offer: catalogue.Offer, form: Form) -> list[str]:
+    return [each.name for each in offer.fields if each.secret and form[each.name]]
+
+
+def _over(connection: Connected) -> ResponseReturnValue:
+    flash(f"{connection.name} is disconnected and has no settings any more. Nothing was changed.", "bad")
+    return redirect(url_for("web.connections.show", connection_id=connection.id), 303)
+
+
+def _held(connection: Connected) -> set[str]:
+    """The names of the secrets that it has."""
+    return {name for name, value in queries.secrets_of(visitor().tenant_id, connection.id).items() if value}
 
 
 def _number(typed: str) -> int:

@@ -7,17 +7,20 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from assay import connecting
-from assay.connecting import catalogue
+from assay.connecting import Overview, catalogue
 from assay.delivery import service as delivery
 from assay.scoring import queries as scoring
 from assay.syncing import service as syncing
 from assay.web.security import public_address
 from assay.web.visitors import ID, needs, visitor
+from assay_sdk import Source
 from assay_tenants.errors import BadInput, Conflict
 
 blueprint = Blueprint("connections", __name__)
 
 DEAD_PAGE = 25
+#: Characters of an account's id: people know numbers and short names; longer ones they never saw.
+READABLE_ACCOUNT = 12
 #: What a person may have a connection do, by the word in its address, and what it is told then.
 DEEDS: Mapping[str, tuple[Callable[[int, int], object], str]] = {
     "sync": (syncing.sync_now, "It is read now."),
@@ -33,12 +36,12 @@ DEEDS: Mapping[str, tuple[Callable[[int, int], object], str]] = {
 
 @blueprint.app_template_filter()
 def lasting(distance: timedelta) -> str:
-    """A length of time in one unit."""
+    """A length of time in one unit, to the minute."""
     seconds = int(distance.total_seconds())
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if count := seconds // size:
             return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{max(seconds, 0)} s"
+    return "under a minute"
 
 
 @blueprint.get("/connections")
@@ -66,10 +69,17 @@ def show(connection_id: int) -> ResponseReturnValue:
         return render_template("connections/dead.html", **_dead(connection_id))
     overview = connecting.overview(tenant_id, connection_id)
     if target == "div#health":
-        return render_template("connections/health.html", overview=overview)
+        return render_template("connections/health.html", overview=overview, by_hand=_is_by_hand(overview))
     dead = _dead(connection_id) if overview.push and overview.push.dead else {"dead": [], "more_dead": None}
     models = scoring.list_published(tenant_id) if overview.push else []
-    return render_template("connections/show.html", overview=overview, models=models, **dead)
+    return render_template(
+        "connections/show.html",
+        overview=overview,
+        account=_account(overview),
+        by_hand=_is_by_hand(overview),
+        models=models,
+        **dead,
+    )
 
 
 @blueprint.post(f"/connections/<{ID}:connection_id>/<any({', '.join(map(repr, DEEDS))}):deed>")
@@ -110,6 +120,20 @@ def _done(connection_id: int, do: Callable[[], object], done: str) -> ResponseRe
     else:
         flash(done, "good")
     return redirect(url_for("web.connections.show", connection_id=connection_id), 303)
+
+
+def _account(overview: Overview) -> str:
+    """What tells two accounts apart; empty where that is the name already."""
+    account, name = overview.connection.account, overview.connection.name
+    return account if len(account) <= READABLE_ACCOUNT and account not in name else ""
+
+
+def _is_by_hand(overview: Overview) -> bool:
+    """Whether somebody has to enter at the vendor where it posts to: the plugin makes no subscription."""
+    if overview.hooks is None or overview.hooks.shared_address:
+        return False
+    source = catalogue.get_service(overview.connection.plugin).source
+    return source is not None and type(source).subscribe is Source.subscribe
 
 
 def _dead(connection_id: int) -> dict[str, object]:

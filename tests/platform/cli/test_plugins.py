@@ -48,6 +48,7 @@ def test_plugins_are_listed(found: Plugins, monkeypatch: pytest.MonkeyPatch, arg
     assert "lists            1.2        not configured" in told
     assert "service lists (source)" in told
     assert "needs ASSAY_PLUGIN_LISTS_CLIENT_ID" in told
+    assert "of assay-lists" not in told
     assert "the setting ASSAY_PLUGIN_LISTS_CLIENTID. Did you mean ASSAY_PLUGIN_LISTS_CLIENT_ID?" in told
 
 
@@ -59,6 +60,14 @@ def test_a_broken_one_is_an_exit_code(found: Plugins) -> None:
     assert "It has no hook." in told
 
 
+def test_of_two_of_one_name_each_is_told_apart(found: Plugins) -> None:
+    found.take(Plugin("lists", "assay-more-lists", "0.3"))
+    _, told = run()
+    assert "of assay-lists\n" in told
+    assert "of assay-more-lists\n" in told
+    assert "assay-lists 1.2 is called 'lists' already." in told
+
+
 def test_programs_read_it_too(found: Plugins) -> None:
     found.take(Plugin("acme", "assay-acme", "0.3", causes=["It has no hook."], warnings=["Old."]))
     code, told = run("list", "--json")
@@ -66,6 +75,36 @@ def test_programs_read_it_too(found: Plugins) -> None:
     assert code == 1
     assert lists["missing_settings"] == ["ASSAY_PLUGIN_LISTS_CLIENT_ID"]
     assert (acme["health"], acme["causes"], acme["warnings"]) == ("broken", ["It has no hook."], ["Old."])
+
+
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(["--json"], id="by default"), pytest.param(["list", "--json"], id="by name")]
+)
+def test_the_list_for_programs_is_all_that_is_said(
+    found: Plugins, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    def talkative() -> Plugins:
+        sys.stdout.write("Acme greets you.\n")
+        return found
+
+    monkeypatch.setattr(plugins, "installed", talkative)
+    result = CliRunner().invoke(main, ["plugins", *arguments])
+    assert [each["name"] for each in json.loads(result.stdout)["plugins"]] == ["lists"]
+    assert result.stderr == "Acme greets you.\n"
+
+
+def test_a_broken_plugin_is_told_once(tmp_path: Path) -> None:
+    metadata = tmp_path / "assay_acme-0.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: assay-acme\nVersion: 0.1\n")
+    (metadata / "entry_points.txt").write_text("[assay]\nacme = acme_that_is_not_there\n")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    environ |= {"PYTHONPATH": str(tmp_path), "ASSAY_PLUGIN_ACMEE": "7"}
+    command = [sys.executable, "-m", "assay.cli", "plugins"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "acme_that_is_not_there can't be imported: No module named 'acme_that_is_not_there'." in done.stdout
+    assert "No plugin has the setting ASSAY_PLUGIN_ACMEE." in done.stdout
 
 
 def test_nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +173,12 @@ def test_an_installed_service_is_examined(found: Plugins) -> None:
 def test_the_examination(arguments: list[str], code: int, words: str) -> None:
     assert run("examine", *arguments)[0] == code
     assert words in run("examine", *arguments)[1]
+
+
+def test_what_is_for_programs_is_said_behind_the_command() -> None:
+    code, told = run("--json", "examine", "segment")
+    assert code == 2
+    assert "--json stands behind the command" in told
 
 
 def test_the_examination_for_programs() -> None:

@@ -12,16 +12,17 @@ from sqlalchemy import text, update
 
 from assay import connecting, plugins
 from assay.delivery.models import Target
+from assay.scoring.service import archive
 from assay.syncing.models import LinkRow, StreamRow
+from assay.web.connections import lasting
 from assay_tenants import connections, operators
 from assay_tenants.access.service import SignedUp
 from assay_tenants.audit.queries import Wanted, list_entries
+from assay_tenants.connections.models import Connection
 from assay_tenants.database import directory_session, tenant_session
-from tests.platform.connecting.acme import AcmeSimulator
+from tests.platform.connecting.acme import AcmeSimulator, AcmeSource
 from tests.platform.connecting.desk import FORM, acme_installed, answer_at, refuse
-
-PAGE = "/connections/connect/acme"
-CALLBACK = "/connections/callback/acme"
+from tests.platform.web.acme_pages import CALLBACK, PAGE, connected_page, id_in, leave
 
 
 @pytest.fixture
@@ -30,30 +31,9 @@ def acme(connected: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[AcmeSimul
         yield stand_in
 
 
-def leave(person: Any, **fields: str) -> str:
-    """The address on the page that goes on to the vendor."""
-    page = person.sends(PAGE, on=PAGE, **{**FORM, **fields})
-    assert page.status_code == 200, page.text
-    found = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', page.text)
-    assert found
-    return found[1].replace("&amp;", "&")
-
-
 @pytest.fixture
 def connect(acme: AcmeSimulator) -> Callable[..., str]:
-    """Whole way; tells the connection's page."""
-
-    def whole(person: Any, *, account: str = "a1", **fields: str) -> str:
-        answer = answer_at(leave(person, **fields), account=account)
-        back = person.opens(f"{CALLBACK}?{urlencode(answer)}")
-        assert back.status_code == 303, back.text
-        return str(back.location)
-
-    return whole
-
-
-def id_in(page: str) -> int:
-    return int(page.rpartition("/")[2])
+    return connected_page
 
 
 def become(person: Any, role: str) -> None:
@@ -114,6 +94,8 @@ class TestConnect:
             "To read orders",
             "done without",
             "Booked a meeting",
+            # Long types break, so that a phone need not scroll sideways.
+            '<div class="lead-cell"><code class="small faint">meeting.booked</code></div>',
             "+25",
             "−20",
             "Assay score",
@@ -261,6 +243,35 @@ class TestHealth:
         assert said in person.opens(page).text
         assert said in person.opens("/connections").text
 
+    @pytest.mark.parametrize(
+        ("behind", "said"),
+        [
+            pytest.param(timedelta(seconds=0), "under a minute", id="nothing"),
+            pytest.param(timedelta(seconds=59), "under a minute", id="seconds"),
+            pytest.param(timedelta(seconds=119), "1 minute", id="a minute"),
+            pytest.param(timedelta(hours=30), "1 day", id="a day"),
+            pytest.param(timedelta(days=9), "9 days", id="days"),
+        ],
+    )
+    def test_how_far_it_is_behind(self, behind: timedelta, said: str) -> None:
+        assert lasting(behind) == said
+
+    @pytest.mark.parametrize(
+        ("account", "name", "shown"),
+        [
+            pytest.param("62515", "Sales", True, id="a number"),
+            pytest.param("62515", "Portal 62515", False, id="in the name already"),
+            pytest.param("a223c6b3710f85df22e9377d6c4f7553", "Sales", False, id="no person ever saw it"),
+        ],
+    )
+    def test_an_account_is_named_by_what_people_know(
+        self, person: Any, connect: Callable[..., str], account: str, name: str, shown: bool
+    ) -> None:
+        page = connect(person, connection_name=name)
+        with tenant_session(person.tenant_id) as session:
+            session.execute(update(Connection).where(Connection.tenant_id == person.tenant_id).values(account=account))
+        assert (f", account {account}" in person.opens(page).text) is shown
+
     def test_when_it_has_to_be_connected_again_there_is_a_button(
         self, person: Any, connect: Callable[..., str]
     ) -> None:
@@ -270,6 +281,7 @@ class TestHealth:
         shown = person.opens(page).text
         assert "It was &lt;b&gt;revoked&lt;/b&gt;." in shown
         assert f'<a class="button button-small" href="{page}/reconnect">Connect again</a>' in shown
+        assert "Load all again" not in shown
         form = person.opens(f"{page}/reconnect").text
         assert 'value="Sales"' in form
         assert "It stays the same connection" in form
@@ -312,6 +324,13 @@ class TestHealth:
         person.sends(f"{page}/resume", on=page)
         assert "Sync now" in person.opens(page).text
 
+    def test_what_may_be_loaded_again_is_named_in_the_question(self, person: Any, connect: Callable[..., str]) -> None:
+        page = connect(person)
+        change_stream(person.tenant_id, loaded_at=datetime.now(UTC))
+        shown = person.opens(page).text
+        assert 'Load again<span class="unseen"> (Contacts)</span>' in shown
+        assert "Load all again" in shown
+
 
 class TestPostedAlone:
     """A service without lists: it tells us, and we ask for nothing."""
@@ -328,6 +347,21 @@ class TestPostedAlone:
         page = person.sends(form, on=form).location
         again = person.sends(f"{page}/reconnect", on=f"{page}/reconnect")
         assert (again.status_code, again.location) == (303, page)
+
+    def test_says_who_has_to_set_it_up(
+        self, person: Any, acme: AcmeSimulator, connect: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        form = "/connections/connect/told"
+        by_hand = person.sends(form, on=form).location
+        change_link(person.tenant_id, subscribed_at=datetime.now(UTC))
+        for headers in ({}, {"HX_Target": "div#health"}):
+            shown = person.opens(by_hand, **headers).text
+            assert "Somebody has to set this up at Told" in shown
+            assert "We last made sure" not in shown
+        page = connect(person)
+        assert "We subscribe by ourselves, and there is nothing to do for you." in person.opens(page).text
+        monkeypatch.setattr(AcmeSource, "shared_address", True)
+        assert "whoever sets up our app at Acme enters this address there" in person.opens(page).text
 
     def test_its_last_notice_is_its_last_news(self, person: Any, acme: AcmeSimulator) -> None:
         form = "/connections/connect/told"
@@ -348,6 +382,16 @@ class TestPush:
         assert "There is no published model of this name." in person.opens(page).text
         person.sends(f"{page}/push", on=page, enabled="yes")
         assert "Send all again" in person.opens(page).text
+
+    def test_a_model_that_scores_nobody_any_more_is_told(
+        self, person: Any, connect: Callable[..., str], publish: Callable[..., int]
+    ) -> None:
+        page = connect(person)
+        publish(person.tenant_id, "sample")
+        person.sends(f"{page}/push", on=page, enabled="yes", model="sample")
+        assert "which scores nobody any more" not in person.opens(page).text
+        archive(person.tenant_id, "sample", by="Ada")
+        assert "which scores nobody any more: no score goes back." in person.opens(page).text
 
     def test_what_was_refused_is_told_sent_again_and_dismissed(
         self, person: Any, connect: Callable[..., str], make_lead: Callable[..., int]
@@ -371,23 +415,6 @@ class TestPush:
         assert person.opens(f"{page}?cursor=forged", HX_Target="tr#more").status_code == 422
 
 
-class TestSettings:
-    def test_are_changed_without_connecting_again(self, person: Any, connect: Callable[..., str]) -> None:
-        page = connect(person, signing="very-secret")
-        form = person.opens(f"{page}/settings").text
-        assert "We have one, sealed" in form
-        version = re.search(r'name="connection_version" value="(\d+)"', form)
-        assert version
-        fields = {"connection_version": version[1], "connection_name": "Renamed", "folder": "Support", "drafts": "yes"}
-        assert person.sends(f"{page}/settings", on=f"{page}/settings", **fields).status_code == 303
-        assert "Renamed" in person.opens(page).text
-        late = person.sends(f"{page}/settings", on=f"{page}/settings", **fields)
-        assert late.status_code == 409
-        wrong = person.sends(f"{page}/settings", on=f"{page}/settings", **{**fields, "folder": ""})
-        assert wrong.status_code == 422
-        assert "Fill this in." in wrong.text
-
-
 class TestAddress:
     def test_is_no_part_of_any_page_until_somebody_asks(self, person: Any, connect: Callable[..., str]) -> None:
         page = connect(person)
@@ -395,6 +422,7 @@ class TestAddress:
         assert token not in person.opens(page).text
         shown = person.sends(f"{page}/address", on=page)
         assert f"/hooks/acme/{token}" in shown.text
+        assert "Paste it where Acme asks for a webhook" in shown.text
         assert shown.headers["Cache-Control"] == "no-store"
         assert token not in person.opens("/settings/audit").text
 
@@ -415,6 +443,7 @@ class TestDisconnect:
         ended = person.opens(page).text
         assert "no score goes back" in ended
         assert "hx-trigger" not in ended
+        assert "· disconnected <time" in ended
         assert f'href="{PAGE}">Connect Acme</a>' in ended
 
 
