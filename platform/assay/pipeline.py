@@ -24,6 +24,7 @@ from assay.profiles import dropping
 from assay.profiles.service import on_leads_changed
 from assay.scoring.due import mark_due
 from assay.scoring.news import on_scores_changed
+from assay.syncing.circuits import on_going_on
 from assay_tenants.context import acting_by_itself
 from assay_tenants.database import tenant_session, timetable_session
 
@@ -173,6 +174,12 @@ def make_due(session: Session, tenant_id: int, lead_ids: Collection[int]) -> Non
 def have_told(session: Session, tenant_id: int, lead_ids: Collection[int]) -> None:
     """Part of the transaction that changes scores: they go back to where people work."""
     outbox.renew(session, tenant_id, lead_ids)
+
+
+@on_going_on
+def send_on(session: Session, tenant_id: int, connection_id: int) -> None:
+    """Part of the transaction that ends a connection's pause: its scores have waited too."""
+    outbox.go_on(session, tenant_id, connection_id)
 
 
 @dataclass(frozen=True)

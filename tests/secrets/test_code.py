@@ -22,6 +22,7 @@ REACHING_OUT = {
     "platform/assay/cli/models.py": "a person's own command line calls the server that its user names",
     "platform/assay/cli/imports.py": "likewise",
     "platform/assay/cli/run.py": "looks whether our own port answers",
+    "platform/assay/senders.py": "options of the sockets that the web server listens at",
     "platform/assay/servers.py": "looks whether our own Redis answers at its socket",
     "platform/assay/supervisor.py": "a pair of sockets inside the process, for signals",
     "platform/assay/worker/service.py": "this machine's name",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # A page or an import being answered is finished before the server goes.
 DRAIN_SECONDS = 15
+#: Requests whose bodies are waited for, besides those that are worked at. Their threads come and go with them.
+WAITING = 256
 _server_process = 0
 
 
@@ -31,7 +33,7 @@ def serve() -> None:
         address=settings.host,
         port=settings.port,
         workers=settings.web_processes,
-        blocking_threads=settings.web_threads,
+        blocking_threads=settings.web_threads + WAITING,
         workers_kill_timeout=DRAIN_SECONDS,
         respawn_failed_workers=True,
         log_level=LogLevels.error,
@@ -47,10 +49,18 @@ def application() -> "Flask":
     # Pages ask the engine about one lead at a time; more threads would only take memory.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from assay.app import create_app
+    from assay.senders import Senders, notice_vanished
+    from assay.syncing import breakers, limiter
 
+    notice_vanished()
     try:
         with starting():
-            return create_app(enter("web"))
+            settings = enter("web")
+            app = create_app(settings)
+            breakers.configure(limiter.impatient(settings.redis_url))
+            senders = Senders(app.wsgi_app, turns=settings.web_threads, waiting=WAITING)
+            app.wsgi_app = senders  # type: ignore[method-assign] # Flask's own way
+            return app
     except click.ClickException as refusal:
         # Not in the hands of click here.
         refusal.show()

@@ -12,7 +12,7 @@ import structlog
 from assay import plugins
 from assay.connecting.attempts import Attempt
 from assay.connecting.errors import ConnectError, VendorAway, VendorRefused
-from assay.syncing import links
+from assay.syncing import breakers, links
 from assay_sdk import (
     Limiter,
     NeedsReconnect,
@@ -76,6 +76,9 @@ def ask(
                 raise
             # Whoever posts to an address of its own has no name there: each is one by itself.
             account = VendorAccount(account_before or random.token_hex(8), service.title)
+        if not isinstance(service.auth, NoAuth):
+            # Others found the vendor failing; it has just answered, so nobody who is connected now waits for them.
+            breakers.current().succeeded(breakers.key_of(service, link))
         return Answered(_tidied(service, account), draft.values, draft.notes, draft.expires_at)
 
 

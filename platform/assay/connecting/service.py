@@ -30,7 +30,7 @@ from assay_sdk import OAuth, Service, Tokens
 from assay_sdk.auth import ACCESS_TOKEN, EXPIRES_AT, REFRESH_TOKEN, SCOPES
 from assay_tenants import audit, connections
 from assay_tenants.connections import Connected
-from assay_tenants.connections.sealed import sealed_for
+from assay_tenants.connections.sealed import opened, sealed_for
 from assay_tenants.connections.service import NAME_LENGTH, locked
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import BadInput, Conflict, NotFound
@@ -138,6 +138,8 @@ def disconnect(tenant_id: int, connection_id: int) -> list[str]:
     connection = connections.get_connection(tenant_id, connection_id)
     told: list[str] = []
     if connection.state != "disconnected" and queries.is_at_work(tenant_id, connection_id):
+        syncing.leave_alone(tenant_id, connection_id)
+        delivery.leave_alone(tenant_id, connection_id)
         told = syncing.farewell(tenant_id, connection_id)
     connections.disconnect(tenant_id, connection_id)
     delivery.end(tenant_id, connection_id)
@@ -231,7 +233,7 @@ def _ask_and_keep(tenant_id: int, service: Service, attempt: Attempt, tokens: To
             known = queries.find_by_account(tenant_id, service.name, account.id)
             if known is None:
                 raise
-    return _connected_again(tenant_id, known, service, attempt, answered)
+    return _connected_again(tenant_id, known, service, attempt, answered, held=held, notes=notes)
 
 
 def _connected_first(tenant_id: int, service: Service, attempt: Attempt, answered: Answered) -> int:
@@ -250,14 +252,31 @@ def _connected_first(tenant_id: int, service: Service, attempt: Attempt, answere
     return connection_id
 
 
-def _connected_again(tenant_id: int, connection_id: int, service: Service, attempt: Attempt, answered: Answered) -> int:
-    """One transaction: who reads it meanwhile finds the old access with the old settings, or the new with the new."""
+def _connected_again(
+    tenant_id: int,
+    connection_id: int,
+    service: Service,
+    attempt: Attempt,
+    answered: Answered,
+    *,
+    held: Mapping[str, Any],
+    notes: Mapping[str, Any],
+) -> int:
+    """One transaction: who reads it meanwhile finds the old access with the old settings, or the new with the new.
+
+    ``held`` and ``notes`` are what the vendor was asked with: what a worker kept since then stays.
+    """
     account = answered.account
-    held = queries.secrets_of(tenant_id, connection_id)
-    secrets = dict(answered.secrets) if attempt.connection_id is not None else _lasting(held) | dict(answered.secrets)
-    secrets.setdefault(links.HOOK_TOKEN, links.new_hook_token())
     with tenant_session(tenant_id) as session:
         row = locked(session, tenant_id, connection_id)
+        if row.credentials is None:
+            # Disconnected meanwhile: nothing of it is left.
+            held, notes, kept = {}, {}, {}
+        else:
+            kept = _lasting(opened(tenant_id, connection_id, row.credentials))
+        changed = {**kept, **_changes(held, answered.secrets)}
+        secrets = {name: value for name, value in changed.items() if value is not None}
+        secrets.setdefault(links.HOOK_TOKEN, links.new_hook_token())
         before = {"state": row.state, "error": row.error, "settings": row.settings, "name": row.name}
         row.credentials = sealed_for(tenant_id, connection_id, secrets)
         row.state, row.error, row.expires_at = "connected", "", answered.expires_at
@@ -268,7 +287,8 @@ def _connected_again(tenant_id: int, connection_id: int, service: Service, attem
         row.updated_at = datetime.now(UTC)
         after = {"state": row.state, "error": "", "settings": row.settings, "name": row.name}
         audit.record(session, tenant_id, "connection.reconnected", connection_id, before=before, after=after)
-    _set_to_work(tenant_id, connection_id, service, account.id, account.title, secrets, answered.notes)
+    news = _changes(notes, answered.notes)
+    _set_to_work(tenant_id, connection_id, service, account.id, account.title, secrets, news)
     return connection_id
 
 
@@ -287,6 +307,12 @@ def _set_to_work(
     if service.destination is not None and service.destination.is_set_up(secrets):
         delivery.establish(tenant_id, connection_id, service.name)
     log.info("connection.at_work", tenant_id=tenant_id, connection_id=connection_id, plugin=service.name)
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """None is what was taken away."""
+    names = before.keys() | after.keys()
+    return {name: after.get(name) for name in names if before.get(name) != after.get(name)}
 
 
 def _lasting(held: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Lease:
     paused: bool
     #: Of an open circuit: it tries for all, until then.
     probe: datetime | None = None
+    #: Of the credentials that the vendor was asked with; 0: it was not.
+    renewal: int = 0
 
     @property
     def whose(self) -> dict[str, object]:
@@ -181,6 +183,7 @@ def _work(lease: Lease) -> tuple[int, Exception | None]:
             if wait := breakers.current().wait(key):
                 raise Stopped("The vendor fails for everybody; one at a time tries.", after=wait)
             pushed = _pushed(lease, destination, link, batch)
+            lease.renewal = links.renewal_of(link)
             _tell_breaker(lease, key, pushed)
             settling.write(lease.tenant_id, lease.connection_id, batch, pushed.receipts, until=lease.until)
             if isinstance(pushed.failure, NeedsReconnect):
@@ -287,7 +290,7 @@ def _release(lease: Lease, due_at: datetime, error: str | None) -> None:
 
 def _after(lease: Lease, failure: Exception) -> datetime:
     if isinstance(failure, TryLater):
-        return circuits.failed(lease.tenant_id, lease.connection_id, failure, probe=lease.probe)
+        return circuits.failed(lease.tenant_id, lease.connection_id, failure, probe=lease.probe, renewal=lease.renewal)
     return _later(REFUSED_PAUSE)
 
 

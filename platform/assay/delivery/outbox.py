@@ -90,6 +90,15 @@ WITH {_AIMED.format(further="AND t.connection_id = :connection_id")}, renewed AS
     {_RENEWED}
 )
 SELECT count(*) FROM renewed""")
+# Whoever is at it at this moment finds out by himself.
+_GO_ON = text("""
+    UPDATE delivery.targets SET due_at = clock_timestamp()
+    WHERE tenant_id = :tenant_id AND connection_id IN (
+        SELECT t.connection_id FROM delivery.targets t
+        WHERE t.tenant_id = :tenant_id AND t.connection_id = :connection_id AND t.due_at > clock_timestamp()
+            AND (t.leased_until IS NULL OR t.leased_until < clock_timestamp())
+        FOR NO KEY UPDATE SKIP LOCKED)
+""")
 _NEXT = text("""
     SELECT min(p.due_at) FROM delivery.pushes p
     WHERE p.tenant_id = :tenant_id AND p.connection_id = :connection_id AND p.state = 'waiting'
@@ -123,6 +132,11 @@ def settle(session: Session, tenant_id: int) -> None:
     """Waits for whoever has news and has not yet committed; nobody has more before the end of the transaction."""
     knowing.hold(session, tenant_id)
     listing(session, tenant_id)
+
+
+def go_on(session: Session, tenant_id: int, connection_id: int) -> None:
+    """What waited because the vendor was left alone is sent now."""
+    session.execute(_GO_ON, {"tenant_id": tenant_id, "connection_id": connection_id})
 
 
 def next_due(session: Session, tenant_id: int, connection_id: int) -> datetime | None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from assay.delivery import contacts, outbox
 from assay.delivery.models import Target
 from assay.delivery.queries import named_model, read_target
-from assay.syncing import links
+from assay.syncing import leases, links
 from assay_tenants import audit
 from assay_tenants.database import tenant_session
 
@@ -26,6 +26,15 @@ _REPLAY = text(f"""
 _DISMISS = text(f"""
     UPDATE delivery.pushes SET state = 'sent', attempts = 0, error = '', error_at = NULL WHERE {_WHICH}
 """)  # noqa: S608 # of the constant above
+# A pause after a failure is over when a person has all of it begun anew.
+_ANEW = text("""
+    UPDATE delivery.pushes SET due_at = clock_timestamp(), attempts = 0, error = '', error_at = NULL
+    WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND state = 'waiting'
+""")
+_LEFT_ALONE = text("""
+    UPDATE delivery.targets SET leased_until = NULL, due_at = clock_timestamp() + CAST(:pause AS interval)
+    WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND due_at IS NOT NULL
+""")
 _WAKE = text("""
     UPDATE delivery.targets SET due_at = clock_timestamp(), error = '', error_at = NULL
     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND enabled
@@ -107,6 +116,12 @@ def dismiss_dead(tenant_id: int, connection_id: int, *, lead_id: int | None = No
         return leads
 
 
+def leave_alone(tenant_id: int, connection_id: int) -> None:
+    """Nothing is sent for a while, and whoever is at it asks no more: somebody is about to end it."""
+    with tenant_session(tenant_id) as session:
+        session.execute(_LEFT_ALONE, {"tenant_id": tenant_id, "connection_id": connection_id, "pause": leases.LEASE})
+
+
 def end(tenant_id: int, connection_id: int) -> None:
     """Nothing goes back through this connection any more; what was written stays at the vendor."""
     with tenant_session(tenant_id) as session:
@@ -116,6 +131,7 @@ def end(tenant_id: int, connection_id: int) -> None:
 
 
 def _send(session: Session, tenant_id: int, connection_id: int) -> int:
+    session.execute(_ANEW, {"tenant_id": tenant_id, "connection_id": connection_id})
     leads = outbox.renew_all(session, tenant_id, connection_id)
     session.execute(_WAKE, {"tenant_id": tenant_id, "connection_id": connection_id})
     return leads

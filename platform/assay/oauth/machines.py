@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from assay.oauth import pace
+from assay.senders import TooManyWaiting
 from assay_tenants.database import tenant_session
 from assay_tenants.errors import NotSignedIn
 from assay_tenants.oauth import identity, metadata, registration, server, signing
@@ -248,6 +249,8 @@ def _render(error: Exception) -> Response:
         return _error(405, "invalid_request", "This method is not accepted here.", {"Allow": allowed})
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
         return _error(error.code, "invalid_request", "The request could not be read.")
+    if isinstance(error, TooManyWaiting):
+        return _slow_down(error.after)
     if isinstance(error, OperationalError | PoolTimeout | pace.CannotCount):
         log.warning("oauth.away", error=str(error))
         wait = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))}

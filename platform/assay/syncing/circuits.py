@@ -5,6 +5,7 @@ try; if it succeeds the circuit is closed for all, and what waited goes on.
 """
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, text
@@ -55,6 +56,10 @@ _CLOSE = text("""
     )
     SELECT open_until FROM was
 """)
+_RENEWAL = text("""
+    SELECT renewal FROM tenancy.connections
+     WHERE tenant_id = :tenant_id AND id = :connection_id AND state = 'connected'
+""")
 #: What waited for the circuit, which may have been until somebody's try should end; not what its timetable has wait.
 #: Rows that somebody holds at this moment are at work.
 _GO_ON = (
@@ -76,15 +81,44 @@ _GO_ON = (
     """),
 )
 
+GoesOnAction = Callable[[Session, int, int], None]
+_actions: list[GoesOnAction] = []
 
-def failed(tenant_id: int, connection_id: int, error: Exception, *, probe: datetime | None = None) -> datetime:
-    """The vendor failed, or asked us to wait; tells when to try again. ``probe`` is until when the caller tried."""
+
+def on_going_on(action: GoesOnAction) -> GoesOnAction:
+    """``action(session, tenant_id, connection_id)`` becomes part of every transaction after which the vendor is asked
+    again that was left alone; a decorator."""
+    if action not in _actions:
+        _actions.append(action)
+    return action
+
+
+def tell_going_on(session: Session, tenant_id: int, connection_id: int) -> None:
+    for action in _actions:
+        action(session, tenant_id, connection_id)
+
+
+def failed(
+    tenant_id: int, connection_id: int, error: Exception, *, probe: datetime | None = None, renewal: int = 0
+) -> datetime:
+    """The vendor failed, or asked us to wait; tells when to try again.
+
+    Args:
+        probe: until when the caller tried.
+        renewal: of the credentials that it was asked with: what became of earlier ones says nothing any more.
+    """
     with tenant_session(tenant_id) as session:
-        return note_failure(session, tenant_id, connection_id, error, probe=probe)
+        return note_failure(session, tenant_id, connection_id, error, probe=probe, renewal=renewal)
 
 
 def note_failure(
-    session: Session, tenant_id: int, connection_id: int, error: Exception, *, probe: datetime | None = None
+    session: Session,
+    tenant_id: int,
+    connection_id: int,
+    error: Exception,
+    *,
+    probe: datetime | None = None,
+    renewal: int = 0,
 ) -> datetime:
     """``failed``, in the caller's transaction."""
     until: datetime
@@ -92,6 +126,8 @@ def note_failure(
     link = _locked(session, tenant_id, connection_id)
     if link is None:
         return now + LONGEST_PAUSE
+    if renewal and renewal != session.scalar(_RENEWAL, {"tenant_id": tenant_id, "connection_id": connection_id}):
+        return now
     if link.open_until is not None and link.open_until == probe:
         link.open_until = None
     if isinstance(error, TryLater) and error.overloaded:
@@ -123,6 +159,7 @@ def note_success(session: Session, tenant_id: int, connection_id: int) -> None:
     if until is not None:
         for statement in _GO_ON:
             session.execute(statement, {**whose, "now": datetime.now(UTC), "until": until + PROBE})
+        tell_going_on(session, tenant_id, connection_id)
 
 
 def is_open(tenant_id: int, connection_id: int) -> bool:

@@ -42,6 +42,8 @@ _PATH = re.compile(r"/hooks/([a-z][a-z0-9-]{0,39})(?:/([A-Za-z0-9_-]{1,200}))?/?
 _OTHERS = ("/hooks/billing",)
 #: Parts of one request.
 MOST_PARTS = 1_000
+#: Of what vendors call their accounts.
+LONGEST_ACCOUNT = 500
 #: Of the same kind of trouble, a line in the log at most this often.
 TELLING_PAUSE = timedelta(seconds=10)
 #: A connection that has to be connected anew: vendors try again for hours.
@@ -76,6 +78,17 @@ class CannotProve(AssayError):
 
     def __init__(self) -> None:
         super().__init__("This connection has to be connected anew by a person. Send it again later.")
+
+
+class NotSetUp(AssayError):
+    """Whoever runs the installation has taken away what its vendor's notices are proven by."""
+
+    status = 503
+    code = "not_set_up"
+    after = RECONNECT_WAIT
+
+    def __init__(self) -> None:
+        super().__init__("This service is not set up here at the moment. Send it again later.")
 
 
 @dataclass(frozen=True)
@@ -171,11 +184,17 @@ class Hooks:
             raise CannotKeep(after=RETRY_AFTER) from error
         if secrets is None:
             raise CannotProve
+        app = plugins.app_settings(service)
         try:
-            source.verify(request, plugins.app_settings(service), secrets)
+            source.verify(request, app, secrets)
         except Refused as refused:
             self._count("refused", service.name, why=type(refused).__name__)
             raise NotProven(refused.reason, _told(refused.http_status)) from None
+        except KeyError:
+            if all(setting.name in app for setting in service.app):
+                raise
+            self._count("not_set_up", service.name)
+            raise NotSetUp from None
         try:
             return list(islice(source.split(request), MOST_PARTS))
         except Refused as refused:
@@ -186,7 +205,7 @@ class Hooks:
         """One for each connection of the account; several tenants may have connected the same one."""
         if route is not None:
             routes: Sequence[Route] = (route,) if delivery.account in ("", route.account) else ()
-        elif delivery.account:
+        elif _may_be(delivery.account):
             try:
                 routes = self.routes.by_account(plugin, delivery.account)
             except SQLAlchemyError as error:
@@ -233,6 +252,11 @@ class Hooks:
             count = self.counts[what]
         tell_of = log.error if "exc_info" in values else log.info
         tell_of(f"hooks.{what}", plugin=plugin, so_far=count, **values)
+
+
+def _may_be(account: str) -> bool:
+    """Whether there can be such an account: some texts no row can hold, and no lookup should remember."""
+    return 0 < len(account) <= LONGEST_ACCOUNT and account.isprintable()
 
 
 def _told(status: int) -> int:

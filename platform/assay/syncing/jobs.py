@@ -81,6 +81,7 @@ def run(errand: Errand) -> None:
 
 def _try(errand: Errand) -> None:
     key = errand.plugin
+    link: Link | None = None
     try:
         with links.opened(errand.tenant_id, errand.connection_id, before_call=lambda: leases.renew(errand)) as link:
             service = links.service_of(errand.plugin)
@@ -100,7 +101,7 @@ def _try(errand: Errand) -> None:
     except NeedsReconnect as error:
         _note(errand, error.reason, datetime.now(UTC) + RESTING, is_counted=False)
     except TryLater as error:
-        _note_outage(errand, key, error)
+        _note_outage(errand, key, error, links.renewal_of(link))
     except Refused as error:
         _note_refusal(errand, error)
     except AssayError as error:
@@ -167,12 +168,14 @@ def _note_trouble(errand: Errand) -> None:
         log.warning("syncing.not_noted", tenant_id=errand.tenant_id, error=type(error).__name__)
 
 
-def _note_outage(errand: Errand, key: str, error: TryLater) -> None:
+def _note_outage(errand: Errand, key: str, error: TryLater, renewal: int) -> None:
     """The vendor is at fault, or busy: all that its connection does waits."""
     if not error.overloaded:
         breakers.current().failed(key, errand.tenant_id, errand.connection_id)
     with tenant_session(errand.tenant_id) as session:
-        until = circuits.note_failure(session, errand.tenant_id, errand.connection_id, error, probe=errand.probe)
+        until = circuits.note_failure(
+            session, errand.tenant_id, errand.connection_id, error, probe=errand.probe, renewal=renewal
+        )
         if error.overloaded:
             leases.give_back(session, errand, until)
             return

@@ -207,6 +207,15 @@ _LATER: dict[Kind, Any] = {
 }
 
 
+_HELD: dict[Kind, Any] = {
+    kind: text(f"""
+        SELECT EXISTS (
+            SELECT FROM {table}
+             WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND {row}
+               AND leased_until = :mine {"AND record_id = ANY(:ids)" if kind == "fetch" else ""})
+    """)  # noqa: S608 # of constants
+    for kind, (table, row) in _ROWS.items()
+}
 _RENEW: dict[Kind, Any] = {
     kind: text(f"""
         UPDATE {table} SET leased_until = :until, due_at = :until
@@ -218,12 +227,16 @@ _RENEW: dict[Kind, Any] = {
 
 
 def renew(errand: Errand) -> None:
-    """Before each call to the vendor: whoever goes on asking keeps the lease, and whoever lost it asks no more.
+    """Before each call to the vendor, and before anything is kept of it: whoever goes on keeps the lease, and whoever
+    lost it asks no more.
 
     Raises LeaseLost; TryLater of a page that does not come to an end.
     """
     now = datetime.now(UTC)
     if errand.leased_until - now >= ENOUGH:
+        with tenant_session(errand.tenant_id) as session:
+            if not session.scalar(_HELD[errand.kind], errand.mine):
+                raise LeaseLost
         return
     if now - errand.began >= LONGEST:
         raise TryLater(f"One page of it took longer than {LONGEST.total_seconds() / 60:.0f} minutes.")

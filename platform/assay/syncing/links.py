@@ -86,7 +86,8 @@ def opened(
     limiter: Limiter | None = None,
     before_call: Callable[[], None] = lambda: None,
 ) -> Iterator[Link]:
-    """A connection's link. Holds nothing of the database between calls; ``before_call`` is done before each of them.
+    """A connection's link. Holds nothing of the database between calls; ``before_call`` is done before each of them,
+    and before anything is kept: whoever is not to go on raises there.
 
     A NeedsReconnect that leaves the block marks the connection, and its people are told once. Raises NeedsReconnect
     at once where that is so already, NotFound, PluginMissing.
@@ -94,15 +95,23 @@ def opened(
     known = _known(tenant_id, connection_id)
     service = service_of(known.plugin)
     vault = SealedVault(tenant_id, connection_id, before_call=before_call)
-    link = _linked(service, known, vault, LinkNotebook(tenant_id, connection_id, known.notes), limiter)
+    notebook = LinkNotebook(tenant_id, connection_id, known.notes, before_write=before_call)
+    link = _linked(service, known, vault, notebook, limiter)
     try:
         vault.read()
         yield link
     except NeedsReconnect as error:
+        before_call()
         _mark(known, vault, error)
         raise
     finally:
         link.http.close()
+
+
+def renewal_of(link: Link | None) -> int:
+    """Which credentials it asked its vendor with last; 0: none, or those of what is no connection yet."""
+    vault = link.vault if link is not None else None
+    return vault.renewal if isinstance(vault, SealedVault) else 0
 
 
 @contextmanager

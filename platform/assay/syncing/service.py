@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from assay import facts, plugins
-from assay.syncing import fetching, links, routes, vault
+from assay.syncing import circuits, fetching, leases, links, routes, vault
 from assay.syncing.models import LinkRow, StreamRow
 from assay_sdk import Link, NeedsReconnect, OAuth, PluginError, Service, Source, egress
 from assay_tenants import audit, connections
@@ -35,6 +35,19 @@ _WANTED_NOW = text("""
     UPDATE intake.wanted SET due_at = now(), leased_until = NULL
      WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND due_at IS NOT NULL
 """)
+# What was given up, or tried one by one, was so with the access of before.
+_WANTED_ANEW = text("""
+    UPDATE intake.wanted SET due_at = now(), leased_until = NULL, attempts = 0, error = ''
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id
+""")
+# Should we be interrupted, it goes on when this time is over.
+_LEFT_ALONE = tuple(
+    text(f"""
+    UPDATE intake.{table} SET due_at = now() + CAST(:pause AS interval), leased_until = NULL
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND due_at IS NOT NULL
+    """)  # noqa: S608 # of constants
+    for table in ("links", "streams", "wanted")
+)
 
 
 def establish(
@@ -87,7 +100,7 @@ def establish(
         )
         for stream in source.streams if source is not None else ():
             _establish_stream(session, whose, stream.name, _missing(stream.scope, scopes), now)
-        session.execute(_WANTED_NOW, whose)
+        session.execute(_WANTED_ANEW, whose)
         after_commit(session, lambda: facts.tell(facts.SyncDue(tenant_id)))
 
 
@@ -114,6 +127,7 @@ def resume(tenant_id: int, connection_id: int) -> None:
             # Put off while it was paused.
             link.due_at = datetime.now(UTC)
         _make_due(session, tenant_id, connection_id, link)
+        circuits.tell_going_on(session, tenant_id, connection_id)
         audit.record(session, tenant_id, "connection.resumed", connection_id)
 
 
@@ -124,6 +138,7 @@ def sync_now(tenant_id: int, connection_id: int) -> None:
         if link.paused_at is None:
             if link.failures:
                 link.open_until = None
+                circuits.tell_going_on(session, tenant_id, connection_id)
             _make_due(session, tenant_id, connection_id, link)
             audit.record(session, tenant_id, "connection.synced", connection_id)
 
@@ -164,15 +179,26 @@ def retry_dead(tenant_id: int, connection_id: int) -> int:
         return revived
 
 
+def leave_alone(tenant_id: int, connection_id: int) -> None:
+    """Nobody begins anything for a while, and whoever is at it asks no more: somebody is about to end it."""
+    with tenant_session(tenant_id) as session:
+        for statement in _LEFT_ALONE:
+            session.execute(statement, {"tenant_id": tenant_id, "connection_id": connection_id, "pause": leases.LEASE})
+
+
 def farewell(tenant_id: int, connection_id: int) -> list[str]:
     """Tells the vendor that we are gone, as well as that goes; what did not work, in words."""
     failed = []
     try:
         with links.opened(tenant_id, connection_id) as link:
             service = plugins.installed().services[_plugin(tenant_id, connection_id)]
-            acts = [("stop its notices", _unsubscribe)]
-            # Some vendors take the app out of the whole account, where others may go on using it.
-            if not routes.has_others(tenant_id, connection_id, service.name, link.account):
+            acts = []
+            # Some vendors take the app out of the whole account, where others may go on using it; and what is posted to
+            # one address for all is for others of the account too.
+            shared = routes.has_others(tenant_id, connection_id, service.name, link.account)
+            if not shared or service.source is None or not service.source.shared_address:
+                acts.append(("stop its notices", _unsubscribe))
+            if not shared:
                 acts.append(("take our access back", _revoke))
             for what, act in acts:
                 try:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from assay.syncing.models import LinkRow
@@ -12,6 +12,12 @@ from assay_tenants.mailing import link_to, send
 from assay_tenants.models import Membership, Tenant
 from assay_tenants.permissions import may
 
+# It answered, whatever it was told of before: that it fails is over, and another thing is to be told.
+_ANSWERED = text("""
+    UPDATE intake.links
+       SET failures = 0, open_until = NULL, failing_since = NULL, told_at = NULL, error = '', error_at = NULL
+     WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND failing_since IS NOT NULL
+""")
 _SIGNED = "\n\nAssay\n"
 
 
@@ -21,6 +27,7 @@ def tell_of_reconnect(tenant_id: int, connection_id: int) -> None:
         connection = session.get(Connection, (tenant_id, connection_id))
         if connection is None or connection.state != "needs_reconnect":
             return
+        session.execute(_ANSWERED, {"tenant_id": tenant_id, "connection_id": connection_id})
         subject = f"{connection.name} has to be connected again"
         _tell(
             session,
@@ -72,7 +79,7 @@ def _tell(session: Session, tenant_id: int, connection_id: int, subject: str, to
     )
     for member in session.scalars(members):
         if may(member.role, "connections:manage"):
-            text = f"""\
+            body = f"""\
 Hello {member.name},
 
 a connection of {company} needs you:
@@ -82,4 +89,4 @@ a connection of {company} needs you:
 {page}
 
 You get this mail because you may connect tools for {company}.{_SIGNED}"""
-            send(session, to=member.email, subject=subject, text=text)
+            send(session, to=member.email, subject=subject, text=body)

@@ -23,7 +23,8 @@ class SealedVault:
     """Of one connection, for one piece of work."""
 
     def __init__(self, tenant_id: int, connection_id: int, *, before_call: Callable[[], None] = lambda: None) -> None:
-        """``before_call`` is done before each call to the vendor, for which the secrets are read."""
+        """``before_call`` is done before each call to the vendor, for which the secrets are read, and before others
+        are kept."""
         self._tenant_id = tenant_id
         self._connection_id = connection_id
         self._before_call = before_call
@@ -46,6 +47,7 @@ class SealedVault:
 
     def renew(self, since: int, ask: Callable[[Mapping[str, Any]], Tokens]) -> Held:
         """One at a time holds the connection's row, so that a refresh token is spent once and its answer is kept."""
+        self._before_call()
         refused: NeedsReconnect | None = None
         try:
             with connections.refreshing(self._tenant_id, self._connection_id, since=since) as refresh:
@@ -73,6 +75,7 @@ class SealedVault:
         return self._remember(Held(now.values, now.renewal, now.expires_at))
 
     def keep(self, values: Mapping[str, Any]) -> None:
+        self._before_call()
         try:
             connections.add_credentials(self._tenant_id, self._connection_id, values)
         except connections.NoCredentials as error:
@@ -97,15 +100,24 @@ class SealedVault:
 class LinkNotebook:
     """Notes in the link's row."""
 
-    def __init__(self, tenant_id: int, connection_id: int, notes: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        tenant_id: int,
+        connection_id: int,
+        notes: Mapping[str, Any],
+        *,
+        before_write: Callable[[], None] = lambda: None,
+    ) -> None:
         self._tenant_id = tenant_id
         self._connection_id = connection_id
         self._notes = dict(notes)
+        self._before_write = before_write
 
     def read(self) -> Mapping[str, Any]:
         return dict(self._notes)
 
     def write(self, values: Mapping[str, Any]) -> None:
+        self._before_write()
         with tenant_session(self._tenant_id) as session:
             self._notes = note(session, self._tenant_id, self._connection_id, values)
 

@@ -1,15 +1,18 @@
 """Who has work to do takes one connection at a time, however many have something waiting."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from assay.delivery import jobs, service
-from assay_sdk import Refused
+from assay.syncing import circuits
+from assay.syncing import service as syncing
+from assay_sdk import PluginError, Refused, TryLater
 from assay_tenants import connections
 from assay_tenants.database import tenant_session
-from tests.platform.delivery.conftest import Scores
+from tests.platform.delivery.conftest import KEY, Scores
 
 _LINK = text("""
     INSERT INTO intake.links (tenant_id, connection_id, plugin, account, source_id, notes, created_at)
@@ -40,6 +43,37 @@ def test_each_look_takes_one(house: Any, several: list[int]) -> None:
     assert sorted(taken) == sorted(several)
 
 
+class TestGoingOn:
+    """Scores that waited because their connection rested go on with it."""
+
+    @pytest.mark.parametrize(
+        ("rests", "goes_on"),
+        [
+            pytest.param(lambda key: syncing.pause(*key), lambda key: syncing.resume(*key), id="a person has it go on"),
+            pytest.param(
+                lambda key: [circuits.failed(*key, TryLater("Away.")) for _ in range(9)],
+                lambda key: syncing.sync_now(*key),
+                id="a person has it look at once",
+            ),
+            pytest.param(
+                lambda key: [circuits.failed(*key, TryLater("Away.")) for _ in range(9)],
+                lambda key: circuits.succeeded(*key),
+                id="the vendor answers",
+            ),
+        ],
+    )
+    def test_at_once(self, house: Any, rests: Any, goes_on: Any) -> None:
+        key = (house.tenant_id, house.connection_id)
+        house.know("c1")
+        house.score()
+        rests(key)
+        house.deliver()
+        assert house.told("c1") is None
+        goes_on(key)
+        house.deliver()
+        assert house.told("c1") == 20
+
+
 class TestConnectedAgain:
     """Scores go on at once, whoever was at it before."""
 
@@ -56,14 +90,45 @@ class TestConnectedAgain:
         waiting.deliver()
         assert waiting.told("c1") == 20
 
-    def test_while_the_vendor_refuses_the_access_of_before(self, waiting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: Any) -> Any:
+    @pytest.mark.parametrize(
+        "ends",
+        [
+            pytest.param(Refused("This access is not what it was.", status=403), id="refused"),
+            pytest.param(TryLater("It answered 500."), id="failing"),
+            pytest.param(TryLater("Too often.", after=timedelta(hours=1), overloaded=True), id="too often"),
+        ],
+    )
+    def test_while_the_access_of_before_is_used(
+        self, waiting: Any, monkeypatch: pytest.MonkeyPatch, ends: PluginError
+    ) -> None:
+        def meanwhile(*_: Any) -> Any:
             monkeypatch.setattr(Scores, "push", push)
+            connections.replace_credentials(waiting.tenant_id, waiting.connection_id, {"key": KEY})
             service.establish(waiting.tenant_id, waiting.connection_id, "crm")
-            raise Refused("This access is not what it was.", status=403)
+            raise ends
 
         push = Scores.push
-        monkeypatch.setattr(Scores, "push", refuse)
+        monkeypatch.setattr(Scores, "push", meanwhile)
         waiting.deliver()
         assert waiting.target().error == ""
+        (link,) = waiting.rows("SELECT * FROM intake.links WHERE tenant_id = :t")
+        assert (link.failures, link.open_until, link.error) == (0, None, "")
+        assert waiting.told("c1") == 20
+
+    @pytest.mark.parametrize(
+        "verb",
+        [
+            pytest.param(lambda house: service.establish(house.tenant_id, house.connection_id, "crm"), id="again"),
+            pytest.param(lambda house: service.send_all(house.tenant_id, house.connection_id), id="all once more"),
+        ],
+    )
+    def test_leads_that_were_refused_before_wait_no_longer(self, waiting: Any, verb: Any) -> None:
+        waiting.vendor.poison.add("c1")
+        waiting.deliver()
+        waiting.vendor.poison.clear()
+        assert waiting.push("c1").attempts == 1
+        waiting.deliver()
+        assert waiting.told("c1") is None
+        verb(waiting)
+        waiting.deliver()
         assert waiting.told("c1") == 20

@@ -131,6 +131,34 @@ def test_an_account_that_nobody_connected_is_answered_and_forgotten(
     assert account.messages("hook") == 0
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param("a\0b", id="with a zero"),
+        pytest.param("\ud800", id="half a character"),
+        pytest.param("a" * 600, id="long"),
+    ],
+)
+def test_what_cannot_be_an_account_is_nobody(
+    post: Callable[..., TestResponse], hooks: Hooks, account: Connected, odd: str
+) -> None:
+    assert post(odd, account.grant.account).status_code == 200
+    assert (hooks.counts["nobody"], account.messages("hook")) == (1, 1)
+
+
+def test_a_service_that_is_not_set_up_any_more_is_posted_to_later(
+    post: Callable[..., TestResponse],
+    account: Connected,
+    installed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = installed["client_secret"]
+    monkeypatch.setattr(plugins, "app_settings", lambda _: {"client_id": "one"})
+    answer = post(account.grant.account, secret=secret)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "300")
+    assert account.messages("hook") == 0
+
+
 def test_a_connection_that_ended_is_posted_to_no_more(
     post: Callable[..., TestResponse], hooks: Hooks, account: Connected
 ) -> None:
@@ -388,6 +416,18 @@ class TestSubscription:
         connection.work()
         assert connection.link().subscribe_error == ""
         assert vendor.subscription
+
+    def test_another_tenant_of_the_account_keeps_it(
+        self, connection: Connected, connect: Callable[..., Connected], vendor: Any
+    ) -> None:
+        other = connect(account=connection.grant.account)
+        for each in (connection, other):
+            each.work()
+        assert service.farewell(*connection.key) == []
+        service.end(*connection.key)
+        assert vendor.subscription
+        assert service.farewell(*other.key) == []
+        assert not vendor.subscription
 
     def test_what_was_learned_is_sealed_for_its_own_row(self, connection: Connected) -> None:
         from assay_tenants import sealing

@@ -100,9 +100,7 @@ class TestAdding:
         add_app(person)
         with tenant_session(person.tenant_id) as session:
             session.execute(
-                update(LoginSession)
-                .where(LoginSession.tenant_id == person.tenant_id)
-                .values(proven_at=minutes_ago(16))
+                update(LoginSession).where(LoginSession.tenant_id == person.tenant_id).values(proven_at=minutes_ago(16))
             )
         before = factors.overview(person_id_of(person.tenant_id))
         answer = person.sends(f"{PAGE}/{what}", on=PAGE, code="000000", name="x", credential="{}")
@@ -112,9 +110,7 @@ class TestAdding:
     def test_a_stolen_session_is_given_no_challenge(self, person: Any) -> None:
         with tenant_session(person.tenant_id) as session:
             session.execute(
-                update(LoginSession)
-                .where(LoginSession.tenant_id == person.tenant_id)
-                .values(proven_at=minutes_ago(16))
+                update(LoginSession).where(LoginSession.tenant_id == person.tenant_id).values(proven_at=minutes_ago(16))
             )
         answer = person.sends(f"{PAGE}/passkeys/options", on=PAGE)
         assert (answer.status_code, answer.json["code"]) == (401, "prove_again")
@@ -313,9 +309,7 @@ def test_a_factor_stands_in_for_the_password_where_a_page_asks_anew(person: Any)
     app, _ = add_app(person)
     with tenant_session(person.tenant_id) as session:
         session.execute(
-            update(LoginSession)
-            .where(LoginSession.tenant_id == person.tenant_id)
-            .values(proven_at=minutes_ago(16))
+            update(LoginSession).where(LoginSession.tenant_id == person.tenant_id).values(proven_at=minutes_ago(16))
         )
     assert f"{PAGE}/show?next={PAGE}" in person.opens(f"/account/confirm?next={PAGE}").text
     shown = person.sends(f"{PAGE}/show?next={PAGE}", on=f"{PAGE}/show", code=app.now())
