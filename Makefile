@@ -31,7 +31,7 @@ run: setup
 	@exec $(VENV)/bin/assay run $(ARGS)
 
 test: setup .make/development .make/libraries
-	@exec $(PYTHON) -m pytest -n 3 $(ARGS)
+	@exec $(PYTHON) -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: .make/runtime .make/development
 	$(VENV)/bin/ruff check

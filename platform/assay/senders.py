@@ -7,12 +7,13 @@ out by the kernel.
 
 import os
 import socket
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock, Semaphore
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from assay.intake.admission import network
@@ -21,8 +22,10 @@ from assay_tenants.errors import AssayError
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Bodies of one address that may be waited for at a time.
-OF_ONE_ADDRESS = 32
+#: Bodies of one address that may be waited for at a time, and those of them that take long: whoever sends very much, or
+#: many behind one proxy, have some on their way at any moment.
+OF_ONE_ADDRESS, SLOW_OF_ONE_ADDRESS = 128, 32
+LONG = timedelta(seconds=2)
 RETRY_AFTER = timedelta(seconds=10)
 #: A sender of whom nothing was heard for so long is asked whether it is still there, so often, with such pauses.
 SILENCE, ASKED, PAUSE = timedelta(seconds=60), 4, timedelta(seconds=15)
@@ -40,12 +43,24 @@ class TooManyWaiting(AssayError):
 class Senders:
     """Gives requests their turns in front of an application."""
 
-    def __init__(self, rest: "WSGIApplication", *, turns: int, waiting: int, of_one: int = OF_ONE_ADDRESS) -> None:
+    def __init__(
+        self,
+        rest: "WSGIApplication",
+        *,
+        turns: int,
+        waiting: int,
+        of_one: int = OF_ONE_ADDRESS,
+        slow: int = SLOW_OF_ONE_ADDRESS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """``waiting`` is how many bodies may be waited for at a time: so many threads the server has besides."""
         self.rest = rest
         self._turns = Semaphore(turns)
-        self._most, self._of_one = waiting, of_one
-        self._waiting: Counter[str] = Counter()
+        self._most, self._of_one, self._slow = waiting, of_one, slow
+        self._clock = clock
+        self._total = 0
+        #: By address, since when each of its bodies is waited for; the oldest first.
+        self._waiting: dict[str, list[float]] = {}
         self._lock = Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -65,19 +80,33 @@ class Senders:
     def _wait(self, environ: "WSGIEnvironment", read: Callable[[], Any]) -> Any:
         # Looked up now: what stands before the application may have put in place whose proxy this is.
         whose = network(environ.get("REMOTE_ADDR", ""))
-        with self._lock:
-            if self._waiting[whose] >= self._of_one or self._waiting.total() >= self._most:
-                raise TooManyWaiting
-            self._waiting[whose] += 1
+        since = self._begin(whose)
         self._turns.release()
         try:
             return read()
         finally:
-            with self._lock:
-                self._waiting[whose] -= 1
-                if not self._waiting[whose]:
-                    del self._waiting[whose]
+            self._end(whose, since)
             self._turns.acquire()
+
+    def _begin(self, whose: str) -> float:
+        with self._lock:
+            now = self._clock()
+            theirs = self._waiting.get(whose, [])
+            slow = bisect_right(theirs, now - LONG.total_seconds())
+            if len(theirs) >= self._of_one or slow >= self._slow or self._total >= self._most:
+                raise TooManyWaiting
+            self._waiting[whose] = theirs
+            theirs.append(now)
+            self._total += 1
+        return now
+
+    def _end(self, whose: str, since: float) -> None:
+        with self._lock:
+            theirs = self._waiting[whose]
+            theirs.remove(since)
+            self._total -= 1
+            if not theirs:
+                del self._waiting[whose]
 
 
 class _Body:

@@ -116,6 +116,27 @@ def test_of_all_together_only_as_many_as_there_are_threads_for(begin: Callable[.
     answer.get(timeout=PATIENCE)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "is_refused"), [pytest.param(1.9, False, id="not yet"), pytest.param(2.0, True, id="for long")]
+)
+def test_of_those_that_take_long_there_are_fewer(
+    begin: Callable[..., "Queue[Any]"], seconds: float, *, is_refused: bool
+) -> None:
+    now = 100.0
+    senders, slow = Senders(reading, turns=1, waiting=8, of_one=4, slow=1, clock=lambda: now), Slow()
+    answer = begin(senders, slow)
+    assert slow.asked.wait(PATIENCE)
+    now += seconds
+    if is_refused:
+        with pytest.raises(TooManyWaiting):
+            ask(senders)
+    else:
+        assert ask(senders) == [b"at once"]
+    slow.may_come.set()
+    answer.get(timeout=PATIENCE)
+    assert ask(senders) == [b"at once"]
+
+
 def test_a_proxy_tells_whose_it_is() -> None:
     def behind(environ: Any, start_response: Any) -> list[bytes]:
         environ["REMOTE_ADDR"] = environ["HTTP_X_FORWARDED_FOR"]
@@ -123,11 +144,11 @@ def test_a_proxy_tells_whose_it_is() -> None:
 
     class Looking(BytesIO):
         def read(self, *size: Any) -> bytes:
-            return repr(dict(senders._waiting)).encode()
+            return repr(list(senders._waiting)).encode()
 
     senders = Senders(behind, turns=1, waiting=8)
     environ = {"wsgi.input": Looking(), "REMOTE_ADDR": "192.0.2.9", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}
-    assert senders(environ, starting) == [b"{'192.0.2.1': 1}"]
+    assert senders(environ, starting) == [b"['192.0.2.1']"]
 
 
 def test_every_way_to_read_a_body() -> None:
@@ -189,7 +210,7 @@ def test_connections_to_whoever_vanished_end() -> None:
 def test_the_server_answers_others_while_bodies_do_not_come(serve: Callable[..., Any]) -> None:
     head = b"POST /hooks/nobody HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
     with serve(ASSAY_WEB_THREADS="2") as port:
-        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(140)]
         for each in slow:
             each.sendall(head)
         other = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
