@@ -3,7 +3,6 @@
 # ruff: noqa: S608 # names are quoted literals, ids are integers, instants are written by us
 
 import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -23,8 +22,10 @@ _COMPANY = "company."
 #: Some leads; a range stands for all whose ids lie in it.
 Leads = Collection[int] | range
 
-# A connection takes milliseconds to make. One for each thread, and never one from before a fork.
-_local = threading.local()
+#: By process and database, connections that nobody uses at the moment, and how many are kept at most: one takes
+#: milliseconds to make, of PostgreSQL's time too. Those from before a fork are the parent's.
+_idle: dict[tuple[int, str], list[adbc.Connection]] = {}
+MOST_IDLE = 8
 
 
 def read_facts(
@@ -254,8 +255,10 @@ def select(cursor: adbc.Cursor, query: str, columns: dict[str, pl.DataType]) -> 
 
 @contextmanager
 def transaction(tenant_id: int, *statements: str) -> Iterator[adbc.Cursor]:
-    """One transaction that sees one tenant, on this thread's own Arrow connection; it begins with these statements."""
-    connection = _entered(tenant_id)
+    """One transaction that sees one tenant, on an Arrow connection of its own; it begins with these statements."""
+    url = engine().url.set(drivername="postgresql").render_as_string(hide_password=False)
+    idle = _idle.setdefault((os.getpid(), url), [])
+    connection = _entered(url, idle, tenant_id)
     try:
         for statement in statements:
             _execute(connection, statement)
@@ -263,22 +266,30 @@ def transaction(tenant_id: int, *statements: str) -> Iterator[adbc.Cursor]:
             yield cursor
         connection.rollback()
     except BaseException:
-        _forget(connection)
+        _close(connection)
         raise
+    idle.append(connection)
+    while len(idle) > MOST_IDLE and (oldest := _taken(idle, 0)) is not None:
+        _close(oldest)
 
 
-def _entered(tenant_id: int) -> adbc.Connection:
+def _entered(url: str, idle: list[adbc.Connection], tenant_id: int) -> adbc.Connection:
     entry = f"SET LOCAL app.tenant_id = '{int(tenant_id)}'"
-    url = engine().url.set(drivername="postgresql").render_as_string(hide_password=False)
-    owner = (os.getpid(), url)
-    if getattr(_local, "owner", None) == owner:
+    while (latest := _taken(idle, -1)) is not None:
         try:
-            return _execute(_local.connection, entry)
+            return _execute(latest, entry)
         except adbc.Error:
             # The server was restarted meanwhile.
-            _forget(_local.connection)
-    _local.connection, _local.owner = adbc.connect(url), owner
-    return _execute(_local.connection, entry)
+            _close(latest)
+    return _execute(adbc.connect(url), entry)
+
+
+def _taken(idle: list[adbc.Connection], place: int) -> adbc.Connection | None:
+    """One of those that other threads may be taking, too."""
+    try:
+        return idle.pop(place)
+    except IndexError:
+        return None
 
 
 def _execute(connection: adbc.Connection, statement: str) -> adbc.Connection:
@@ -287,7 +298,6 @@ def _execute(connection: adbc.Connection, statement: str) -> adbc.Connection:
     return connection
 
 
-def _forget(connection: adbc.Connection) -> None:
-    _local.__dict__.clear()
+def _close(connection: adbc.Connection) -> None:
     with suppress(adbc.Error):
         connection.close()
