@@ -30,6 +30,7 @@ setup: .make/runtime .make/assets
 run: setup
 	@exec $(VENV)/bin/assay run $(ARGS)
 
+# Some tests compute and some wait: whoever is done takes over from the others.
 test: setup .make/development .make/libraries
 	@exec $(PYTHON) -m pytest -n 3 --dist worksteal $(ARGS)
 

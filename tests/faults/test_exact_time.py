@@ -15,13 +15,13 @@ def test_an_expiry_is_stored_soon_and_dated_to_its_instant(plant, books) -> None
     visit = {"type": "page", "userId": "ada", "messageId": "m", "timestamp": (expiry - HOUR).isoformat()}
     assert books.post([visit]).status_code == 200
 
-    def totals() -> list[int | None]:
-        (lead,) = books.rows("SELECT max(id) AS id FROM profiles.leads WHERE tenant_id = :t")
-        scores = queries.scores_of(books.tenant_id, lead.id) if lead.id else []
-        return [score.total for score in scores if score.model == "short"]
+    def lead() -> int:
+        return int(books.rows("SELECT coalesce(max(id), 0) AS id FROM profiles.leads WHERE tenant_id = :t")[0].id)
 
-    plant.wait_until(lambda: totals() == [5_000])
+    def totals() -> list[int | None]:
+        return [score.total for score in queries.scores_of(books.tenant_id, lead()) if score.model == "short"]
+
+    plant.wait_until(lambda: lead() and totals() == [5_000])
     plant.wait_until(lambda: totals() == [0])
-    (lead,) = books.rows("SELECT max(id) AS id FROM profiles.leads WHERE tenant_id = :t")
-    now, before = queries.history(books.tenant_id, lead.id, "short").items
+    now, before = queries.history(books.tenant_id, lead(), "short").items
     assert (now.at, before.until) == (expiry, expiry)

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from assay.syncing import telling
-from assay.syncing.models import LinkRow
+from assay.syncing.models import BLAMELESS, LinkRow
 from assay_sdk import TryLater
 from assay_tenants.database import tenant_session
 
@@ -42,20 +42,19 @@ _UNTRIED = text("""
     UPDATE intake.links SET open_until = :now
      WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND open_until = :probe
 """)
-_CLOSE = text("""
+_CLOSE = text(f"""
     WITH was AS (
         SELECT tenant_id, connection_id, open_until FROM intake.links
          WHERE tenant_id = :tenant_id AND connection_id = :connection_id
            AND (failures > 0 OR open_until IS NOT NULL OR told_at IS NOT NULL OR error <> '')
            FOR NO KEY UPDATE
     ), closed AS (
-        UPDATE intake.links l
-           SET failures = 0, open_until = NULL, failing_since = NULL, told_at = NULL, error = '', error_at = NULL
+        UPDATE intake.links l SET {BLAMELESS}
           FROM was
          WHERE l.tenant_id = :tenant_id AND l.connection_id = was.connection_id
     )
     SELECT open_until FROM was
-""")
+""")  # noqa: S608 # of a constant
 _RENEWAL = text("""
     SELECT renewal FROM tenancy.connections
      WHERE tenant_id = :tenant_id AND id = :connection_id AND state = 'connected'

@@ -184,14 +184,13 @@ class Hooks:
             raise CannotKeep(after=RETRY_AFTER) from error
         if secrets is None:
             raise CannotProve
-        app = plugins.app_settings(service)
         try:
-            source.verify(request, app, secrets)
+            source.verify(request, plugins.app_settings(service), secrets)
         except Refused as refused:
             self._count("refused", service.name, why=type(refused).__name__)
             raise NotProven(refused.reason, _told(refused.http_status)) from None
         except KeyError:
-            if all(setting.name in app for setting in service.app):
+            if plugins.is_configured(service):
                 raise
             self._count("not_set_up", service.name)
             raise NotSetUp from None

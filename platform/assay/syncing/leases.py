@@ -207,22 +207,18 @@ _LATER: dict[Kind, Any] = {
 }
 
 
+_MINE: dict[Kind, str] = {
+    kind: f"tenant_id = :tenant_id AND connection_id = :connection_id AND {row} AND leased_until = :mine"
+    + (" AND record_id = ANY(:ids)" if kind == "fetch" else "")
+    for kind, (_, row) in _ROWS.items()
+}
 _HELD: dict[Kind, Any] = {
-    kind: text(f"""
-        SELECT EXISTS (
-            SELECT FROM {table}
-             WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND {row}
-               AND leased_until = :mine {"AND record_id = ANY(:ids)" if kind == "fetch" else ""})
-    """)  # noqa: S608 # of constants
-    for kind, (table, row) in _ROWS.items()
+    kind: text(f"SELECT EXISTS (SELECT FROM {_ROWS[kind][0]} WHERE {mine})")  # noqa: S608 # of constants
+    for kind, mine in _MINE.items()
 }
 _RENEW: dict[Kind, Any] = {
-    kind: text(f"""
-        UPDATE {table} SET leased_until = :until, due_at = :until
-         WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND {row}
-           AND leased_until = :mine {"AND record_id = ANY(:ids)" if kind == "fetch" else ""}
-    """)  # noqa: S608 # of constants
-    for kind, (table, row) in _ROWS.items()
+    kind: text(f"UPDATE {_ROWS[kind][0]} SET leased_until = :until, due_at = :until WHERE {mine}")  # noqa: S608 # of constants
+    for kind, mine in _MINE.items()
 }
 
 

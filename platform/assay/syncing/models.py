@@ -15,6 +15,8 @@ DISTRIBUTED = {"schema": "intake", "info": {"citus": "distributed"}}
 _OF_LINK = ["intake.links.tenant_id", "intake.links.connection_id"]
 _ZERO, _EMPTY = text("0"), text("''")
 
+#: In SQL, of a link: nothing is known against its vendor.
+BLAMELESS = "failures = 0, open_until = NULL, failing_since = NULL, told_at = NULL, error = '', error_at = NULL"
 #: What is learned from a notice, and not yet known to be true, is sealed for.
 LEARNED = "learned"
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from assay.syncing.models import LinkRow
+from assay.syncing.models import BLAMELESS, LinkRow
 from assay_tenants.connections.models import Connection
 from assay_tenants.database import tenant_session
 from assay_tenants.mailing import link_to, send
@@ -13,11 +13,10 @@ from assay_tenants.models import Membership, Tenant
 from assay_tenants.permissions import may
 
 # It answered, whatever it was told of before: that it fails is over, and another thing is to be told.
-_ANSWERED = text("""
-    UPDATE intake.links
-       SET failures = 0, open_until = NULL, failing_since = NULL, told_at = NULL, error = '', error_at = NULL
+_ANSWERED = text(f"""
+    UPDATE intake.links SET {BLAMELESS}
      WHERE tenant_id = :tenant_id AND connection_id = :connection_id AND failing_since IS NOT NULL
-""")
+""")  # noqa: S608 # of a constant
 _SIGNED = "\n\nAssay\n"
 
 

@@ -153,7 +153,7 @@ def test_a_service_that_is_not_set_up_any_more_is_posted_to_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     secret = installed["client_secret"]
-    monkeypatch.setattr(plugins, "app_settings", lambda _: {"client_id": "one"})
+    monkeypatch.setattr(plugins, "app_settings", lambda *_: {"client_id": "one"})
     answer = post(account.grant.account, secret=secret)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "300")
     assert account.messages("hook") == 0
