@@ -71,7 +71,7 @@ class Plant:
     def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         self.folder = folder / "data"
         self.log = folder / "output"
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.places = Places(self.folder)
         environ = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
@@ -284,7 +284,7 @@ def _rows(scores: pl.DataFrame) -> list[tuple[Any, ...]]:
     return scores.select(*PLACE, "version", "total", "raw", "stage").sort(PLACE).rows()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from assay import pipeline
+from tests.faults.conftest import free_port
 
 ROOM = 700 * 1024**2
 
@@ -164,16 +165,17 @@ def test_a_connection_cut_between_the_commit_and_its_answer(plant, books, short_
     real = plant.places.sockets
     cutter = Cutter(sockets, real)
     settings = plant.settings
+    port = free_port()
     environ = settings.as_environ() | {
         "ASSAY_DATA_DIR": str(plant.folder),
         "ASSAY_DATABASE_URL": settings.database_url.replace(str(real), str(sockets)),
-        "ASSAY_PORT": str(plant.port + 1),
+        "ASSAY_PORT": str(port),
     }
     assert str(sockets) in environ["ASSAY_DATABASE_URL"]
 
     server = subprocess.Popen([sys.executable, "-m", "assay.cli", "serve"], env=os.environ | environ)
     try:
-        monkeypatch.setattr(plant, "address", f"http://127.0.0.1:{plant.port + 1}")
+        monkeypatch.setattr(plant, "address", f"http://127.0.0.1:{port}")
         plant.wait_until(plant.is_healthy)
         for _ in range(5):
             cutter.cuts_left = 1
